@@ -1,0 +1,51 @@
+# Every target sets itself up: a virtual environment in .venv, and parts that are built once into a cache folder.
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint environment environment-down benchmark generate lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
+
+demo: .venv/.installed environment ## the main job on a real cluster and broker, with a picture at the end
+	$(BIN)/python -m tests.demo
+
+test: lint environment ## every test, on a real cluster and broker
+	$(BIN)/pytest $(TESTS)
+
+lint: .venv/.installed ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+environment: ## start the real cluster and broker, or use the caller's; writes .environment/env
+	$(PYTHON) -m tests.environment up
+
+environment-down: ## stop all that `make environment` started
+	$(PYTHON) -m tests.environment down
+
+benchmark: .venv/.installed environment ## measure what the docs claim
+	$(BIN)/python -m benchmarks
+
+generate: .venv/.installed ## regenerate what is generated: CRDs and reference pages
+	$(BIN)/kafka-consumer-scaler crd > deploy/crd.yaml
+	$(BIN)/kafka-consumer-scaler crd --helm > charts/kafka-consumer-scaler/templates/crd.yaml
+	$(BIN)/kafka-consumer-scaler crd --markdown > docs/reference/resource.md
+
+lock: ## pin the dependencies anew, with hashes
+	uv pip compile --generate-hashes --universal --python-version 3.11 --no-header --no-annotate -U \
+	  pyproject.toml -o requirements.lock
+	uv pip compile --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --all-extras \
+	  -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+.venv/.installed: requirements-dev.lock pyproject.toml
+	$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean: environment-down ## remove the environment and the virtual environment
+	rm -rf .venv

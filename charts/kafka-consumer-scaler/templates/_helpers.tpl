@@ -1,0 +1,57 @@
+{{- define "kcs.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* The release's name if it contains the chart's, else both. At most 63 characters: it is a Service's name too. */ -}}
+{{- define "kcs.fullname" -}}
+{{- $name := include "kcs.name" . -}}
+{{- $both := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- .Values.fullnameOverride | default $both | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* Cluster-wide objects carry the namespace, so that releases of one name in two namespaces do not meet. */ -}}
+{{- define "kcs.clusterName" -}}
+{{- printf "%s:%s" (include "kcs.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{- define "kcs.serviceAccountName" -}}
+{{- $own := include "kcs.fullname" . -}}
+{{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary $own "default") -}}
+{{- end -}}
+
+{{- define "kcs.image" -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+
+{{- define "kcs.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "kcs.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "kcs.labels" -}}
+{{ include "kcs.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- /* All that the operator may do. deploy/rbac.yaml has the same rules; a test compares them. */ -}}
+{{- define "kcs.rules" -}}
+- apiGroups: [kafka-consumer-scaler.dev]
+  resources: [kafkaconsumerscalers]
+  verbs: [get, list, watch]
+- apiGroups: [kafka-consumer-scaler.dev]
+  resources: [kafkaconsumerscalers/status]
+  verbs: [patch]
+{{- range .Values.scaleTargets }}
+- apiGroups: [{{ .apiGroup | quote }}]
+  resources: [{{ .resource }}/scale]
+  verbs: [get, patch]
+{{- end }}
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}

@@ -1,0 +1,1 @@
+"""Scales Kafka consumers on Kubernetes by the lag of their group, and says why."""

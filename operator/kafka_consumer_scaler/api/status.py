@@ -1,0 +1,217 @@
+"""The status of a KafkaConsumerScaler: its schema, and how a Verdict becomes one. Unknown values are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from kafka_consumer_scaler.api.conditions import conditions_as_status, conditions_by_type, is_timestamp, timestamp
+from kafka_consumer_scaler.api.memory import mapping, memory_to_status
+from kafka_consumer_scaler.api.rules import one_line
+from kafka_consumer_scaler.api.spec import Int32, Int64, Part
+from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.core.verdict import Abstain, Condition, ConditionType, Measurements, Verdict
+
+TREND_MARGIN: Final = 0.05
+"""Arrival and drain that differ by no more than this share of the larger are called steady."""
+
+DateTime = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+Whole32 = Annotated[int, Field(json_schema_extra=Int32)]
+Whole64 = Annotated[int, Field(json_schema_extra=Int64)]
+
+
+class Trend(StrEnum):
+    """Whether the lag grows: more records arrive than are processed, or fewer, or about as many."""
+
+    GROWING = "Growing"
+    SHRINKING = "Shrinking"
+    STEADY = "Steady"
+
+
+class ConditionStatus(Part):
+    """One aspect of the resource's state."""
+
+    type: Annotated[str, Field(max_length=316)]
+    """Ready, MetricsAvailable, AbleToScale or ScalingLimited."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether the condition holds."""
+    reason: Annotated[str, Field(max_length=1024)]
+    """Why, in one word; the same words as in events and metrics."""
+    message: Annotated[str, Field(max_length=32768)]
+    """Why, in one sentence."""
+    observed_generation: Whole64 | None = None
+    """The `metadata.generation` that the condition speaks of."""
+    last_transition_time: DateTime
+    """When `status` last changed."""
+
+
+class Lag(Part):
+    """How far the group is behind."""
+
+    records: Whole64 | None = None
+    """Records not yet processed, over all partitions that count."""
+    seconds: float | None = None
+    """Age of the oldest record not yet processed."""
+    trend: str | None = None
+    """Growing, Shrinking or Steady: more records arrive than are processed, or fewer, or about as many."""
+
+
+class RatesStatus(Part):
+    """Rates in records per second."""
+
+    arrival: float | None = None
+    """Records produced."""
+    drain: float | None = None
+    """Records processed."""
+    capacity_per_consumer: float | None = None
+    """Records that one consumer can process; known once all consumers were seen busy."""
+
+
+class Status(Part):
+    """What was seen and decided. Values that are not known are left out."""
+
+    # No enum but that of the conditions' status: a CRD older than the operator must not refuse a new word.
+
+    observed_generation: Whole64 | None = None
+    """The `metadata.generation` that the status speaks of."""
+    conditions: list[ConditionStatus] | None = Field(
+        default=None, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+    )
+    """Ready, MetricsAvailable, AbleToScale and ScalingLimited."""
+    current_replicas: Whole32 | None = None
+    """Replicas the workload asks for, as last seen."""
+    desired_replicas: Whole32 | None = None
+    """Replicas last decided on, after all limits and windows."""
+    partitions: Whole32 | None = None
+    """Partitions that count."""
+    lag: Lag | None = None
+    """How far the group is behind."""
+    rates: RatesStatus | None = None
+    """Rates in records per second."""
+    backlog: str | None = None
+    """State of the backlog: CaughtUp, Draining, Behind (not shrinking), Stalled, Rewound or Unknown."""
+    last_scale_time: DateTime | None = None
+    """When replicas were last changed by this resource."""
+    last_decision: str | None = None
+    """The last decision in one sentence, with its numbers and its trail."""
+    memory: (
+        Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] | None
+    ) = None
+    """What outlives a restart of the operator; private to it."""
+
+
+def status_of(verdict: Verdict, generation: int, previous: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """The whole status that a verdict makes.
+
+    Args:
+        verdict: with the memory that is to be saved.
+        generation: the `metadata.generation` that was judged.
+        previous: the status before, for times that stay.
+        now: seconds since the epoch.
+    """
+    measured = verdict.measurements
+    decision = verdict.decision
+    return _without_unknown(
+        {
+            "observedGeneration": generation,
+            "conditions": conditions_as_status(verdict.conditions, generation, previous, now),
+            "currentReplicas": measured.replicas_current,
+            "desiredReplicas": None if isinstance(decision, Abstain) else decision.replicas,
+            "partitions": measured.partitions,
+            "lag": _lag(measured),
+            "rates": _rates(measured),
+            "backlog": verdict.backlog.value,
+            "lastScaleTime": _last_scale_time(verdict, previous),
+            "lastDecision": one_line(verdict.message),
+            "memory": memory_to_status(verdict.memory),
+        }
+    )
+
+
+def status_of_invalid(message: str, generation: int, previous: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """The status of a resource whose spec cannot be used; memory and the last change stay for when it can."""
+    ready = Condition(ConditionType.READY, False, Reason.INVALID_SPEC, message)
+    others = [
+        Condition(kind, None, Reason.INVALID_SPEC, "the spec cannot be used")
+        for kind in ConditionType
+        if kind is not ConditionType.READY
+    ]
+    memory = previous.get("memory")
+    before = previous.get("lastScaleTime")
+    return {
+        "observedGeneration": generation,
+        "conditions": conditions_as_status([ready, *others], generation, previous, now),
+        "backlog": Backlog.UNKNOWN.value,
+        "lastDecision": one_line(f"Nothing is changed: {message}"),
+    } | _without_unknown(
+        {
+            "lastScaleTime": before if is_timestamp(before) else None,
+            "memory": memory if isinstance(memory, Mapping) else None,
+        }
+    )
+
+
+def same_meaning(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two statuses differ in nothing but numbers of lag and rates, wording, and memory."""
+    return _meaning(one) == _meaning(other)
+
+
+def _meaning(status: Mapping[str, Any]) -> dict[str, Any]:
+    same = ("observedGeneration", "currentReplicas", "desiredReplicas", "partitions", "backlog", "lastScaleTime")
+    conditions = conditions_by_type(mapping(status))
+    return {name: mapping(status).get(name) for name in same} | {
+        "conditions": {kind: (each.get("status"), each.get("reason")) for kind, each in conditions.items()}
+    }
+
+
+def _without_unknown(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if not (value is None or isinstance(value, Unknown))}
+
+
+def _lag(measured: Measurements) -> dict[str, Any] | None:
+    lag = {
+        "records": measured.lag_records,
+        "seconds": _rounded(measured.lag_seconds),
+        "trend": _trend(measured.arrival, measured.drain),
+    }
+    return _without_unknown(lag) or None
+
+
+def _rates(measured: Measurements) -> dict[str, Any] | None:
+    rates = {
+        "arrival": _rounded(measured.arrival),
+        "drain": _rounded(measured.drain),
+        "capacityPerConsumer": _rounded(measured.capacity_per_consumer),
+    }
+    return _without_unknown(rates) or None
+
+
+def _trend(arrival: float | Unknown, drain: float | Unknown) -> str | None:
+    if isinstance(arrival, Unknown) or isinstance(drain, Unknown):
+        return None
+    if abs(arrival - drain) <= TREND_MARGIN * max(arrival, drain):
+        return Trend.STEADY.value
+    return (Trend.GROWING if arrival > drain else Trend.SHRINKING).value
+
+
+def _rounded(number: float | Unknown) -> float | int | None:
+    """Whole numbers from 100 (kubectl prints 1234567.8 as 1.2345678e+06), one decimal from 1, two digits below."""
+    if isinstance(number, Unknown):
+        return None
+    if number >= 100:
+        return round(number)
+    short = round(number, 1) if number >= 1 else float(f"{number:.2g}")
+    return int(short) if short.is_integer() else short
+
+
+def _last_scale_time(verdict: Verdict, previous: Mapping[str, Any]) -> str | None:
+    last, before = verdict.memory.last_scale, previous.get("lastScaleTime")
+    if last is not None:
+        return timestamp(last.at)
+    return before if is_timestamp(before) else None

@@ -1,0 +1,55 @@
+"""`kafka-consumer-scaler run`: the operator."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+
+from kafka_consumer_scaler.control import logs
+from kafka_consumer_scaler.control.settings import BadSettings, Settings
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the verb and its flags; each flag has an environment variable of the same meaning."""
+    parser = subparsers.add_parser("run", help="run the operator", description=__doc__)
+    parser.add_argument("--namespace", action="append", dest="namespaces", metavar="NAME",
+                        help="watch this namespace only; repeatable (KCS_NAMESPACES: comma list; default: all)")
+    parser.add_argument("--http-port", type=int, default=os.environ.get("KCS_HTTP_PORT", "8080"), metavar="PORT",
+                        help="port of /healthz, /readyz and /metrics (KCS_HTTP_PORT; default: 8080)")
+    parser.add_argument("--kubeconfig", default=None, metavar="PATH",
+                        help="kubeconfig to use (default: the pod's service account, else KUBECONFIG)")
+    parser.add_argument("--log-format", choices=("json", "text"), default=os.environ.get("KCS_LOG_FORMAT", "json"),
+                        help="(KCS_LOG_FORMAT; default: json)")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"),
+                        default=os.environ.get("KCS_LOG_LEVEL", "info"), help="(KCS_LOG_LEVEL; default: info)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until SIGTERM; 1 when the operator cannot start, 2 for settings that make no sense."""
+    from kafka_consumer_scaler.control import wiring
+    from kafka_consumer_scaler.kube.client import ClusterConfigError
+
+    logs.set_up(arguments.log_format, arguments.log_level)
+    try:
+        asyncio.run(wiring.run(_settings(arguments)))
+    except BadSettings as error:
+        print(f"kafka-consumer-scaler run: {error}", file=sys.stderr)
+        return 2
+    except (ClusterConfigError, OSError, wiring.OperatorEnded) as error:
+        print(f"kafka-consumer-scaler run: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    listed = os.environ.get("KCS_NAMESPACES", "")
+    namespaces = arguments.namespaces or [name.strip() for name in listed.split(",") if name.strip()]
+    return Settings(
+        namespaces=tuple(namespaces),
+        http_port=arguments.http_port,
+        kubeconfig=arguments.kubeconfig,
+        instance=os.environ.get("POD_NAME", "kafka-consumer-scaler"),
+    )

@@ -1,0 +1,156 @@
+"""The fleet loop: each Kafka cluster is polled once for all of its groups that are due.
+
+Polls of one cluster stand on a grid: a group with interval I is due at phase + k * I. The phase comes from the
+cluster's address, so clusters are spread over time and groups of equal interval share every poll. 5 s and 15 s:
+
+    phase + 0    5    10    15    20        groups of 5 s: all, groups of 15 s: the first and the fourth
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zlib
+from dataclasses import dataclass, field
+from math import floor
+
+from kafka_consumer_scaler.control.ports import Clock, LagSource, MetricsSink, ResourceSource
+from kafka_consumer_scaler.control.reconcile import Reconciler
+from kafka_consumer_scaler.control.registry import Registry, Subject, Watched
+from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.sample import GroupSample
+
+SPREAD_SECONDS = 5.0
+"""First polls of the clusters are spread over this time."""
+GATHER_SECONDS = 0.5
+"""Groups that are due within this time share a poll."""
+LIST_EVERY_SECONDS = 60.0
+RECONCILES_MAX = 8
+"""Resources of a cluster that are reconciled at once."""
+DEADLINE_SECONDS = (5.0, 30.0)
+"""Least and most time a poll may take; in between it is the shortest polling interval."""
+
+Due = tuple[tuple[Watched, Subject], ...]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Fleet:
+    """All clusters' polls. `last_poll_at` is when any of them last ended; `overdue_seconds` how late the latest is."""
+
+    registry: Registry
+    source: LagSource
+    reconciler: Reconciler
+    resources: ResourceSource
+    metrics: MetricsSink
+    clock: Clock
+    last_poll_at: float | None = None
+    _workers: dict[Connection, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Keep one worker for each cluster in use, until cancelled."""
+        lister = asyncio.create_task(self._list_forever(), name="list")
+        try:
+            while True:
+                self.registry.changed.clear()
+                self._match_workers()
+                await self._report_invalid()
+                await self.registry.changed.wait()
+        finally:
+            await _cancelled([lister, *self._workers.values()])
+
+    def overdue_seconds(self) -> float:
+        """How late the most belated resource is; 0 when all are on time."""
+        now = self.clock.now()
+        return max((now - each.due_at for each in self.registry.all() if each.subject and each.due_at), default=0.0)
+
+    def _match_workers(self) -> None:
+        wanted = self.registry.connections()
+        for connection in set(self._workers) - wanted:
+            self._workers.pop(connection).cancel()
+            self.source.forget(connection)
+            self.metrics.forget_cluster(connection.bootstrap_servers)
+        for connection in wanted - set(self._workers):
+            self._workers[connection] = asyncio.create_task(self._watch(connection), name=connection.bootstrap_servers)
+
+    async def _report_invalid(self) -> None:
+        for watched in self.registry.all():
+            if watched.subject is None:
+                await self.reconciler.report_invalid(watched)
+
+    async def _list_forever(self) -> None:
+        while True:
+            await asyncio.sleep(LIST_EVERY_SECONDS)
+            bodies = await self.resources.list()
+            if isinstance(bodies, Unknown):
+                logger.warning("resources not listed", extra={"problem": bodies.why})
+            else:
+                self.registry.replace(bodies)
+
+    async def _watch(self, connection: Connection) -> None:
+        """Poll one cluster forever; an error of ours in one round is logged and does not end the rounds."""
+        phase = _phase(connection)
+        await asyncio.sleep(phase % SPREAD_SECONDS)
+        while True:
+            due = await self._next_due(connection, phase)
+            try:
+                await self._poll(connection, due)
+            except Exception:
+                logger.exception("poll failed", extra={"cluster": connection.bootstrap_servers})
+
+    async def _next_due(self, connection: Connection, phase: float) -> Due:
+        """Sleep until a group is due and gather those that are; new groups are due at once."""
+        while True:
+            now = self.clock.now()
+            groups = self.registry.of(connection)
+            due = tuple(pair for pair in groups if pair[0].due_at <= now + GATHER_SECONDS)
+            if due and max(watched.due_at for watched, _ in due) <= now:
+                for watched, subject in due:
+                    interval = subject.policy.polling_interval_seconds
+                    watched.due_at = _next_on_grid(now + GATHER_SECONDS, phase, interval)
+                return due
+            waits = [max(GATHER_SECONDS / 5, watched.due_at - now) for watched, _ in groups]
+            await asyncio.sleep(min([1.0, *waits]))
+
+    async def _poll(self, connection: Connection, due: Due) -> None:
+        began = self.clock.now()
+        shortest = min(subject.policy.polling_interval_seconds for _, subject in due)
+        deadline = min(max(shortest, DEADLINE_SECONDS[0]), DEADLINE_SECONDS[1])
+        samples = await self.source.poll(connection, [subject.query for _, subject in due], deadline)
+        self.last_poll_at = self.clock.now()
+        problems = [sample.partitions.reason for sample in samples if isinstance(sample.partitions, Unknown)]
+        whole = problems[0] if problems and len(problems) == len(samples) else None
+        self.metrics.observe_poll(connection.bootstrap_servers, self.last_poll_at - began, whole)
+        gate = asyncio.Semaphore(RECONCILES_MAX)
+        each = zip(due, samples, strict=True)
+        await asyncio.gather(*(self._reconcile(gate, watched, subject, sample) for (watched, subject), sample in each))
+
+    async def _reconcile(
+        self, gate: asyncio.Semaphore, watched: Watched, subject: Subject, sample: GroupSample
+    ) -> None:
+        """A resource that was deleted or respecified while the poll was under way waits for its next poll."""
+        async with gate:
+            if watched not in self.registry or watched.subject is not subject:
+                return
+            try:
+                await self.reconciler.reconcile(watched, subject, sample)
+            except Exception:
+                logger.exception("reconcile failed", extra={"namespace": watched.namespace, "scaler": watched.name})
+
+
+def _phase(connection: Connection) -> float:
+    """0 to 3,600 s, the same for the same cluster in every process."""
+    return zlib.crc32(repr(connection).encode()) % 3_600_000 / 1000
+
+
+def _next_on_grid(after: float, phase: float, interval: float) -> float:
+    """The first `phase + k * interval` later than `after`."""
+    return phase + (floor((after - phase) / interval) + 1) * interval
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,99 @@
+"""What the control loop asks of the outside. Adapters live in kafka/, kube/ and telemetry/; wiring.py builds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
+from kafka_consumer_scaler.core.verdict import Event, Verdict
+from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
+from kafka_consumer_scaler.kube.target import Target
+
+
+class Clock(Protocol):
+    """Seconds since the epoch that never go back and never jump while the process lives."""
+
+    def now(self) -> float:
+        """The time."""
+
+
+class LagSource(Protocol):
+    """Reads many groups of one cluster at once. Failures are Unknown values, never exceptions."""
+
+    async def poll(
+        self, connection: Connection, queries: Sequence[GroupQuery], deadline_seconds: float
+    ) -> list[GroupSample]:
+        """One sample for each query, in order."""
+
+    def forget(self, connection: Connection) -> None:
+        """No resource uses the cluster any more."""
+
+
+class ScaleAccess(Protocol):
+    """The target's scale subresource."""
+
+    async def read(self, target: Target) -> Replicas | Unknown:
+        """Replicas asked for and existing."""
+
+    async def write(self, target: Target, replicas: int, expected: int) -> Unknown | None:
+        """Set the replicas if they still are `expected`; None when done."""
+
+
+class RivalSource(Protocol):
+    """Other autoscalers of the same target."""
+
+    async def other_scalers(self, target: Target) -> str | Unknown | None:
+        """The other one, in words."""
+
+
+class ResourceSource(Protocol):
+    """The KafkaConsumerScalers as the API server has them."""
+
+    async def list(self) -> list[dict[str, Any]] | Unknown:
+        """All of them, in every watched namespace; Unknown rather than a part."""
+
+    async def uid(self, namespace: str, name: str) -> str | Unknown | None:
+        """The uid of the one that has this name now; None when there is none."""
+
+
+class StatusAccess(Protocol):
+    """The status subresource of a KafkaConsumerScaler."""
+
+    async def write(self, resource: Mapping[str, Any], status: Mapping[str, Any]) -> Unknown | None:
+        """Replace the status of the resource with this very uid; None when done or gone."""
+
+
+class EventSink(Protocol):
+    """Kubernetes events. Never raises; what cannot be sent now is sent later."""
+
+    async def post(self, regarding: Mapping[str, Any], event: Event, related: Target | None) -> None:
+        """Post one event regarding the resource and related to the workload."""
+
+
+class MetricsSink(Protocol):
+    """The operator's own series."""
+
+    def observe_verdict(self, namespace: str, name: str, verdict: Verdict, policy: Policy) -> None:
+        """The numbers of a verdict."""
+
+    def observe_poll(self, cluster: str, seconds: float, problem: Reason | None) -> None:
+        """One poll of a cluster."""
+
+    def observe_scale_write(self, problem: Reason | None) -> None:
+        """One write of a scale subresource."""
+
+    def observe_status_write(self, problem: Reason | None) -> None:
+        """One write of a status."""
+
+    def observe_event(self, reason: Reason) -> None:
+        """One event that was posted."""
+
+    def observe_resource(self, namespace: str, name: str, consumer_group: str, target: str) -> None:
+        """What a resource is about."""
+
+    def forget_cluster(self, cluster: str) -> None:
+        """Remove all series of a cluster."""

@@ -1,0 +1,165 @@
+"""One look at one resource: observe, decide, act, report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kafka_consumer_scaler.api.status import same_meaning, status_of, status_of_invalid
+from kafka_consumer_scaler.control.ports import (
+    Clock,
+    EventSink,
+    MetricsSink,
+    ResourceSource,
+    RivalSource,
+    ScaleAccess,
+    StatusAccess,
+)
+from kafka_consumer_scaler.control.registry import Registry, Subject, Watched
+from kafka_consumer_scaler.core.cycle import decide
+from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Replicas, Snapshot, Unknown
+from kafka_consumer_scaler.core.verdict import ScaleTo, Verdict
+from kafka_consumer_scaler.kafka.sample import GroupSample
+from kafka_consumer_scaler.kube.target import Target
+
+REPLICAS_FRESH_SECONDS = 45.0
+"""A caught-up group's replicas are read this often; a group with a backlog is read at every poll."""
+STATUS_EVERY_SECONDS = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """The loop's body, with everything it needs from outside."""
+
+    registry: Registry
+    clock: Clock
+    scale: ScaleAccess
+    rivals: RivalSource
+    resources: ResourceSource
+    status: StatusAccess
+    events: EventSink
+    metrics: MetricsSink
+
+    async def reconcile(self, watched: Watched, subject: Subject, sample: GroupSample) -> None:
+        """Bring one resource up to date with one sample of its group."""
+        watched.history = watched.history.append(Snapshot(self.clock.now(), sample.partitions, sample.group))
+        verdict = await self._decide(watched, subject)
+        verdict = await self._act(watched, subject, verdict)
+        await self._report(watched, subject, verdict)
+
+    async def report_invalid(self, watched: Watched) -> None:
+        """Say what is wrong with a resource that cannot be read."""
+        generation = int(watched.body["metadata"].get("generation") or 0)
+        status = status_of_invalid(watched.problem, generation, watched.status, self.clock.now())
+        if not same_meaning(watched.status, status):
+            logger.warning("invalid resource", extra=_labels(watched) | {"problem": watched.problem})
+            await self._write_status(watched, status)
+
+    async def _decide(self, watched: Watched, subject: Subject) -> Verdict:
+        """Decide on what is known; a change is only ever decided on replicas that were read just now."""
+        current, is_fresh = await self._observe(watched, subject)
+        verdict = self._judge(watched, subject, current)
+        if isinstance(verdict.decision, ScaleTo) and not is_fresh:
+            watched.replicas = None
+            current, _ = await self._observe(watched, subject)
+            verdict = self._judge(watched, subject, current)
+        return verdict
+
+    def _judge(self, watched: Watched, subject: Subject, current: Replicas | Unknown) -> Verdict:
+        return decide(subject.policy, watched.history, current, watched.memory, self.clock.now())
+
+    async def _observe(self, watched: Watched, subject: Subject) -> tuple[Replicas | Unknown, bool]:
+        """The target's replicas, or why it is not ours to scale; and whether they were read just now."""
+        now = self.clock.now()
+        if watched.replicas is not None and now - watched.replicas_read_at < REPLICAS_FRESH_SECONDS:
+            return watched.replicas, False
+        rival = await self._rival(watched, subject.target)
+        current = rival if rival is not None else await self.scale.read(subject.target)
+        watched.replicas = current if isinstance(current, Replicas) else None
+        watched.replicas_read_at = now
+        return current, True
+
+    async def _rival(self, watched: Watched, target: Target) -> Unknown | None:
+        """Who else scales the target. Who may not ask for autoscalers goes on without: that was the admin's choice."""
+        older = self.registry.older_rival(watched, target)
+        if older is not None:
+            return Unknown(f"KafkaConsumerScaler {older.name} is older and scales {target}", Reason.TARGET_CONFLICT)
+        other = await self.rivals.other_scalers(target)
+        if isinstance(other, str):
+            return Unknown(f"{other} scales {target}", Reason.TARGET_CONFLICT)
+        return other if other is not None and other.reason is not Reason.NOT_AUTHORIZED else None
+
+    async def _act(self, watched: Watched, subject: Subject, verdict: Verdict) -> Verdict:
+        """Carry out a ScaleTo; what was not carried out is not remembered as done."""
+        decision = verdict.decision
+        if not isinstance(decision, ScaleTo) or watched.replicas is None:
+            watched.memory = verdict.memory
+            return verdict
+        before = watched.replicas.spec
+        problem = await self._still_ours(watched)
+        problem = problem or await self.scale.write(subject.target, decision.replicas, before)
+        watched.replicas = None
+        self.metrics.observe_scale_write(problem.reason if problem else None)
+        if problem is not None:
+            verdict = verdict.with_failed_scaling(problem)
+            watched.memory = verdict.memory
+            return verdict
+        watched.memory = verdict.memory_after_scaling(before, self.clock.now())
+        return replace(verdict, memory=watched.memory)
+
+    async def _still_ours(self, watched: Watched) -> Unknown | None:
+        """A resource that was deleted, or recreated under its name, since it was last seen must not scale anything."""
+        uid = await self.resources.uid(watched.namespace, watched.name)
+        if isinstance(uid, Unknown):
+            return uid
+        if uid == watched.uid and watched in self.registry:
+            return None
+        self.registry.drop(watched.uid)
+        return Unknown("the resource was deleted", Reason.SCALE_FAILED)
+
+    async def _report(self, watched: Watched, subject: Subject, verdict: Verdict) -> None:
+        if watched not in self.registry:
+            return
+        if verdict.backlog is not Backlog.CAUGHT_UP:
+            watched.replicas = None
+        self.metrics.observe_resource(watched.namespace, watched.name, subject.query.group, str(subject.target))
+        self.metrics.observe_verdict(watched.namespace, watched.name, verdict, subject.policy)
+        said = verdict.events if verdict.announcement is None else (*verdict.events, verdict.announcement)
+        for event in said:
+            logger.info(event.message, extra=_labels(watched) | {"reason": str(event.reason)})
+            await self.events.post(watched.body, event, subject.target)
+            self.metrics.observe_event(event.reason)
+        await self._report_status(watched, subject, verdict)
+
+    async def _report_status(self, watched: Watched, subject: Subject, verdict: Verdict) -> None:
+        """Written when its meaning changed, else at most once a minute and only if a number changed."""
+        now = self.clock.now()
+        status = status_of(verdict, subject.generation, watched.status, now)
+        is_due = now - watched.status_written_at >= STATUS_EVERY_SECONDS
+        is_news = is_due and _numbers(status) != _numbers(watched.status)
+        if is_news or not same_meaning(watched.status, status):
+            await self._write_status(watched, status)
+
+    async def _write_status(self, watched: Watched, status: Mapping[str, Any]) -> None:
+        problem = await self.status.write(watched.body, status)
+        self.metrics.observe_status_write(problem.reason if problem else None)
+        if problem is not None:
+            logger.warning("status not written", extra=_labels(watched) | {"problem": problem.why})
+            return
+        watched.status = status
+        watched.status_written_at = self.clock.now()
+
+
+def _numbers(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The status without its memory, whose windows move on with the clock alone."""
+    return {key: value for key, value in status.items() if key != "memory"}
+
+
+def _labels(watched: Watched) -> dict[str, Any]:
+    return {"namespace": watched.namespace, "scaler": watched.name}

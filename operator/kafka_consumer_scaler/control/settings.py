@@ -1,0 +1,36 @@
+"""What the operator is told at its start, by flags or environment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+class BadSettings(ValueError):
+    """A setting cannot be used; the message is one line that names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The operator's settings.
+
+    Args:
+        namespaces: the namespaces to watch; empty means all of them.
+        http_port: port of /healthz, /readyz and /metrics.
+        kubeconfig: path of a kubeconfig; None means the pod's service account, else the default kubeconfig.
+        instance: name of this instance in events; the pod's name.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    http_port: int = 8080
+    kubeconfig: str | None = None
+    instance: str = "kafka-consumer-scaler"
+
+    def __post_init__(self) -> None:
+        for namespace in self.namespaces:
+            if not NAMESPACE.fullmatch(namespace):
+                raise BadSettings(f"--namespace {namespace!r} is not a namespace's name")
+        if not 0 < self.http_port < 65536:
+            raise BadSettings(f"--http-port {self.http_port} is not between 1 and 65535")

@@ -1,0 +1,176 @@
+"""Builds the adapters, joins them to the loop, and ends everything in order. The only module that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import kopf
+from kubernetes.aio.client.api_client import ApiClient
+
+from kafka_consumer_scaler.control.clock import SteadyClock
+from kafka_consumer_scaler.control.fleet import Fleet
+from kafka_consumer_scaler.control.handlers import handlers_of, settings_of
+from kafka_consumer_scaler.control.health import Health
+from kafka_consumer_scaler.control.reconcile import Reconciler
+from kafka_consumer_scaler.control.registry import Registry
+from kafka_consumer_scaler.control.settings import Settings
+from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.kafka.polling_process import PollingProcess
+from kafka_consumer_scaler.kube.client import connect
+from kafka_consumer_scaler.kube.events import EventRecorder
+from kafka_consumer_scaler.kube.resources import list_scalers, uid_of
+from kafka_consumer_scaler.kube.rivals import Rivals
+from kafka_consumer_scaler.kube.scale import ScaleClient
+from kafka_consumer_scaler.kube.status import StatusWriter
+from kafka_consumer_scaler.telemetry.metrics import Metrics
+
+STOP_SECONDS = 10.0
+"""How long what is under way may take to end after SIGTERM; the pod has 30 s."""
+FIRST_LIST_PAUSE_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The resources of the watched namespaces."""
+
+    api: ApiClient
+    namespaces: tuple[str, ...]
+
+    async def list(self) -> list[dict[str, Any]] | Unknown:
+        """All of them, or why one namespace could not be listed."""
+        found: list[dict[str, Any]] = []
+        for namespace in self.namespaces or (None,):
+            listed = await list_scalers(self.api, namespace)
+            if isinstance(listed, Unknown):
+                return listed
+            found += listed
+        return found
+
+    async def uid(self, namespace: str, name: str) -> str | Unknown | None:
+        """The uid of the one that has this name now."""
+        return await uid_of(self.api, namespace, name)
+
+
+class OperatorEnded(Exception):
+    """The loop or the watch ended by itself; the message is one line."""
+
+
+async def run(settings: Settings) -> None:
+    """Run the operator until SIGTERM or SIGINT.
+
+    Raises:
+        ClusterConfigError: there is no usable configuration of an API server.
+        OSError: the HTTP port is taken, or the polling process cannot be started.
+        OperatorEnded: a part that must not end has ended; the pod is to be restarted.
+    """
+    _cancel_on_signal(asyncio.current_task())
+    with contextlib.suppress(asyncio.CancelledError):
+        async with _running(settings) as parts:
+            ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            raise OperatorEnded(f"the {', '.join(sorted(part.get_name() for part in ended))} ended by itself")
+    logger.info("stopped")
+
+
+def _cancel_on_signal(task: asyncio.Task[None] | None) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        logger.info("stopping")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: None)
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+@contextlib.asynccontextmanager
+async def _running(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Everything started in order of need and ended in reverse: first the loop, last the connections."""
+    clock, metrics = SteadyClock(), Metrics()
+    registry = Registry(clock, on_forget=lambda gone: metrics.forget(gone.namespace, gone.name))
+    async with contextlib.AsyncExitStack() as stack:
+        api = await connect(settings.kubeconfig)
+        stack.push_async_callback(api.close)
+        events = EventRecorder(api, settings.instance)
+        stack.push_async_callback(events.close)
+        source = PollingProcess()
+        await source.start()
+        stack.push_async_callback(source.stop)
+        resources = Resources(api, settings.namespaces)
+        reconciler = Reconciler(
+            registry, clock, ScaleClient(api), Rivals(api), resources, StatusWriter(api), events, metrics
+        )
+        fleet = Fleet(registry, source, reconciler, resources, metrics, clock)
+        health = Health(registry, fleet, clock, lambda: _exposition(metrics, source, registry, events))
+        runner = await health.serve(settings.http_port)
+        stack.push_async_callback(runner.cleanup)
+        await _first_list(registry, resources)
+        loop = await stack.enter_async_context(_looping(fleet))
+        watch = await stack.enter_async_context(_watching(registry, settings, api))
+        logger.info("watching", extra={"resources": len(registry), "namespaces": settings.namespaces or "all"})
+        yield [loop, watch]
+
+
+async def _first_list(registry: Registry, resources: Resources) -> None:
+    """The loop begins with all that there is, so that the oldest of two resources on one target is known as such."""
+    while isinstance(bodies := await resources.list(), Unknown):
+        logger.warning("resources not listed", extra={"problem": bodies.why})
+        await asyncio.sleep(FIRST_LIST_PAUSE_SECONDS)
+    registry.replace(bodies)
+
+
+@contextlib.asynccontextmanager
+async def _watching(registry: Registry, settings: Settings, api: ApiClient) -> AsyncIterator[asyncio.Task[None]]:
+    """Kopf in a thread of its own: at its end it cancels every task of its event loop, and it takes the signals."""
+    stop = threading.Event()
+    arguments: dict[str, Any] = {
+        "registry": handlers_of(registry, asyncio.get_running_loop(), api.configuration),
+        "settings": settings_of(),
+        "standalone": True,
+        "clusterwide": not settings.namespaces,
+        "namespaces": settings.namespaces,
+        "stop_flag": stop,
+    }
+    watch = asyncio.create_task(asyncio.to_thread(kopf.run, **arguments), name="watch")
+    try:
+        yield watch
+    finally:
+        stop.set()
+        await _ended(watch)
+
+
+@contextlib.asynccontextmanager
+async def _looping(fleet: Fleet) -> AsyncIterator[asyncio.Task[None]]:
+    loop = asyncio.create_task(fleet.run(), name="loop")
+    try:
+        yield loop
+    finally:
+        loop.cancel()
+        await _ended(loop)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Wait for a task to end, not forever, and tell of an end that was not asked for."""
+    done, _ = await asyncio.wait([task], timeout=STOP_SECONDS)
+    if not done:
+        task.cancel()
+    elif not task.cancelled() and (problem := task.exception()):
+        logger.error("%s ended: %s", task.get_name(), problem)
+
+
+def _exposition(metrics: Metrics, source: PollingProcess, registry: Registry, events: EventRecorder) -> bytes:
+    metrics.set_events_waiting(events.kept)
+    metrics.set_polling_process_restarts(source.restarts)
+    metrics.set_resources(len(registry))
+    return metrics.exposition()

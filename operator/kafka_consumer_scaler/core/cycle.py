@@ -1,0 +1,232 @@
+"""decide(): the only door in. The operator, the simulator, replay and explain all call it, so none can disagree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from kafka_consumer_scaler.core.assignment import spread
+from kafka_consumer_scaler.core.diagnosis import (
+    NEVER_COMMITS_SECONDS,
+    Backlog,
+    backlog,
+    stuck_partitions,
+    uncommitted_seconds,
+)
+from kafka_consumer_scaler.core.history import History
+from kafka_consumer_scaler.core.limits import Limit, bound
+from kafka_consumer_scaler.core.policy import Mode, Policy
+from kafka_consumer_scaler.core.rates import age_seconds, lags, measure
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.recommendation import Recommendation, Situation, recommend
+from kafka_consumer_scaler.core.snapshot import Group, Replicas, Sample, Unknown
+from kafka_consumer_scaler.core.stabilization import Memory, Stabilized, stabilize
+from kafka_consumer_scaler.core.verdict import (
+    UNMEASURED,
+    Abstain,
+    Decision,
+    Event,
+    Hold,
+    Measurements,
+    ScaleTo,
+    Verdict,
+    complaints,
+    conditions_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A decision on the way to its verdict."""
+
+    decision: Decision
+    memory: Memory
+    message: str
+    recommendation: Recommendation | None = None
+    trail: tuple[Limit, ...] = ()
+
+
+def decide(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory, now: float) -> Verdict:
+    """What to do about one group at `now`, and everything to be said about it.
+
+    Args:
+        policy: what the user wants.
+        history: the samples so far; the latest one is judged.
+        current: the target's replicas, or why they are not known or not to be touched.
+        memory: the verdict's memory of the last call, or that of the resource's status after a restart.
+        now: seconds since the epoch; not older than the latest sample.
+
+    The same arguments always give the same verdict.
+    """
+    situation = _situation(policy, history, current, memory, now)
+    judged = _judge(policy, history, current, memory, situation)
+    return _verdict(policy, history, current, situation, judged, memory)
+
+
+def _situation(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory,
+               now: float) -> Situation | Unknown:
+    lag = lags(history, policy)
+    if isinstance(lag, Unknown) or isinstance(history.latest, Unknown):
+        return lag if isinstance(lag, Unknown) else UNMEASURED
+    sample = history.latest
+    uncommitted = uncommitted_seconds(history) if sum(lag.values()) else None
+    if uncommitted is not None and uncommitted >= NEVER_COMMITS_SECONDS:
+        return Unknown("the group has members and commits no offsets", Reason.NO_COMMITTED_OFFSETS)
+    rates = measure(history, policy, memory.capacity)
+    age = age_seconds(history, policy)
+    last_change = memory.last_scale.at if memory.last_scale else 0.0
+    unbroken = now - (history.unbroken_since if history.unbroken_since is not None else now)
+    return Situation(
+        now=now,
+        replicas=current if isinstance(current, Replicas) else Replicas(0, 0),
+        group=sample.group,
+        lag=lag,
+        stuck=stuck_partitions(history, policy, lag),
+        age=age,
+        rates=rates,
+        spread=spread(tuple(lag), _assignor(sample, memory), policy.consumer_threads),
+        backlog=backlog(history, policy, age, rates),
+        quiet_seconds=now - history.quiet_since,
+        unbroken_seconds=unbroken,
+        peace_seconds=min(unbroken, now - last_change),
+        regretted_replicas=memory.regretted_replicas(now),
+        awaits_first_commit=uncommitted is not None,
+    )
+
+
+def _assignor(sample: Sample, memory: Memory) -> str:
+    return sample.group.assignor if isinstance(sample.group, Group) and sample.group.assignor else memory.assignor
+
+
+def _judge(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory,
+           situation: Situation | Unknown) -> _Judged:
+    """Doubt first: the target, then the metrics, then what the user or a person said, then the rules."""
+    if isinstance(current, Unknown):
+        return _Judged(Abstain(current.reason, current.why), memory, f"Nothing is changed: {current.why}")
+    if isinstance(situation, Unknown):
+        return _blind(policy, history, current, memory, situation)
+    memory = replace(
+        memory,
+        capacity=memory.capacity if isinstance(situation.rates.capacity, Unknown) else situation.rates.capacity,
+        assignor=situation.group.assignor if isinstance(situation.group, Group) and situation.group.assignor
+        else memory.assignor,
+    )
+    if _is_parked(policy, current, memory):
+        why = "someone scaled the target to 0 while minReplicas is not 0; scale it to 1 to go on"
+        return _Judged(Hold(0, Reason.SCALED_TO_ZERO_BY_OTHERS), memory, f"Held at 0: {why}")
+    return _settled(policy, memory, situation)
+
+
+def _is_parked(policy: Policy, current: Replicas, memory: Memory) -> bool:
+    """As with the HPA, 0 replicas set by someone else switch scaling off, unless 0 is within the bounds."""
+    ours = memory.last_scale is not None and memory.last_scale.after == 0
+    return current.spec == 0 and policy.min_replicas > 0 and not ours
+
+
+def _blind(policy: Policy, history: History, current: Replicas, memory: Memory, why: Unknown) -> _Judged:
+    """Without a usable sample nothing changes, until the user's own fallback says otherwise."""
+    fallback = policy.fallback
+    message = f"Held at {current.spec}: {why.why}"
+    if fallback is None or history.failures < fallback.failure_threshold:
+        return _Judged(Abstain(why.reason, why.why), memory, message)
+    wanted = min(policy.max_replicas, max(policy.min_replicas, fallback.replicas))
+    said = f"{history.failures} polls in a row failed ({why.why}): fallback to {wanted}"
+    return _acted(policy, _Judged(_move_or_stay(wanted, current, Reason.FALLBACK), memory, said))
+
+
+def _move_or_stay(wanted: int, current: Replicas, reason: Reason) -> Decision:
+    return Hold(wanted, reason) if wanted == current.spec else ScaleTo(wanted, reason)
+
+
+def _settled(policy: Policy, memory: Memory, situation: Situation) -> _Judged:
+    recommendation = recommend(policy, situation)
+    limited = bound(recommendation, policy, situation.spread)
+    memory = memory.with_recommended(limited.replicas, policy, situation.now)
+    stable = stabilize(limited.replicas, policy, memory, situation)
+    trail = (*limited.trail, *stable.trail)
+    decision = _move_or_stay(stable.replicas, situation.replicas, stable.reason)
+    message = _sentence(policy, situation, recommendation, trail, stable)
+    return _acted(policy, _Judged(decision, memory, message, recommendation, trail))
+
+
+def _acted(policy: Policy, judged: _Judged) -> _Judged:
+    """What becomes of a ScaleTo when the user only wants to hear of it."""
+    if not isinstance(judged.decision, ScaleTo):
+        return judged
+    if policy.paused:
+        return replace(judged, decision=Hold(judged.decision.replicas, Reason.PAUSED))
+    if policy.mode is Mode.ADVISORY:
+        return replace(judged, decision=Hold(judged.decision.replicas, Reason.ADVISORY))
+    return judged
+
+
+def _sentence(policy: Policy, situation: Situation, recommendation: Recommendation, trail: tuple[Limit, ...],
+              stable: Stabilized) -> str:
+    """`Scaled up from 2 to 6: lag 14,742 records (29 s old) on 12 partitions; 15 wanted (...) -> 6 (...)`."""
+    head = _head(policy, situation.current, stable.replicas)
+    steps = [f"{recommendation.replicas} wanted ({recommendation.because})"]
+    steps += [f"{limit.replicas} ({limit.why})" for limit in trail]
+    tail = f"; {stable.why}" if stable.why and stable.reason is not Reason.WITHIN_OBJECTIVE else ""
+    return f"{head}: {_standing(situation)}; {' -> '.join(steps)}{tail}"
+
+
+def _standing(situation: Situation) -> str:
+    age = situation.age
+    old = "age unknown" if isinstance(age, Unknown) else f"{age:.0f} s old"
+    return f"lag {situation.lag_records:,} records ({old}) on {len(situation.lag)} partitions"
+
+
+def _head(policy: Policy, current: int, replicas: int) -> str:
+    if replicas == current:
+        return f"Held at {current}"
+    verb = "Paused, would scale" if policy.paused else (
+        "Advisory, would scale" if policy.mode is Mode.ADVISORY else "Scaled")
+    return f"{verb} {'up' if replicas > current else 'down'} from {current} to {replicas}"
+
+
+def _verdict(policy: Policy, history: History, current: Replicas | Unknown, situation: Situation | Unknown,
+             judged: _Judged, before: Memory) -> Verdict:
+    metrics = situation if isinstance(situation, Unknown) else None
+    target = current if isinstance(current, Unknown) else None
+    wanted = judged.recommendation.replicas if judged.recommendation else None
+    conditions = conditions_of(policy, metrics, target, judged.trail, wanted)
+    standing = "" if isinstance(situation, Unknown) else _standing(situation)
+    still_behind = not isinstance(situation, Unknown) and situation.backlog is not Backlog.CAUGHT_UP
+    events, said = complaints(conditions, standing, before.said, still_behind)
+    announcement = None
+    if isinstance(judged.decision, ScaleTo) and isinstance(current, Replicas):
+        up = judged.decision.replicas > current.spec
+        reason = Reason.SCALED_UP if up else Reason.SCALED_DOWN
+        announcement = Event(reason, judged.message)
+    return Verdict(
+        decision=judged.decision,
+        memory=replace(judged.memory, said=said),
+        conditions=conditions,
+        events=events,
+        announcement=announcement,
+        backlog=Backlog.UNKNOWN if isinstance(situation, Unknown) else situation.backlog,
+        measurements=_measurements(current, situation, judged),
+        trail=judged.trail,
+        message=judged.message,
+    )
+
+
+def _measurements(current: Replicas | Unknown, situation: Situation | Unknown, judged: _Judged) -> Measurements:
+    replicas = current if isinstance(current, Unknown) else current.spec
+    wanted = judged.recommendation.replicas if judged.recommendation else Unknown("nothing was recommended")
+    allowed = Unknown(judged.decision.why) if isinstance(judged.decision, Abstain) else judged.decision.replicas
+    if isinstance(situation, Unknown):
+        return Measurements(situation, situation, situation, situation, situation, situation, situation,
+                            replicas, wanted, allowed)
+    capacity = situation.rates.capacity
+    return Measurements(
+        lag_records=situation.lag_records,
+        lag_seconds=situation.age,
+        arrival=situation.rates.arrival,
+        drain=situation.rates.drain,
+        capacity_per_consumer=capacity if isinstance(capacity, Unknown) else capacity.per_consumer,
+        partitions=len(situation.lag),
+        useful_replicas=situation.spread.useful_replicas,
+        replicas_current=replicas,
+        replicas_wanted=wanted,
+        replicas_allowed=allowed,
+    )

@@ -1,0 +1,122 @@
+"""Bounded snapshots of one group, and since when they tell an unbroken story.
+
+A recreated topic (an end offset fell) starts the story anew; a rewind (a committed offset fell) or a rebalance ends
+what the committed offsets tell about drain; a bad sample ends the unbroken row that a scale-down asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from kafka_consumer_scaler.core.policy import OffsetReset
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Group, Reading, Sample, Snapshot, TopicPartition, Uncommitted, Unknown
+
+SPAN_SECONDS = 600.0
+DENSE_SECONDS = 90.0
+SPARSE_STEP_SECONDS = 10.0
+SAMPLES_AT_LEAST = 4
+NO_SAMPLE = Unknown("no sample yet", Reason.WAITING_FOR_FIRST_SAMPLE)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was seen of one group, oldest first.
+
+    Args:
+        samples: the complete snapshots: all of the last 90 s, then one every 10 s up to 600 s, never fewer than four.
+        latest: the newest sample, or why the newest snapshot gave none.
+        latest_at: when the newest snapshot was taken.
+        baselines: where counting starts for a partition without a committed offset.
+        unbroken_since: start of the row of complete samples up to now; None while the latest is not complete.
+        drain_since: since when committed offsets moved forward only, with a stable membership.
+        quiet_since: since when no end offset and no committed offset moved.
+        rewound_at: when a committed offset was last seen to fall.
+        failures: polls in a row without a complete sample.
+    """
+
+    samples: tuple[Sample, ...] = ()
+    latest: Sample | Unknown = NO_SAMPLE
+    latest_at: float | None = None
+    baselines: Mapping[TopicPartition, int] = field(default_factory=dict)
+    unbroken_since: float | None = None
+    drain_since: float = 0.0
+    quiet_since: float = 0.0
+    rewound_at: float | None = None
+    failures: int = 0
+
+    def append(self, snapshot: Snapshot) -> History:
+        """The history with one more snapshot. Snapshots that are not newer than the latest are left out."""
+        if self.latest_at is not None and snapshot.at <= self.latest_at:
+            return self
+        sample = snapshot.complete()
+        if isinstance(sample, Unknown):
+            return replace(self, latest=sample, latest_at=snapshot.at, unbroken_since=None, failures=self.failures + 1)
+        before = self.samples[-1].readings if self.samples else {}
+        if any(reading.end < before[tp].end for tp, reading in sample.readings.items() if tp in before):
+            return History().append(snapshot)
+        return self._continued(sample, before)
+
+    def _continued(self, sample: Sample, before: Mapping[TopicPartition, Reading]) -> History:
+        now = sample.readings
+        rewound = any(_fell(before.get(tp), reading) for tp, reading in now.items())
+        rebalancing = isinstance(sample.group, Group) and sample.group.is_rebalancing
+        return History(
+            samples=_thinned((*self.samples, sample)),
+            latest=sample,
+            latest_at=sample.at,
+            baselines=_baselines(self.baselines, before, now),
+            unbroken_since=sample.at if self.unbroken_since is None else self.unbroken_since,
+            drain_since=sample.at if rewound or rebalancing or not before else self.drain_since,
+            quiet_since=sample.at if _offsets(before) != _offsets(now) else self.quiet_since,
+            rewound_at=sample.at if rewound else self.rewound_at,
+        )
+
+    def position(self, tp: TopicPartition, reading: Reading, reset: OffsetReset) -> int | Unknown:
+        """The first offset the group has not processed: `max(committed, start)`; uncommitted by `offsetReset`."""
+        if isinstance(reading.committed, int):
+            return max(reading.committed, reading.start)
+        if reset is OffsetReset.EARLIEST:
+            return reading.start
+        if reset is OffsetReset.LATEST:
+            return max(self.baselines.get(tp, reading.end), reading.start)
+        return Unknown(f"{tp} has no committed offset and offsetReset is none", Reason.NO_COMMITTED_OFFSETS)
+
+    def since(self, at: float) -> tuple[Sample, ...]:
+        """The samples taken at `at` or later."""
+        return tuple(sample for sample in self.samples if sample.at >= at)
+
+
+def _offsets(readings: Mapping[TopicPartition, Reading]) -> Mapping[TopicPartition, tuple[int, int | Uncommitted]]:
+    return {tp: (reading.end, reading.committed) for tp, reading in readings.items()}
+
+
+def _fell(before: Reading | None, now: Reading) -> bool:
+    if before is None or isinstance(before.committed, Uncommitted) or isinstance(now.committed, Uncommitted):
+        return False
+    return now.committed < before.committed
+
+
+def _baselines(baselines: Mapping[TopicPartition, int], before: Mapping[TopicPartition, Reading],
+               now: Mapping[TopicPartition, Reading]) -> Mapping[TopicPartition, int]:
+    """An expired commit leaves its last value as the baseline; a partition that never had one starts at its end."""
+    kept = {}
+    for tp, reading in now.items():
+        if isinstance(reading.committed, Uncommitted):
+            last = before[tp].committed if tp in before else None
+            kept[tp] = last if isinstance(last, int) else baselines.get(tp, reading.end)
+    return kept
+
+
+def _thinned(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """Bounded at any interval: 1 s polling keeps about 90 + 51 samples."""
+    newest = samples[-1].at
+    kept: list[Sample] = []
+    for index, sample in enumerate(samples):
+        age = newest - sample.at
+        is_recent = age <= DENSE_SECONDS or len(samples) - index <= SAMPLES_AT_LEAST
+        is_a_step = age <= SPAN_SECONDS and (not kept or sample.at - kept[-1].at >= SPARSE_STEP_SECONDS)
+        if is_recent or is_a_step:
+            kept.append(sample)
+    return tuple(kept)

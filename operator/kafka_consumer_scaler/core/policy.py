@@ -1,0 +1,114 @@
+"""What the user wants, frozen. The defaults here are the only ones: the resource's schema takes them from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """`Active` scales; `Advisory` decides and reports and changes nothing."""
+
+    ACTIVE = "Active"
+    ADVISORY = "Advisory"
+
+
+class OffsetReset(StrEnum):
+    """What a partition without a committed offset means (the consumers' own `auto.offset.reset`)."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+    NONE = "none"
+
+
+class IsolationLevel(StrEnum):
+    """Up to where end offsets are read: the last stable offset, or the high watermark."""
+
+    READ_COMMITTED = "read_committed"
+    READ_UNCOMMITTED = "read_uncommitted"
+
+
+class StepUnit(StrEnum):
+    """Whether a step policy counts replicas or per cent of the replicas at the start of its period."""
+
+    PODS = "Pods"
+    PERCENT = "Percent"
+
+
+class SelectPolicy(StrEnum):
+    """Which of several step policies holds: the one that allows the most, the least, or no change at all."""
+
+    MAX = "Max"
+    MIN = "Min"
+    DISABLED = "Disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class StepPolicy:
+    """At most `value` replicas (or per cent of them) may come or go within `period_seconds` (HPA v2)."""
+
+    unit: StepUnit
+    value: int
+    period_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingRules:
+    """How fast one direction may go; the names are those of the HPA v2 `behavior`, plus the cooldown.
+
+    Args:
+        stabilization_window_seconds: up: the least, down: the most recommended within this window counts.
+        cooldown_seconds: no change in this direction sooner than this after the last change in any direction.
+        tolerance: share by which lag per replica may differ from its target without a change.
+        policies: step limits; none means one jump.
+        select_policy: which of them holds.
+    """
+
+    stabilization_window_seconds: int
+    cooldown_seconds: int
+    tolerance: float = 0.1
+    policies: tuple[StepPolicy, ...] = ()
+    select_policy: SelectPolicy = SelectPolicy.MAX
+
+
+DEFAULT_SCALE_UP = ScalingRules(stabilization_window_seconds=0, cooldown_seconds=30)
+DEFAULT_SCALE_DOWN = ScalingRules(stabilization_window_seconds=300, cooldown_seconds=120)
+DEFAULT_LAG_PER_REPLICA = 1000
+"""Records a replica may be behind when the user sets no `lagPerReplica`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Replicas to go to once `failure_threshold` polls in a row brought no usable sample."""
+
+    failure_threshold: int
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One KafkaConsumerScaler's wishes, with every default filled in. Seconds and records throughout."""
+
+    max_replicas: int
+    min_replicas: int = 1
+    lag_seconds: float = 60.0
+    lag_per_replica: int | None = None
+    activation_lag: int = 0
+    utilization: float = 1.0
+    recovery_seconds: float = 300.0
+    polling_interval_seconds: int = 15
+    consumer_threads: int = 1
+    topics: tuple[str, ...] = ()
+    topic_pattern: str | None = None
+    offset_reset: OffsetReset = OffsetReset.LATEST
+    isolation_level: IsolationLevel = IsolationLevel.READ_COMMITTED
+    scale_up: ScalingRules = field(default=DEFAULT_SCALE_UP)
+    scale_down: ScalingRules = field(default=DEFAULT_SCALE_DOWN)
+    mode: Mode = Mode.ACTIVE
+    paused: bool = False
+    fallback: Fallback | None = None
+
+    @property
+    def lag_per_replica_target(self) -> int:
+        """Records a replica may be behind: the user's `lagPerReplica`, or the plain default."""
+        return self.lag_per_replica or DEFAULT_LAG_PER_REPLICA

@@ -1,0 +1,61 @@
+"""Every reason, spelled once: it is the event's reason, the condition's reason and the metric's label."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was decided, refused or could not be known. The value is what users read."""
+
+    # what was done
+    SCALED_UP = "ScaledUp"
+    SCALED_DOWN = "ScaledDown"
+    FALLBACK = "Fallback"
+
+    # why nothing was done, though all was known
+    WITHIN_OBJECTIVE = "WithinObjective"
+    WITHIN_TOLERANCE = "WithinTolerance"
+    STABILIZING = "Stabilizing"
+    COOLING_DOWN = "CoolingDown"
+    STEP_LIMIT = "StepLimit"
+    STILL_BEHIND = "StillBehind"
+    REBALANCING = "Rebalancing"
+    ROLLING_OUT = "RollingOut"
+    REPLICAS_PENDING = "ReplicasPending"
+    PAUSED = "Paused"
+    SCALED_TO_ZERO_BY_OTHERS = "ScaledToZeroByOthers"
+
+    # what bounds the replicas
+    SCALING_LIMITED = "ScalingLimited"
+    AT_MAX_REPLICAS = "AtMaxReplicas"
+    AT_MIN_REPLICAS = "AtMinReplicas"
+    AT_PARTITION_LIMIT = "AtPartitionLimit"
+    NOT_LIMITED = "NotLimited"
+
+    # what could not be known
+    METRICS_UNAVAILABLE = "MetricsUnavailable"
+    METRICS_RECOVERED = "MetricsRecovered"
+    METRICS_PARTIAL = "MetricsPartial"
+    BROKERS_UNREACHABLE = "BrokersUnreachable"
+    COORDINATOR_UNAVAILABLE = "CoordinatorUnavailable"
+    NOT_AUTHORIZED = "NotAuthorized"
+    TOPIC_NOT_FOUND = "TopicNotFound"
+    NO_COMMITTED_OFFSETS = "NoCommittedOffsets"
+    POLLING_PROCESS_DIED = "PollingProcessDied"
+    WAITING_FOR_FIRST_SAMPLE = "WaitingForFirstSample"
+    SAMPLE_STALE = "SampleStale"
+
+    # what the target says
+    TARGET_NOT_FOUND = "TargetNotFound"
+    TARGET_FOUND = "TargetFound"
+    TARGET_NOT_SCALABLE = "TargetNotScalable"
+    TARGET_FORBIDDEN = "TargetForbidden"
+    TARGET_CONFLICT = "Conflict"
+    API_SERVER_UNREACHABLE = "ApiServerUnreachable"
+    SCALE_FAILED = "ScaleFailed"
+
+    # what the resource says
+    INVALID_SPEC = "InvalidSpec"
+    AS_EXPECTED = "AsExpected"
+    ADVISORY = "Advisory"

@@ -1,0 +1,117 @@
+"""What Kafka and Kubernetes said at one moment. What was not said is `Unknown`, with the reason: never 0 or None."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kafka_consumer_scaler.core.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A value that could not be learned, why in words, and the reason under which it is reported."""
+
+    why: str
+    reason: Reason = Reason.METRICS_UNAVAILABLE
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TopicPartition:
+    """One partition of one topic; written `orders/0`."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Uncommitted:
+    """The group has no committed offset for the partition (never had, or it expired)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Offsets of one partition, in records.
+
+    Args:
+        end: log end offset, or last stable offset under read_committed; read after `committed`.
+        committed: the group's committed offset.
+        start: a lower bound of the log start offset; exact where the partition is uncommitted.
+    """
+
+    end: int
+    committed: int | Uncommitted
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of the group and the partitions assigned to it."""
+
+    id: str
+    partitions: frozenset[TopicPartition] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The coordinator's view of the group.
+
+    Args:
+        state: Kafka's word: Stable, Empty, Dead, PreparingRebalance, CompletingRebalance, Assigning, Reconciling.
+        assignor: the protocol's name, e.g. range, cooperative-sticky, uniform; empty while there are no members.
+        members: the members, with their assignments where the group is stable.
+    """
+
+    state: str
+    assignor: str = ""
+    members: tuple[Member, ...] = ()
+
+    @property
+    def is_rebalancing(self) -> bool:
+        """Whether partitions are changing hands now, so that drain says nothing about capacity."""
+        return self.state in {"PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling"}
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """What the scale subresource says: replicas asked for, and replicas that exist (not necessarily ready)."""
+
+    spec: int
+    existing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A snapshot in which every partition is known; only these are counted with."""
+
+    at: float
+    readings: Mapping[TopicPartition, Reading]
+    group: Group | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that was read about one group at `at` (seconds).
+
+    `partitions` is Unknown when nothing could be read; a single partition is Unknown when its leader did not answer.
+    """
+
+    at: float
+    partitions: Mapping[TopicPartition, Reading | Unknown] | Unknown
+    group: Group | Unknown = field(default_factory=lambda: Unknown("the group was not described"))
+
+    def complete(self) -> Sample | Unknown:
+        """The sample, or the first thing that makes this snapshot unfit for decisions."""
+        if isinstance(self.partitions, Unknown):
+            return self.partitions
+        missing = sorted(tp for tp, reading in self.partitions.items() if isinstance(reading, Unknown))
+        if not missing:
+            readings = {tp: reading for tp, reading in self.partitions.items() if isinstance(reading, Reading)}
+            return Sample(self.at, readings, self.group)
+        first = self.partitions[missing[0]]
+        why = first.why if isinstance(first, Unknown) else ""
+        text = f"{len(missing)} of {len(self.partitions)} partitions unknown, first {missing[0]}: {why}"
+        return Unknown(text, Reason.METRICS_PARTIAL)

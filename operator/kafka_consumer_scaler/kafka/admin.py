@@ -1,0 +1,172 @@
+"""The questions we ask of a Kafka cluster; every key asked about is answered, with a value or with a KafkaError."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection
+from confluent_kafka import IsolationLevel as _IsolationLevel
+from confluent_kafka import TopicPartition as _TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from kafka_consumer_scaler.core.policy import IsolationLevel
+from kafka_consumer_scaler.core.snapshot import TopicPartition
+from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.errors import is_retriable, is_timeout
+
+K = TypeVar("K")
+Ask = Callable[[Collection[K], float], Mapping[K, "Future[Any]"]]
+GRACE_SECONDS = 1.0
+"""The library keeps its own time limits; this much later we stop believing that it will."""
+
+_ISOLATION = {
+    IsolationLevel.READ_COMMITTED: _IsolationLevel.READ_COMMITTED,
+    IsolationLevel.READ_UNCOMMITTED: _IsolationLevel.READ_UNCOMMITTED,
+}
+_SPEC = {"earliest": OffsetSpec.earliest(), "latest": OffsetSpec.latest()}
+
+
+class Admin:
+    """One AdminClient. Times named `by` are of the monotonic clock; errors are answers, never raised.
+
+    Raises KafkaException when constructed with settings that the library refuses.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._settings = connection.as_librdkafka()
+        # Not a method of ours: client and callback would keep each other, and the client's threads, alive.
+        self._causes: deque[KafkaError] = deque(maxlen=10)
+        self._client = self._new_client()
+        self._gave_up = False
+
+    def _new_client(self) -> Any:
+        return AdminClient({**self._settings, "error_cb": self._causes.append})
+
+    def renew(self) -> None:
+        """Replace a client that has given up a request: such a one aborts the process when the silent broker is back.
+
+        (An assertion in librdkafka's `rd_kafka_enq_once_del_source_return`, as of 2.16.)
+        """
+        if self._gave_up:
+            self._client, self._gave_up = self._new_client(), False
+        self.last_cause()
+
+    def _settle(
+        self, ask: Ask[K], keys: Collection[K], by: float, read: Callable[[Any], Any] = lambda said: said
+    ) -> dict[K, Any]:
+        said = settle(ask, keys, by)
+        answers = {key: one if isinstance(one, KafkaError) else read(one) for key, one in said.items()}
+        self._gave_up = self._gave_up or any(map(is_timeout, answers.values()))
+        return answers
+
+    def last_cause(self) -> KafkaError | None:
+        """Why the newest connection attempt failed, since this was last asked; None when none did."""
+        self._client.poll(0)
+        causes = [cause for cause in self._causes if cause.code() != KafkaError._ALL_BROKERS_DOWN]
+        self._causes.clear()
+        return causes[-1] if causes else None
+
+    def committed(self, groups: Collection[str], by: float) -> dict[str, Any]:
+        """All committed offsets of each group, as the library's partitions: one OffsetFetch each, all in flight."""
+        return self._settle(self._ask_committed, groups, by)
+
+    def _ask_committed(self, groups: Collection[str], seconds: float) -> dict[str, Future[Any]]:
+        ask = self._client.list_consumer_group_offsets
+        return {g: ask([ConsumerGroupTopicPartitions(g)], request_timeout=seconds)[g] for g in groups}
+
+    def described(self, groups: Collection[str], by: float) -> dict[str, Any]:
+        """The coordinators' descriptions of the groups: one request each, all in flight."""
+        return self._settle(self._ask_described, groups, by)
+
+    def _ask_described(self, groups: Collection[str], seconds: float) -> Mapping[str, Future[Any]]:
+        answer: Mapping[str, Future[Any]] = self._client.describe_consumer_groups(list(groups), request_timeout=seconds)
+        return answer
+
+    def topics(self, names: Collection[str], by: float) -> dict[str, Any]:
+        """A TopicDescription of each topic. Never creates a topic."""
+        return self._settle(self._ask_topics, names, by)
+
+    def _ask_topics(self, names: Collection[str], seconds: float) -> Mapping[str, Future[Any]]:
+        topics = TopicCollection(list(names))
+        answer: Mapping[str, Future[Any]] = self._client.describe_topics(topics, request_timeout=seconds)
+        return answer
+
+    def offsets(
+        self, which: str, isolation: IsolationLevel, partitions: Iterable[TopicPartition], by: float
+    ) -> dict[TopicPartition, Any]:
+        """The offset, in records, of each partition: `earliest` or `latest`. One ListOffsets for each leader."""
+
+        def ask(wanted: Collection[TopicPartition], seconds: float) -> Mapping[TopicPartition, Future[Any]]:
+            theirs = {tp: _TopicPartition(tp.topic, tp.partition) for tp in wanted}
+            request = dict.fromkeys(theirs.values(), _SPEC[which])
+            level = _ISOLATION[isolation]
+            answer = self._client.list_offsets(request, isolation_level=level, request_timeout=seconds)
+            return {tp: answer[theirs[tp]] for tp in wanted}
+
+        return self._settle(ask, list(partitions), by, read=lambda said: _offset(said.offset))
+
+    def topic_names(self, by: float) -> frozenset[str] | KafkaError:
+        """The names of all topics that we may see. Kafka's own (`__consumer_offsets` and the like) are left out."""
+        try:
+            topics = self._client.list_topics(timeout=max(0.1, by - time.monotonic())).topics
+        except KafkaException as problem:
+            return _error(problem)
+        return frozenset(name for name in topics if not name.startswith("__"))
+
+
+def settle(ask: Ask[K], keys: Collection[K], by: float) -> dict[K, Any]:
+    """Ask for every key, and again for those whose error is retriable, until all are settled or the time is up."""
+    answers: dict[K, Any] = {}
+    unsettled, pause = keys, 0.1
+    while unsettled:
+        left = max(0.1, by - time.monotonic())
+        until = time.monotonic() + left + GRACE_SECONDS
+        futures = _begin(ask, unsettled, left)
+        answers |= {key: _outcome(futures[key], until) for key in unsettled}
+        unsettled = [key for key in unsettled if _is_worth_retrying(answers[key])]
+        if not unsettled or time.monotonic() + pause >= by:
+            break
+        time.sleep(pause)
+        pause *= 2
+    return answers
+
+
+def _is_worth_retrying(answer: Any) -> bool:
+    return isinstance(answer, KafkaError) and is_retriable(answer)
+
+
+def _begin(ask: Ask[K], keys: Collection[K], seconds: float) -> Mapping[K, Future[Any]]:
+    try:
+        return ask(keys, seconds)
+    except KafkaException as problem:
+        refused: Future[Any] = Future()
+        refused.set_exception(problem)
+        return dict.fromkeys(keys, refused)
+
+
+def _outcome(future: Future[Any], until: float) -> Any:
+    # Not `result()`: an exception that is raised out of the future it is kept in makes a cycle by way of its traceback,
+    # in which the client, and all its threads, would wait for the garbage collector.
+    try:
+        problem = future.exception(timeout=max(0.0, until - time.monotonic()))
+    except TimeoutError:
+        return KafkaError(KafkaError._TIMED_OUT)
+    if problem is None:
+        return future.result()
+    if isinstance(problem, KafkaException):
+        return _error(problem)
+    raise problem
+
+
+def _offset(offset: int) -> int | KafkaError:
+    """The library gives a partition whose leader was silent the offset -1001, and no error."""
+    return offset if offset >= 0 else KafkaError(KafkaError._TIMED_OUT)
+
+
+def _error(problem: KafkaException) -> KafkaError:
+    error: KafkaError = problem.args[0]
+    return error

@@ -1,0 +1,160 @@
+"""Reads the offsets of many groups of one cluster in one go.
+
+The order of the questions is a law: committed offsets before end offsets. A consumer commits what it has read, so its
+committed offset never passes the end that is read later, and no lag is negative or hides a record. Worked: committed 90
+is read, ten records arrive and all are processed, end 110 is read: lag 20, an upper bound. The other way round, end 100
+and then committed 110: lag -10.
+
+One poll asks a DescribeGroups and then an OffsetFetch for each group, all groups in flight together; then one
+ListOffsets of each partition leader, for all groups together; and once in `cache_seconds` the partitions of the topics,
+and the log starts of the partitions that lag or have no commit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError
+
+from kafka_consumer_scaler.core.policy import IsolationLevel
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, Unknown
+from kafka_consumer_scaler.kafka.admin import Admin
+from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.errors import is_absence, is_silence, is_timeout, reason_of, unknown_because
+from kafka_consumer_scaler.kafka.groups import Committed, committed_of, group_of
+from kafka_consumer_scaler.kafka.readings import (
+    Ends,
+    Starts,
+    Wanted,
+    matching,
+    needing_start,
+    no_offsets,
+    partitions_of,
+    readings_of,
+)
+from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
+from kafka_consumer_scaler.kafka.topics import TopicCache
+
+__all__ = ["GroupQuery", "GroupSample", "LagSource"]
+
+
+class LagSource:
+    """The offsets of one cluster. Synchronous, for one thread.
+
+    Args:
+        cache_seconds: how long partitions of topics and log starts are believed.
+
+    Raises KafkaException when the client refuses the connection's settings.
+    """
+
+    def __init__(self, connection: Connection, cache_seconds: float = 60.0) -> None:
+        self._servers = connection.bootstrap_servers
+        self._admin = Admin(connection)
+        self._topics = TopicCache(self._admin, cache_seconds)
+        self._cache_seconds = cache_seconds
+        self._starts: dict[TopicPartition, tuple[float, int]] = {}
+
+    def poll(self, queries: Sequence[GroupQuery], deadline_seconds: float) -> list[GroupSample]:
+        """A sample for each query, in the same order, within the deadline and a second; Kafka's errors are answers.
+
+        Coordinators have half of the time, so that a silent one costs only its own groups their sample.
+        """
+        began = time.monotonic()
+        self._admin.renew()
+        groups = list(dict.fromkeys(query.group for query in queries))
+        described = self._admin.described(groups, began + 0.35 * deadline_seconds)
+        if described and all(map(is_silence, described.values())):
+            silence = self._silence(began + deadline_seconds)
+            return [GroupSample.unknown(silence) for _ in queries]
+        committed = self._committed(described, began + 0.5 * deadline_seconds)
+        partitions = self._partitions(queries, committed, began, deadline_seconds)
+        states = {group: group_of(group, said) for group, said in described.items()}
+        return [_sample(query, partitions[query], states[query.group]) for query in queries]
+
+    def _silence(self, by: float) -> Unknown:
+        """Why no coordinator answered: because no broker does, or in spite of brokers that do."""
+        said = self._admin.topic_names(min(by, time.monotonic() + 2))
+        if not isinstance(said, KafkaError):
+            return Unknown("brokers answer, but no group coordinator did in time", Reason.COORDINATOR_UNAVAILABLE)
+        cause = self._admin.last_cause() or said
+        return Unknown(f"no broker of {self._servers} answered: {cause.str()}", reason_of(cause))
+
+    def _committed(self, described: Mapping[str, Any], by: float) -> dict[str, Committed | Unknown]:
+        """Committed offsets, asked only of coordinators that have just described the group.
+
+        The library crashes on the answer of a coordinator that is moving or loading (librdkafka #5040); the same
+        answer to a description is an error like any other.
+        """
+        absent = {group: said for group, said in described.items() if is_absence(said)}
+        said = self._admin.committed([group for group in described if group not in absent], by)
+        return {group: committed_of(group, answer) for group, answer in (said | absent).items()}
+
+    def _partitions(
+        self, queries: Sequence[GroupQuery], committed: Mapping[str, Committed | Unknown], began: float, seconds: float
+    ) -> dict[GroupQuery, dict[TopicPartition, Reading | Unknown] | Unknown]:
+        wanted = self._wanted(queries, committed, began + 0.65 * seconds)
+        ends = self._ends(wanted, began + 0.85 * seconds)
+        starts = self._log_starts(needing_start(wanted, committed, ends), began + 0.95 * seconds)
+        return {query: readings_of(query, wanted[query], committed[query.group], ends, starts) for query in queries}
+
+    def _wanted(self, queries: Iterable[GroupQuery], committed: Mapping[str, Committed | Unknown], by: float) -> Wanted:
+        names = {query: self._topic_names(query, committed[query.group], by) for query in queries}
+        union = {topic for topics in names.values() if not isinstance(topics, Unknown) for topic in topics}
+        layouts = self._topics.layouts(union, by)
+        return {query: partitions_of(topics, layouts) for query, topics in names.items()}
+
+    def _topic_names(self, query: GroupQuery, committed: Committed | Unknown, by: float) -> Sequence[str] | Unknown:
+        if isinstance(committed, Unknown):
+            return committed
+        if query.topic_pattern is None:
+            return sorted(set(query.topics) or {tp.topic for tp in committed})
+        names = self._topics.names(by)
+        return names if isinstance(names, Unknown) else matching(query.topic_pattern, names)
+
+    def _ends(self, wanted: Wanted, by: float) -> Ends:
+        """End offsets of the union of all partitions, one round for each isolation level in use."""
+        ends: dict[tuple[IsolationLevel, TopicPartition], int | Unknown] = {}
+        for level in {query.isolation_level for query in wanted}:
+            lists = [tps for query, tps in wanted.items() if query.isolation_level == level]
+            union = {tp for tps in lists if not isinstance(tps, Unknown) for tp in tps}
+            ends |= {(level, tp): said for tp, said in self._offsets("latest", level, union, by).items()}
+        return ends
+
+    def _log_starts(self, needed: Mapping[TopicPartition, int], by: float) -> Starts:
+        """The log starts of the partitions whose ends are given. A log start only grows: an old one is a lower bound.
+
+        A remembered start above the end is that of a topic which was deleted and made again, so it is not believed.
+        """
+        oldest = time.monotonic() - self._cache_seconds
+        known = {tp: self._starts[tp] for tp in needed if tp in self._starts}
+        fresh = {tp: entry for tp, entry in known.items() if entry[0] > oldest and entry[1] <= needed[tp]}
+        missing = [tp for tp in needed if tp not in fresh]
+        said = self._offsets("earliest", IsolationLevel.READ_UNCOMMITTED, missing, by)
+        now = time.monotonic()
+        self._starts = fresh | {tp: (now, start) for tp, start in said.items() if isinstance(start, int)}
+        return said | {tp: start for tp, (_, start) in fresh.items()}
+
+    def _offsets(
+        self, which: str, level: IsolationLevel, partitions: Collection[TopicPartition], by: float
+    ) -> dict[TopicPartition, int | Unknown]:
+        leaderless = self._topics.leaderless().intersection(partitions)
+        asked = [tp for tp in partitions if tp not in leaderless]
+        said = {tp: self._judged(tp, answer) for tp, answer in self._admin.offsets(which, level, asked, by).items()}
+        return said | {tp: Unknown(f"partition {tp} has no leader", Reason.BROKERS_UNREACHABLE) for tp in leaderless}
+
+    def _judged(self, tp: TopicPartition, answer: Any) -> int | Unknown:
+        if not isinstance(answer, KafkaError):
+            return int(answer)
+        self._topics.suspect(tp.topic)
+        if is_timeout(answer):
+            return Unknown(f"the leader of partition {tp} did not answer in time", Reason.BROKERS_UNREACHABLE)
+        return unknown_because(answer, f"partition {tp}")
+
+
+def _sample(
+    query: GroupQuery, partitions: dict[TopicPartition, Reading | Unknown] | Unknown, group: Group | Unknown
+) -> GroupSample:
+    return GroupSample(no_offsets(query.group, group) if partitions == {} else partitions, group)

@@ -1,0 +1,96 @@
+"""The frames between the operator and its polling process: four bytes of length, then that many bytes of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kafka_consumer_scaler.core.policy import IsolationLevel, OffsetReset
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Group, Member, Reading, TopicPartition, Uncommitted, Unknown
+from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
+
+HEADER_BYTES = 4
+
+
+def frame(message: Mapping[str, Any]) -> bytes:
+    """The message as bytes on a pipe."""
+    body = json.dumps(message, separators=(",", ":")).encode()
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+def body_length(header: bytes) -> int:
+    """How many bytes follow the header."""
+    return int.from_bytes(header, "big")
+
+
+def query_as_json(query: GroupQuery) -> list[Any]:
+    return [query.group, query.topics, query.topic_pattern, query.offset_reset, query.isolation_level]
+
+
+def query_from_json(values: Sequence[Any]) -> GroupQuery:
+    group, topics, pattern, reset, isolation = values
+    return GroupQuery(group, tuple(topics), pattern, OffsetReset(reset), IsolationLevel(isolation))
+
+
+def sample_as_json(sample: GroupSample) -> dict[str, Any]:
+    """`{"partitions": {"orders": [[0, end, committed, start]]}, "group": {...}}`; no commit is null."""
+    return {"partitions": _partitions_as_json(sample.partitions), "group": _group_as_json(sample.group)}
+
+
+def sample_from_json(values: Mapping[str, Any]) -> GroupSample:
+    """The sample that `sample_as_json` wrote."""
+    return GroupSample(_partitions_from_json(values["partitions"]), _group_from_json(values["group"]))
+
+
+def _partitions_as_json(partitions: Mapping[TopicPartition, Reading | Unknown] | Unknown) -> Any:
+    if isinstance(partitions, Unknown):
+        return _unknown_as_json(partitions)
+    topics: dict[str, list[list[Any]]] = {}
+    for tp, said in partitions.items():
+        topics.setdefault(tp.topic, []).append([tp.partition, *_reading_as_json(said)])
+    return topics
+
+
+def _partitions_from_json(values: Any) -> dict[TopicPartition, Reading | Unknown] | Unknown:
+    if isinstance(values, list):
+        return _unknown_from_json(values)
+    rows = ((topic, row) for topic, rows in values.items() for row in rows)
+    return {TopicPartition(topic, row[0]): _reading_from_json(row[1:]) for topic, row in rows}
+
+
+def _reading_as_json(said: Reading | Unknown) -> list[Any]:
+    if isinstance(said, Unknown):
+        return _unknown_as_json(said)
+    return [said.end, None if isinstance(said.committed, Uncommitted) else said.committed, said.start]
+
+
+def _reading_from_json(values: list[Any]) -> Reading | Unknown:
+    if len(values) == 2:
+        return _unknown_from_json(values)
+    end, committed, start = values
+    return Reading(end, Uncommitted() if committed is None else committed, start)
+
+
+def _group_as_json(group: Group | Unknown) -> Any:
+    if isinstance(group, Unknown):
+        return _unknown_as_json(group)
+    members = [[one.id, sorted((tp.topic, tp.partition) for tp in one.partitions)] for one in group.members]
+    return {"state": group.state, "assignor": group.assignor, "members": members}
+
+
+def _group_from_json(values: Any) -> Group | Unknown:
+    if isinstance(values, list):
+        return _unknown_from_json(values)
+    members = (Member(name, frozenset(TopicPartition(*pair) for pair in pairs)) for name, pairs in values["members"])
+    return Group(values["state"], values["assignor"], tuple(members))
+
+
+def _unknown_as_json(unknown: Unknown) -> list[Any]:
+    return [unknown.why, unknown.reason]
+
+
+def _unknown_from_json(values: Sequence[Any]) -> Unknown:
+    why, reason = values
+    return Unknown(why, Reason(reason))

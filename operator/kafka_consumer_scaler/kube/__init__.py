@@ -1,0 +1,1 @@
+"""What is asked of the Kubernetes API server, one file for each thing asked."""

@@ -1,0 +1,232 @@
+"""The numbers behind /metrics. What is unknown is absent: never 0, never NaN."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.core.verdict import Verdict
+from kafka_consumer_scaler.telemetry import series
+from kafka_consumer_scaler.telemetry.series import Series
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+DONE = "done"
+
+
+@dataclass(slots=True)
+class _Resource:
+    """What is shown of one KafkaConsumerScaler. All of its series go when this goes."""
+
+    gauges: tuple[float | None, ...] = ()
+    backlog: Backlog | None = None
+    sampled_at: float | None = None
+    conditions: dict[str, bool] = field(default_factory=dict)
+    info: tuple[str, str] | None = None
+    decisions: Tally[tuple[str, str]] = field(default_factory=Tally)
+
+
+class Metrics:
+    """Takes observations, answers scrapes. The series of resources are drawn from their newest verdict when scraped."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        # Else each counter gets a second series, with nothing but the time of its creation.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._resources: dict[tuple[str, str], _Resource] = {}
+        self._polled_at: dict[str, float] = {}
+        self._restarts = 0
+        self._resource_count = _gauge(series.RESOURCES, self._registry)
+        self._events_waiting = _gauge(series.EVENTS_WAITING, self._registry)
+        self._poll_seconds = Histogram(
+            series.POLL_SECONDS.name,
+            series.POLL_SECONDS.help,
+            series.POLL_SECONDS.labels,
+            buckets=series.POLL_BUCKETS_SECONDS,
+            registry=self._registry,
+        )
+        self._poll_errors = _counter(series.POLL_ERRORS, self._registry)
+        self._polling_process_restarts = _counter(series.POLLING_PROCESS_RESTARTS, self._registry)
+        self._scale_writes = _counter(series.SCALE_WRITES, self._registry)
+        self._status_writes = _counter(series.STATUS_WRITES, self._registry)
+        self._events = _counter(series.EVENTS, self._registry)
+        self._clock = clock
+        self._registry.register(_Drawn(self._resources, self._polled_at, clock))
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def observe_verdict(self, namespace: str, name: str, verdict: Verdict, policy: Policy) -> None:
+        """A poll of the resource's group ended in this verdict."""
+        resource = self._resource(namespace, name)
+        resource.gauges = tuple(_known(gauge.value(verdict, policy)) for gauge in series.RESOURCE_GAUGES)
+        resource.backlog = verdict.backlog
+        if not isinstance(verdict.measurements.lag_records, Unknown):
+            resource.sampled_at = self._clock()
+        resource.conditions = {c.type.value: c.status for c in verdict.conditions if c.status is not None}
+        resource.decisions[type(verdict.decision).__name__, verdict.decision.reason.value] += 1
+
+    def observe_resource(self, namespace: str, name: str, consumer_group: str, target: str) -> None:
+        """The resource's spec was read or changed; `target` as `Deployment/orders-consumer`."""
+        self._resource(namespace, name).info = (consumer_group, target)
+
+    def forget(self, namespace: str, name: str) -> None:
+        """The resource was deleted: all of its series go."""
+        self._resources.pop((namespace, name), None)
+
+    def set_resources(self, count: int) -> None:
+        """So many KafkaConsumerScalers are looked after."""
+        self._resource_count.set(count)
+
+    def observe_poll(self, cluster: str, seconds: float, problem: Reason | None) -> None:
+        """A poll of a Kafka cluster ended, after `seconds`, with or without a problem."""
+        self._polled_at[cluster] = self._clock()
+        self._poll_seconds.labels(cluster).observe(seconds)
+        if problem is not None:
+            self._poll_errors.labels(cluster, problem.value).inc()
+
+    def forget_cluster(self, cluster: str) -> None:
+        """No resource uses the Kafka cluster any more: all of its series go."""
+        self._polled_at.pop(cluster, None)
+        self._poll_seconds.remove_by_labels({"cluster": cluster})
+        self._poll_errors.remove_by_labels({"cluster": cluster})
+
+    def set_polling_process_restarts(self, restarts: int) -> None:
+        """The polling process was restarted so often since the operator started."""
+        self._polling_process_restarts.inc(max(0, restarts - self._restarts))
+        self._restarts = max(restarts, self._restarts)
+
+    def observe_scale_write(self, problem: Reason | None) -> None:
+        """A scale was written, or not for this reason."""
+        self._scale_writes.labels(problem.value if problem else DONE).inc()
+
+    def observe_status_write(self, problem: Reason | None) -> None:
+        """A status was written, or not for this reason."""
+        self._status_writes.labels(problem.value if problem else DONE).inc()
+
+    def observe_event(self, reason: Reason) -> None:
+        """An event was told."""
+        self._events.labels(reason.value).inc()
+
+    def set_events_waiting(self, count: int) -> None:
+        """So many events wait for the API server."""
+        self._events_waiting.set(count)
+
+    def exposition(self) -> bytes:
+        """The answer to a scrape, in Prometheus' text format (`CONTENT_TYPE`)."""
+        return generate_latest(self._registry)
+
+    def _resource(self, namespace: str, name: str) -> _Resource:
+        return self._resources.setdefault((namespace, name), _Resource())
+
+
+class _Drawn(Collector):
+    """The series that are computed when they are asked for."""
+
+    def __init__(
+        self,
+        resources: dict[tuple[str, str], _Resource],
+        polled_at: dict[str, float],
+        clock: Callable[[], float],
+    ) -> None:
+        self._resources = resources
+        self._polled_at = polled_at
+        self._clock = clock
+
+    def describe(self) -> list[Metric]:
+        """Nothing: registering must not draw."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Called at each scrape."""
+        for index, declared in enumerate(series.RESOURCE_GAUGES):
+            yield self._resource_gauge(index, declared.series)
+        yield self._backlog_states()
+        yield self._conditions()
+        yield self._sample_ages()
+        yield self._infos()
+        yield self._decisions()
+        yield self._poll_ages()
+
+    def _resource_gauge(self, index: int, declared: Series) -> Metric:
+        family = _gauge_family(declared)
+        for labels, resource in self._resources.items():
+            value = resource.gauges[index] if resource.gauges else None
+            if value is not None:
+                family.add_metric(labels, value)
+        return family
+
+    def _backlog_states(self) -> Metric:
+        family = _gauge_family(series.BACKLOG_STATE)
+        for labels, resource in self._resources.items():
+            for state in Backlog if resource.backlog else ():
+                family.add_metric((*labels, state.value), float(state is resource.backlog))
+        return family
+
+    def _conditions(self) -> Metric:
+        family = _gauge_family(series.CONDITION)
+        for labels, resource in self._resources.items():
+            for condition, status in resource.conditions.items():
+                family.add_metric((*labels, condition), float(status))
+        return family
+
+    def _sample_ages(self) -> Metric:
+        family = _gauge_family(series.SAMPLE_AGE)
+        now = self._clock()
+        for labels, resource in self._resources.items():
+            if resource.sampled_at is not None:
+                family.add_metric(labels, now - resource.sampled_at)
+        return family
+
+    def _infos(self) -> Metric:
+        family = _gauge_family(series.RESOURCE_INFO)
+        for labels, resource in self._resources.items():
+            if resource.info:
+                family.add_metric((*labels, *resource.info), 1.0)
+        return family
+
+    def _decisions(self) -> Metric:
+        declared = series.DECISIONS
+        family = CounterMetricFamily(declared.name, declared.help, labels=declared.labels)
+        for labels, resource in self._resources.items():
+            for decision_and_reason, count in resource.decisions.items():
+                family.add_metric((*labels, *decision_and_reason), count)
+        return family
+
+    def _poll_ages(self) -> Metric:
+        family = _gauge_family(series.LAST_POLL_AGE)
+        now = self._clock()
+        for cluster, at in self._polled_at.items():
+            family.add_metric((cluster,), now - at)
+        return family
+
+
+def _known(value: float | Unknown | None) -> float | None:
+    return None if isinstance(value, Unknown) else value
+
+
+def _gauge(declared: Series, registry: CollectorRegistry) -> Gauge:
+    return Gauge(declared.name, declared.help, declared.labels, registry=registry)
+
+
+def _counter(declared: Series, registry: CollectorRegistry) -> Counter:
+    """A counter; those of writes start at a visible 0, so that the first failure and the first success can be rated."""
+    counter = Counter(declared.name, declared.help, declared.labels, registry=registry)
+    if declared.labels == ("result",):
+        counter.labels(DONE)
+    return counter
+
+
+def _gauge_family(declared: Series) -> GaugeMetricFamily:
+    return GaugeMetricFamily(declared.name, declared.help, labels=declared.labels)

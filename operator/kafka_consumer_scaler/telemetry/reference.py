@@ -1,0 +1,83 @@
+"""docs/reference/metrics.md, written from the declarations: `python -m kafka_consumer_scaler.telemetry.reference`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.verdict import ConditionType
+from kafka_consumer_scaler.telemetry import series
+from kafka_consumer_scaler.telemetry.series import PREFIX, Series
+
+INTRODUCTION = """\
+# Metrics
+
+Served at `/metrics` in Prometheus' text format. A value that is unknown is absent: it is never 0 and never NaN, so
+`absent()` and gaps in a graph mean what they say. The series of a deleted resource go at once.
+
+This page is written from `operator/kafka_consumer_scaler/telemetry/series.py` by
+`python -m kafka_consumer_scaler.telemetry.reference > docs/reference/metrics.md`.
+"""
+
+CARDINALITY = """\
+## How many series
+
+Each KafkaConsumerScaler has at most {gauges} gauges, the age of its sample, one information series, {states} backlog
+states, {conditions} conditions and one counter for each pair of decision and reason it ever met (some ten in practice):
+about {total}. The consumer group and the workload are labels of `{info}` only, so renaming
+them starts no other series anew. Each Kafka cluster adds {cluster} series, and one for each reason its polls failed.
+Reasons are a fixed list. No label holds a topic, a partition, a member or a message.
+"""
+
+QUERIES = """\
+## Queries to begin with
+
+| question | query |
+|---|---|
+| which groups miss their objective? | `{prefix}group_lag_seconds > {prefix}objective_lag_seconds` |
+| which groups have no usable sample for 5 minutes? | `{prefix}sample_age_seconds > 300` |
+| which would need more than they may have? | `{prefix}replicas_wanted > {prefix}replicas_allowed` |
+| which resources are not ready? | `{prefix}condition{{type="Ready"}} == 0` |
+| lag by consumer group | `{prefix}group_lag_records * on (namespace, name) group_left (consumer_group) {join}` |
+| is a Kafka cluster not polled any more? | `{prefix}last_poll_age_seconds > 60` |
+"""
+
+
+def reference() -> str:
+    """The page."""
+    parts = [
+        INTRODUCTION,
+        _table("For each KafkaConsumerScaler", series.OF_RESOURCES),
+        _table("Of the operator", series.OF_THE_OPERATOR),
+        "Besides, `process_*` and `python_gc_*` of the operator's own process.\n",
+        _cardinality(),
+        QUERIES.format(prefix=PREFIX, join=series.RESOURCE_INFO.name),
+    ]
+    return "\n".join(parts)
+
+
+def _table(title: str, declared: Iterable[Series]) -> str:
+    rows = [f"| `{one.name}` | {one.type} | {_labels(one)} | {one.help} |" for one in declared]
+    return "\n".join([f"## {title}\n", "| name | type | labels | meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def _labels(declared: Series) -> str:
+    return ", ".join(f"`{label}`" for label in declared.labels)
+
+
+def _cardinality() -> str:
+    gauges, states, conditions = len(series.RESOURCE_GAUGES), len(Backlog), len(ConditionType)
+    buckets_sum_count_age = len(series.POLL_BUCKETS_SECONDS) + 1 + 2 + 1
+    return CARDINALITY.format(
+        gauges=gauges,
+        states=states,
+        conditions=conditions,
+        total=gauges + 2 + states + conditions + 10,
+        info=series.RESOURCE_INFO.name,
+        cluster=buckets_sum_count_age,
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

@@ -1,0 +1,141 @@
+"""Every series, declared once: what the operator exposes and what docs/reference/metrics.md says are read from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.core.verdict import Verdict
+
+PREFIX = "kafka_consumer_scaler_"
+RESOURCE = ("namespace", "name")
+POLL_BUCKETS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class SeriesType(StrEnum):
+    """Prometheus' types."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric. A counter's `_total` is part of its name."""
+
+    short_name: str
+    type: SeriesType
+    labels: tuple[str, ...]
+    help: str
+
+    @property
+    def name(self) -> str:
+        return PREFIX + self.short_name
+
+
+Value = Callable[[Verdict, Policy], float | Unknown | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceGauge:
+    """A gauge of each KafkaConsumerScaler, read off its newest verdict; absent while the value is unknown."""
+
+    series: Series
+    value: Value
+
+
+def _gauge(short_name: str, value: Value, text: str) -> ResourceGauge:
+    return ResourceGauge(Series(short_name, SeriesType.GAUGE, RESOURCE, text), value)
+
+
+RESOURCE_GAUGES = (
+    _gauge("group_lag_records", lambda v, _: v.measurements.lag_records, "Records the group has not yet processed."),
+    _gauge("group_lag_seconds", lambda v, _: v.measurements.lag_seconds, "Age of the oldest unprocessed record."),
+    _gauge("group_arrival_records_per_second", lambda v, _: v.measurements.arrival, "Records produced per second."),
+    _gauge("group_drain_records_per_second", lambda v, _: v.measurements.drain, "Records processed per second."),
+    _gauge(
+        "consumer_capacity_records_per_second",
+        lambda v, _: v.measurements.capacity_per_consumer,
+        "Records per second that one busy consumer was seen to process.",
+    ),
+    _gauge("group_partitions", lambda v, _: v.measurements.partitions, "Partitions the group consumes."),
+    _gauge(
+        "useful_replicas",
+        lambda v, _: v.measurements.useful_replicas,
+        "Replicas beyond which a further one would get no partition.",
+    ),
+    _gauge("replicas_current", lambda v, _: v.measurements.replicas_current, "Replicas the target is set to."),
+    _gauge("replicas_wanted", lambda v, _: v.measurements.replicas_wanted, "Replicas the lag asks for, before limits."),
+    _gauge("replicas_allowed", lambda v, _: v.measurements.replicas_allowed, "Replicas wanted, after all limits."),
+    _gauge("replicas_min", lambda _, p: p.min_replicas, "spec.minReplicas."),
+    _gauge("replicas_max", lambda _, p: p.max_replicas, "spec.maxReplicas."),
+    _gauge("objective_lag_seconds", lambda _, p: p.lag_seconds, "spec.target.lagSeconds."),
+)
+
+BACKLOG_STATE = Series(
+    "backlog_state", SeriesType.GAUGE, (*RESOURCE, "state"), "1 for the present state of the backlog, 0 for the others."
+)
+CONDITION = Series(
+    "condition",
+    SeriesType.GAUGE,
+    (*RESOURCE, "type"),
+    "1 while the condition is True, 0 while False, absent if Unknown.",
+)
+SAMPLE_AGE = Series(
+    "sample_age_seconds", SeriesType.GAUGE, RESOURCE, "Time since the group's lag was last known whole."
+)
+RESOURCE_INFO = Series(
+    "resource_info", SeriesType.GAUGE, (*RESOURCE, "consumer_group", "target"), "Always 1: the group and the workload."
+)
+DECISIONS = Series(
+    "decisions_total",
+    SeriesType.COUNTER,
+    (*RESOURCE, "decision", "reason"),
+    "Decisions, one for each poll of the group.",
+)
+RESOURCES = Series("resources", SeriesType.GAUGE, (), "KafkaConsumerScalers the operator looks after.")
+POLL_SECONDS = Series(
+    "poll_seconds", SeriesType.HISTOGRAM, ("cluster",), "Duration of one poll of a Kafka cluster, for all its groups."
+)
+POLL_ERRORS = Series(
+    "poll_errors_total", SeriesType.COUNTER, ("cluster", "reason"), "Polls of a Kafka cluster that failed, by reason."
+)
+LAST_POLL_AGE = Series(
+    "last_poll_age_seconds", SeriesType.GAUGE, ("cluster",), "Time since the last poll of a Kafka cluster ended."
+)
+POLLING_PROCESS_RESTARTS = Series(
+    "polling_process_restarts_total", SeriesType.COUNTER, (), "Times the process that asks Kafka died or was replaced."
+)
+SCALE_WRITES = Series(
+    "scale_writes_total", SeriesType.COUNTER, ("result",), "Writes of a scale: `done`, or the reason of the failure."
+)
+STATUS_WRITES = Series(
+    "status_writes_total", SeriesType.COUNTER, ("result",), "Writes of a status: `done`, or the reason of the failure."
+)
+EVENTS = Series("events_total", SeriesType.COUNTER, ("reason",), "Events told about resources, by reason.")
+EVENTS_WAITING = Series("events_waiting", SeriesType.GAUGE, (), "Events that wait for the API server to come back.")
+
+OF_RESOURCES = (
+    *(gauge.series for gauge in RESOURCE_GAUGES),
+    BACKLOG_STATE,
+    CONDITION,
+    SAMPLE_AGE,
+    RESOURCE_INFO,
+    DECISIONS,
+)
+OF_THE_OPERATOR = (
+    RESOURCES,
+    POLL_SECONDS,
+    POLL_ERRORS,
+    LAST_POLL_AGE,
+    POLLING_PROCESS_RESTARTS,
+    SCALE_WRITES,
+    STATUS_WRITES,
+    EVENTS,
+    EVENTS_WAITING,
+)
+ALL = (*OF_RESOURCES, *OF_THE_OPERATOR)

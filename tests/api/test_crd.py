@@ -1,0 +1,173 @@
+"""The CRD, its copies and its reference page say what the models say."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from dataclasses import fields as dataclass_fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kafka_consumer_scaler.api.crd import as_helm_template, as_yaml, custom_resource_definition
+from kafka_consumer_scaler.api.reference import fields, reference_page
+from kafka_consumer_scaler.api.v1alpha1 import KafkaConsumerScaler
+from kafka_consumer_scaler.cli import crd as verb
+from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.verdict import ConditionType
+from tests.api.manifests import SMALLEST
+
+ROOT = Path(__file__).parents[2]
+VERSION: dict[str, Any] = custom_resource_definition()["spec"]["versions"][0]
+PARTS: dict[str, Any] = VERSION["schema"]["openAPIV3Schema"]["properties"]
+COPIES = {
+    "deploy/crd.yaml": [],
+    "charts/kafka-consumer-scaler/templates/crd.yaml": ["--helm"],
+    "docs/reference/resource.md": ["--markdown"],
+}
+
+
+def printed(*options: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    verb.add_parser(parser.add_subparsers())
+    return parser.parse_args(["crd", *options])
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_the_copy_in_the_repository_is_what_the_command_prints(copy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = printed(*COPIES[copy])
+    assert arguments.run(arguments) == 0
+    command = " ".join(["kafka-consumer-scaler crd", *COPIES[copy]])
+    assert (ROOT / copy).read_text() == capsys.readouterr().out, f"run: {command} > {copy}"
+
+
+def test_the_forms_exclude_each_other() -> None:
+    with pytest.raises(SystemExit) as caught:
+        printed("--helm", "--markdown")
+    assert caught.value.code == 2
+
+
+def test_the_charts_template_is_the_same_document_in_switches() -> None:
+    lines = as_helm_template().splitlines(keepends=True)
+    switches = [line for line in lines if "{{" in line]
+    plain = yaml.safe_load("".join(line for line in lines if line not in switches))
+    assert plain["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert plain == yaml.safe_load(as_yaml())
+    assert [re.findall(r"\.Values[.\w]+", line) for line in switches[1:]] == [
+        [".Values.crd.install"],
+        [".Values.crd.keep"],
+        [],
+        [],
+    ]
+
+
+def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for name, child in schema.get("properties", {}).items():
+        yield from nodes(child, f"{path}.{name}")
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{path}[]")
+
+
+def test_the_schema_is_structural_and_free_of_noise() -> None:
+    forbidden = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "title", "additionalProperties", "nullable"}
+    for path, node in nodes(VERSION["schema"]["openAPIV3Schema"]):
+        assert not forbidden & set(node), path
+        assert isinstance(node["type"], str), path
+
+
+def test_every_number_list_and_text_of_the_spec_is_bounded() -> None:
+    for path, node in nodes(PARTS["spec"], "spec"):
+        if node["type"] in ("integer", "number"):
+            assert {"minimum", "maximum"} <= set(node), path
+        if node["type"] == "array":
+            assert "maxItems" in node, path
+        if node["type"] == "string" and "enum" not in node:
+            assert {"minLength", "maxLength"} <= set(node), path
+
+
+@pytest.mark.parametrize("part", ["spec", "status"])
+def test_every_field_is_described(part: str) -> None:
+    undescribed = [path for path, schema, _ in fields(PARTS[part], part) if len(schema.get("description", "")) < 8]
+    assert undescribed == []
+
+
+def test_no_reference_has_a_namespace() -> None:
+    assert [path for path, _, _ in fields(PARTS["spec"], "spec") if "namespace" in path.lower()] == []
+
+
+def default_of(path: str) -> Any:
+    schema = PARTS["spec"]
+    for step in path.split("."):
+        schema = schema["properties"][step]
+    return schema.get("default")
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("minReplicas", "min_replicas"),
+        ("target.lagSeconds", "lag_seconds"),
+        ("target.lagPerReplica", "lag_per_replica"),
+        ("target.activationLag", "activation_lag"),
+        ("target.utilization", "utilization"),
+        ("recoverySeconds", "recovery_seconds"),
+        ("pollingIntervalSeconds", "polling_interval_seconds"),
+        ("consumerThreads", "consumer_threads"),
+        ("topicPattern", "topic_pattern"),
+        ("offsetReset", "offset_reset"),
+        ("isolationLevel", "isolation_level"),
+        ("mode", "mode"),
+        ("paused", "paused"),
+    ],
+)
+def test_the_schemas_default_is_the_cores(path: str, field: str) -> None:
+    cores = {each.name: each.default for each in dataclass_fields(Policy)}
+    assert default_of(path) == cores[field]
+
+
+@pytest.mark.parametrize("direction", ["scaleUp", "scaleDown"])
+def test_the_schemas_default_behavior_is_the_cores(direction: str) -> None:
+    policy = KafkaConsumerScaler.parse(SMALLEST).policy()
+    rules = policy.scale_up if direction == "scaleUp" else policy.scale_down
+    names = ("stabilizationWindowSeconds", "cooldownSeconds", "tolerance", "selectPolicy")
+    defaults = tuple(default_of(f"behavior.{direction}.{name}") for name in names)
+    assert defaults == (
+        rules.stabilization_window_seconds, rules.cooldown_seconds, rules.tolerance, rules.select_policy,
+    )  # fmt: skip
+
+
+def test_the_columns_are_those_users_were_promised() -> None:
+    names = [column["name"].upper() for column in VERSION["additionalPrinterColumns"]]
+    promised = "TARGET, GROUP, LAG, LAG-SECONDS, BACKLOG, REPLICAS, DESIRED, PARTITIONS, READY, AGE"
+    assert names == promised.split(", ")
+
+
+def test_every_column_and_selectable_field_leads_to_a_field() -> None:
+    known = {path for part in PARTS if part in ("spec", "status") for path, _, _ in fields(PARTS[part], part)}
+    paths = [each["jsonPath"] for each in VERSION["additionalPrinterColumns"] + VERSION["selectableFields"]]
+    simple = [path.lstrip(".") for path in paths if path.startswith((".spec", ".status")) and "[" not in path]
+    assert len(simple) == 11
+    assert set(simple) <= known
+
+
+def test_the_reference_has_a_row_for_each_field_and_a_line_for_each_rule() -> None:
+    page = reference_page()
+    for part in ("spec", "status"):
+        for path, schema, _ in fields(PARTS[part], part):
+            (row,) = [line for line in page.splitlines() if line.startswith(f"| `{path}` |")]
+            assert row.count(" | ") == 4, row
+            assert " ".join(schema["description"].split()).replace("|", "\\|") in row
+    messages = re.findall(r"message: (.*)", as_yaml())
+    rules = [node["x-kubernetes-validations"] for _, node in nodes(PARTS["spec"]) if "x-kubernetes-validations" in node]
+    assert sum(map(len, rules)) == len(messages) > 10
+    assert all(f"- {rule['message']}\n" in page for each in rules for rule in each)
+
+
+@pytest.mark.parametrize("word", [*Backlog, *ConditionType])
+def test_the_reference_names_every_backlog_state_and_condition(word: str) -> None:
+    assert word in reference_page()

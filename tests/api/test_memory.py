@@ -1,0 +1,99 @@
+"""Memory survives in the status, and whatever else stands there does no harm."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kafka_consumer_scaler.api.memory import memory_from_status, memory_to_status
+from kafka_consumer_scaler.core.limits import Scaled
+from kafka_consumer_scaler.core.rates import Capacity
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.stabilization import Memory, Recommended
+
+NOW = 1_795_417_200.0
+TIMES = st.floats(min_value=0, max_value=NOW)
+REPLICAS = st.integers(0, 10_000)
+RECOMMENDED = st.lists(st.builds(Recommended, TIMES, REPLICAS), max_size=5).map(
+    lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))
+)
+MEMORIES = st.builds(
+    Memory,
+    scales=st.lists(st.builds(Scaled, TIMES, REPLICAS, REPLICAS), max_size=5).map(
+        lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))
+    ),
+    highs=RECOMMENDED,
+    lows=RECOMMENDED,
+    capacity=st.none() | st.builds(Capacity, st.floats(min_value=1e-6, max_value=1e9), st.booleans()),
+    assignor=st.sampled_from(["", "range", "cooperative-sticky", "com.example.Assignor$1"]),
+    said=st.frozensets(st.sampled_from(Reason)),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+FULL = Memory(
+    scales=(Scaled(NOW - 60, 2, 5),),
+    highs=(Recommended(NOW - 30, 5),),
+    lows=(Recommended(NOW - 15, 4),),
+    capacity=Capacity(101.5, learned=True),
+    assignor="range",
+    said=frozenset({Reason.SCALING_LIMITED}),
+)
+
+
+@given(MEMORIES)
+def test_what_was_saved_is_what_is_read(memory: Memory) -> None:
+    stored = json.loads(json.dumps({"memory": memory_to_status(memory)}, allow_nan=False))
+    assert memory_from_status(stored, NOW) == memory
+
+
+def test_no_field_of_the_memory_is_forgotten() -> None:
+    read = memory_from_status({"memory": memory_to_status(FULL)}, NOW)
+    empty = Memory()
+    assert all(getattr(read, field.name) != getattr(empty, field.name) for field in fields(Memory))
+
+
+@given(JSON)
+def test_any_status_is_read_without_an_error(status: Any) -> None:
+    assert isinstance(memory_from_status(status, NOW), Memory)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(memory_to_status(FULL))), JSON))
+def test_any_piece_of_junk_leaves_a_memory_that_makes_sense(spoilt: dict[str, Any]) -> None:
+    memory = memory_from_status({"memory": memory_to_status(FULL) | spoilt | {"version": 1}}, NOW)
+    times = [scale.at for scale in memory.scales] + [entry.at for entry in (*memory.highs, *memory.lows)]
+    assert all(math.isfinite(at) and 0 <= at <= NOW for at in times)
+    assert all(0 <= entry.replicas <= 10_000 for entry in (*memory.highs, *memory.lows))
+    assert memory.capacity is None or 0 < memory.capacity.per_consumer < math.inf
+    assert memory_from_status({"memory": memory_to_status(memory)}, NOW) == memory
+
+
+def test_junk_in_one_piece_leaves_the_others() -> None:
+    stored = memory_to_status(FULL)
+    stored["scales"] = [{"at": "yesterday"}, 7, stored["scales"][0], {"at": 1, "before": 1, "after": 10**30}]
+    stored["said"] = ["NoSuchReason", 5, "ScalingLimited"]
+    stored["lows"] = "none"
+    read = memory_from_status({"memory": stored}, NOW)
+    assert read == Memory(FULL.scales, FULL.highs, (), FULL.capacity, FULL.assignor, FULL.said)
+
+
+def test_a_time_in_the_future_becomes_now() -> None:
+    later = Memory(scales=(Scaled(NOW + 900, 1, 2),))
+    assert memory_from_status({"memory": memory_to_status(later)}, NOW).scales == (Scaled(NOW, 1, 2),)
+
+
+def test_the_memory_of_another_version_is_not_used() -> None:
+    assert memory_from_status({"memory": memory_to_status(FULL) | {"version": 2}}, NOW) == Memory()
+
+
+def test_only_the_newest_entries_of_an_endless_list_are_read() -> None:
+    entries = [{"at": at, "replicas": 1} for at in range(5000)]
+    read = memory_from_status({"memory": {"version": 1, "highs": entries}}, NOW)
+    assert (len(read.highs), read.highs[-1].at) == (1000, 4999.0)

@@ -1,0 +1,149 @@
+"""What the chart renders, without a cluster."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.charts.rendering import (
+    CHART,
+    DEPLOY,
+    RELEASE,
+    Manifest,
+    documents,
+    of_kind,
+    one,
+    operator_rules,
+    project_version,
+    run,
+    template,
+)
+
+CUSTOM_RESOURCE_DEFINITION = "kafkaconsumerscalers.kafka-consumer-scaler.dev"
+
+
+def test_the_chart_passes_lint(helm_binary: Path) -> None:
+    done = run(helm_binary, "lint", "--strict", CHART)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_chart_has_the_version_of_the_project() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (project_version(), project_version())
+
+
+def test_all_namespaces_need_one_cluster_role(helm_binary: Path) -> None:
+    manifests = template(helm_binary)
+    assert one(manifests, "ClusterRoleBinding")["subjects"] == [
+        {"kind": "ServiceAccount", "name": RELEASE, "namespace": RELEASE}
+    ]
+    assert of_kind(manifests, "Role") == []
+
+
+def test_chosen_namespaces_need_no_cluster_wide_right(helm_binary: Path) -> None:
+    manifests = template(
+        helm_binary, "--set=watchNamespaces={shop,billing}", "--set=rbac.aggregateToDefaultRoles=false"
+    )
+    assert of_kind(manifests, "ClusterRole") + of_kind(manifests, "ClusterRoleBinding") == []
+    assert [role["metadata"]["namespace"] for role in of_kind(manifests, "Role")] == ["shop", "billing"]
+    assert [binding["metadata"]["namespace"] for binding in of_kind(manifests, "RoleBinding")] == ["shop", "billing"]
+    assert container(manifests)["args"][-2:] == ["--namespace=shop", "--namespace=billing"]
+
+
+def test_the_operator_may_touch_only_scales_events_and_its_own_status(helm_binary: Path) -> None:
+    changed = {
+        resource
+        for rule in operator_rules(template(helm_binary))
+        for resource in rule["resources"]
+        if set(rule["verbs"]) - {"get", "list", "watch"}
+    }
+    assert changed == {"kafkaconsumerscalers/status", "deployments/scale", "statefulsets/scale", "events"}
+
+
+def test_the_operator_may_read_only_its_resources_scales_and_autoscalers(helm_binary: Path) -> None:
+    rules = operator_rules(template(helm_binary))
+    read = {r for rule in rules for r in rule["resources"] if set(rule["verbs"]) & {"get", "list", "watch"}}
+    assert read == {"kafkaconsumerscalers", "deployments/scale", "statefulsets/scale", "horizontalpodautoscalers"}
+
+
+def test_another_kind_of_workload_adds_its_scale_only(helm_binary: Path) -> None:
+    added = '--set-json=scaleTargets=[{"apiGroup":"argoproj.io","resource":"rollouts"}]'
+    rules = [rule for rule in operator_rules(template(helm_binary, added)) if "argoproj.io" in rule["apiGroups"]]
+    assert rules == [{"apiGroups": ["argoproj.io"], "resources": ["rollouts/scale"], "verbs": ["get", "patch"]}]
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Pod"])
+def test_every_pod_passes_the_restricted_standard(helm_binary: Path, kind: str) -> None:
+    manifest = one(template(helm_binary), kind)
+    pod = manifest["spec"] if kind == "Pod" else manifest["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert [item["securityContext"] for item in pod["containers"]] == [
+        {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    ]
+
+
+def test_an_upgrade_ends_the_old_operator_before_it_starts_the_new_one(helm_binary: Path) -> None:
+    spec = one(template(helm_binary), "Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_the_definition_is_kept_at_uninstall_unless_told_otherwise(helm_binary: Path) -> None:
+    kept, not_kept = (
+        one(template(helm_binary, *a), "CustomResourceDefinition") for a in ([], ["--set=crd.keep=false"])
+    )
+    assert kept["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert "helm.sh/resource-policy" not in not_kept["metadata"].get("annotations", {})
+
+
+def test_a_release_can_leave_the_definition_to_another(helm_binary: Path) -> None:
+    assert of_kind(template(helm_binary, "--set=crd.install=false"), "CustomResourceDefinition") == []
+
+
+def test_releases_of_one_name_in_two_namespaces_do_not_meet(helm_binary: Path) -> None:
+    first, second = (cluster_wide(template(helm_binary, namespace=namespace)) for namespace in ("team-a", "team-b"))
+    assert first & second == {("CustomResourceDefinition", CUSTOM_RESOURCE_DEFINITION)}
+
+
+def test_a_long_release_name_makes_names_of_at_most_63_characters(helm_binary: Path) -> None:
+    manifests = template(helm_binary, release="r" * 53)
+    names = [one(manifests, kind)["metadata"]["name"] for kind in ("Deployment", "Service", "Pod")]
+    assert [name for name in names if len(name) > 63 or name.endswith("-")] == []
+
+
+@pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
+def test_a_monitor_is_made_on_demand_and_selects_the_operator(helm_binary: Path, kind: str) -> None:
+    assert of_kind(template(helm_binary), kind) == []
+    value = kind[0].lower() + kind[1:]
+    monitor = one(template(helm_binary, f"--set={value}.enabled=true", f"--set={value}.labels.team=x"), kind)
+    selected = monitor["spec"]["selector"]["matchLabels"]
+    assert selected == one(template(helm_binary), "Service")["spec"]["selector"]
+    assert monitor["metadata"]["labels"]["team"] == "x"
+
+
+def test_the_test_pod_asks_the_service_that_the_release_makes(helm_binary: Path) -> None:
+    manifests = template(helm_binary, release="blue")
+    variable = one(manifests, "Service")["metadata"]["name"].upper().replace("-", "_") + "_SERVICE_HOST"
+    assert variable in one(manifests, "Pod")["spec"]["containers"][0]["args"][0]
+
+
+def test_the_notes_show_the_sample_manifest(helm_binary: Path) -> None:
+    done = run(helm_binary, "install", RELEASE, CHART, "--dry-run=client", "--set=watchNamespaces={shop}")
+    assert done.returncode == 0, done.stderr
+    shown = re.search(r"<<EOF\n(.*?)\n  EOF", done.stdout, re.DOTALL)
+    assert shown is not None
+    sample = documents((DEPLOY / "sample.yaml").read_text())
+    assert documents(re.sub("^  ", "", shown[1], flags=re.MULTILINE)) == sample
+
+
+def container(manifests: list[Manifest]) -> Manifest:
+    (only,) = one(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert isinstance(only, dict)
+    return only
+
+
+def cluster_wide(manifests: list[Manifest]) -> set[tuple[str, str]]:
+    found = ((m["kind"], m["metadata"]["name"]) for m in manifests if "namespace" not in m["metadata"])
+    return set(found)

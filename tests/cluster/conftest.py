@@ -1,0 +1,59 @@
+"""The operator as users install it, once for all cluster tests, and a workload for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.cluster.workload import ROOT, Client, Workload
+from tests.environment import Environment
+
+OPERATOR_NAMESPACE = "kafka-consumer-scaler"
+RELEASE = "kcs"
+LABEL = "app.kubernetes.io/instance=kcs"
+
+
+@pytest.fixture(scope="session")
+def operator(custom_resource_definition: None, helm: Client, kubectl: Client, operator_image: str) -> Iterator[str]:
+    """The namespace of an operator that watches the whole cluster, installed by the chart."""
+    repository, _, tag = operator_image.rpartition(":")
+    helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait", check=False)
+    helm(
+        "install", RELEASE, str(ROOT / "charts" / "kafka-consumer-scaler"), "-n", OPERATOR_NAMESPACE,
+        "--create-namespace", "--set", f"image.repository={repository},image.tag={tag},crd.install=false", "--wait",
+    )
+    yield OPERATOR_NAMESPACE
+    helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait")
+
+
+@pytest.fixture
+def workload(
+    environment: Environment, operator: str, kubectl: Client, namespace: str, example_image: str
+) -> Iterator[Workload]:
+    """Names for the pieces of one story; the resource, the consumers and the topic are taken away afterwards."""
+    story = Workload(environment, kubectl, namespace, example_image)
+    yield story
+    kubectl("delete", "kcs", "--all", "-n", namespace, "--timeout=30s")
+    kubectl("delete", "deployment", "--all", "-n", namespace, "--timeout=60s")
+
+
+@pytest.fixture
+def in_operator(operator: str, kubectl: Client) -> Callable[[str], str]:
+    """Runs Python in the operator's pod and answers what it prints."""
+
+    def run(code: str) -> str:
+        pod = kubectl("get", "pod", "-n", operator, "-l", LABEL, "-o", "name").stdout.split()[0]
+        return kubectl("exec", "-n", operator, pod, "--", "python", "-c", code).stdout
+
+    return run
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A failed story shows the operator's last words."""
+    report = yield
+    if report.failed and "workload" in getattr(item, "fixturenames", ()) and "kubectl" in getattr(item, "funcargs", {}):
+        words = ("logs", "-n", OPERATOR_NAMESPACE, "-l", LABEL, "--tail=25")
+        report.sections.append(("operator", item.funcargs["kubectl"](*words, check=False).stdout))
+    return report

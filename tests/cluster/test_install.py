@@ -1,0 +1,279 @@
+"""Installing, upgrading and uninstalling in a real cluster, as docs/install.md says.
+
+The definition is cluster-wide and shared with other tests: releases here take it over and give it back as it was.
+Operators here watch their own namespace only, so that they keep off the resources of other tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.charts.rendering import DEPLOY, REPOSITORY
+
+pytestmark = pytest.mark.cluster
+
+Client = Callable[..., subprocess.CompletedProcess[str]]
+
+CHART = str(REPOSITORY / "charts" / "kafka-consumer-scaler")
+DEFINITION = "kafkaconsumerscalers.kafka-consumer-scaler.dev"
+OWNER = "kafka-consumer-scaler.dev"
+OVERLAY = """
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: {namespace}
+resources: [{base}]
+images: [{{name: kafka-consumer-scaler, newName: {name}, newTag: {tag}}}]
+patches:
+  - target: {{kind: Deployment}}
+    patch: '[{{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--namespace={namespace}"}}]'
+  - target: {{kind: Namespace}}
+    patch: '{{apiVersion: v1, kind: Namespace, metadata: {{name: kafka-consumer-scaler}}, $patch: delete}}'
+"""
+SCALER = """
+apiVersion: kafka-consumer-scaler.dev/v1alpha1
+kind: KafkaConsumerScaler
+metadata: {name: orders}
+spec:
+  scaleTargetRef: {name: orders-consumer}
+  kafka: {bootstrapServers: "127.0.0.1:1"}
+  consumerGroup: orders
+  maxReplicas: 12
+  pollingIntervalSeconds: 5
+"""
+
+
+@pytest.fixture
+def definition(kubectl: Client) -> Iterator[None]:
+    """Afterwards the definition has the owner it had before, or is gone if there was none."""
+    before = kubectl("get", "crd", DEFINITION, "-o", "json", check=False)
+    yield
+    if before.returncode != 0:
+        kubectl("delete", "crd", DEFINITION, "--ignore-not-found")
+        return
+    metadata = json.loads(before.stdout)["metadata"]
+    patch = [{"op": "add", "path": f"/metadata/{k}", "value": metadata.get(k, {})} for k in ("labels", "annotations")]
+    kubectl("patch", "crd", DEFINITION, "--type=json", f"--patch={json.dumps(patch)}")
+
+
+@pytest.fixture
+def restricted(kubectl: Client, namespace: str) -> str:
+    """A namespace in which the API server refuses pods that the restricted Pod Security Standard forbids."""
+    kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    return namespace
+
+
+@pytest.fixture
+def install(helm: Client, definition: None, operator_image: str, restricted: str) -> Iterator[Callable[..., str]]:
+    """Installs a release with more arguments of `helm install`, answers its name, and uninstalls it at the end."""
+    installed = []
+
+    def install(*arguments: str, name: str = f"kcs-{restricted}"[:53]) -> str:
+        installed.append(name)
+        image = image_values(operator_image)
+        helm(
+            "install",
+            name,
+            CHART,
+            "--namespace",
+            restricted,
+            "--take-ownership",
+            "--force-conflicts",
+            *image,
+            *arguments,
+        )
+        return name
+
+    yield install
+    for name in installed:
+        helm("uninstall", name, "--namespace", restricted, "--ignore-not-found", "--wait")
+
+
+@pytest.fixture
+def release(install: Callable[..., str], kubectl: Client, restricted: str) -> str:
+    """A release that serves its own namespace, and whose operator is ready."""
+    name = install(f"--set=watchNamespaces={{{restricted}}}")
+    rolled_out(kubectl, restricted)
+    return name
+
+
+def test_a_release_becomes_ready_in_a_restricted_namespace_and_passes_its_test(
+    helm: Client, release: str, restricted: str
+) -> None:
+    tested = helm("test", release, "--namespace", restricted, "--timeout=60s", "--logs")
+    assert "Phase:          Succeeded" in tested.stdout
+    assert "/readyz 200" in tested.stdout
+
+
+def test_the_operator_runs_without_root_and_cannot_write_to_its_image(
+    kubectl: Client, release: str, restricted: str
+) -> None:
+    inside = ("exec", "--namespace", restricted, pod(kubectl, restricted), "--")
+    assert kubectl(*inside, "id", "-u").stdout.strip() == "65532"
+    assert kubectl(*inside, "touch", "/tmp/allowed", check=False).returncode == 0
+    assert "Read-only file system" in kubectl(*inside, "touch", "/opt/refused", check=False).stderr
+
+
+def test_an_upgrade_ends_the_old_operator_and_starts_one_with_the_new_value(
+    helm: Client, kubectl: Client, release: str, restricted: str
+) -> None:
+    old = pod(kubectl, restricted)
+    started = time.monotonic()
+    helm("upgrade", release, CHART, "--namespace", restricted, "--reuse-values", "--set=logLevel=debug")
+    rolled_out(kubectl, restricted)
+    new = json.loads(kubectl("get", "--namespace", restricted, pod(kubectl, restricted), "-o", "json").stdout)
+    assert f"pod/{new['metadata']['name']}" != old
+    assert "--log-level=debug" in new["spec"]["containers"][0]["args"]
+    assert time.monotonic() - started < 30, "SIGTERM did not end the old operator within its grace period"
+
+
+def test_resources_left_behind_by_an_uninstall_stay_and_can_be_deleted(
+    helm: Client, kubectl: Client, release: str, restricted: str
+) -> None:
+    kubectl("apply", "--namespace", restricted, "-f", "-", stdin=SCALER)
+    eventually(lambda: "status" in scaler(kubectl, restricted), "the operator served the resource", seconds=45)
+    helm("uninstall", release, "--namespace", restricted, "--wait")
+    assert kubectl("get", "crd", DEFINITION, check=False).returncode == 0
+    assert scaler(kubectl, restricted)["metadata"].get("finalizers", []) == []
+    kubectl("delete", "kcs", "orders", "--namespace", restricted, "--timeout=5s")
+    assert kubectl("get", "kcs", "orders", "--namespace", restricted, check=False).returncode == 1
+
+
+def test_a_kept_definition_is_taken_over_only_by_a_release_that_is_told_to(
+    helm: Client, kubectl: Client, install: Callable[..., str], restricted: str
+) -> None:
+    idle = ("--set=replicaCount=0", f"--set=watchNamespaces={{{restricted}}}")
+    first = install(*idle)
+    helm("uninstall", first, "--namespace", restricted)
+    untold = helm("install", f"{first}-b", CHART, "--namespace", restricted, *idle, check=False)
+    assert "cannot be imported into the current release" in untold.stderr
+    assert owner(kubectl) == first
+    assert owner(kubectl) != install(*idle, name=f"{first}-c") == owner(kubectl)
+
+
+def test_a_release_of_the_same_name_finds_its_kept_definition(
+    helm: Client, install: Callable[..., str], restricted: str
+) -> None:
+    name = install("--set=replicaCount=0")
+    helm("uninstall", name, "--namespace", restricted)
+    again = helm("install", name, CHART, "--namespace", restricted, "--set=replicaCount=0")
+    assert "STATUS: deployed" in again.stdout
+
+
+def test_the_kustomize_base_becomes_ready(
+    kubectl: Client, definition: None, operator_image: str, restricted: str, tmp_path: Path
+) -> None:
+    name, _, tag = operator_image.rpartition(":")
+    base = os.path.relpath(DEPLOY, tmp_path.resolve())
+    overlay = OVERLAY.format(namespace=restricted, base=base, name=name, tag=tag)
+    (tmp_path / "kustomization.yaml").write_text(overlay)
+    try:
+        kubectl("apply", "-k", str(tmp_path))
+        rolled_out(kubectl, restricted)
+        assert pod(kubectl, restricted) != ""
+    finally:
+        roles = "clusterrole,clusterrolebinding"
+        kubectl("delete", roles, "--selector", "app.kubernetes.io/name=kafka-consumer-scaler,!helm.sh/chart")
+
+
+NEEDED = ["list kcs", "watch kcs", f"patch kafkaconsumerscalers.{OWNER}/status", "get deployments.apps/scale",
+          "patch deployments.apps/scale", "patch statefulsets.apps/scale", "create events.events.k8s.io",
+          "patch events.events.k8s.io", "list horizontalpodautoscalers.autoscaling"]  # fmt: skip
+FORBIDDEN = ["get secrets", "list secrets", "get pods", "list pods", "create pods/exec", "get configmaps",
+             "get deployments.apps", "patch deployments.apps", "update deployments.apps/scale",
+             "delete deployments.apps", "patch replicasets.apps/scale", "patch kcs", "delete kcs",
+             "patch horizontalpodautoscalers.autoscaling", "create serviceaccounts/token", "list events",
+             "create roles.rbac.authorization.k8s.io"]  # fmt: skip
+FORBIDDEN_IN_CLUSTER = ["list namespaces", "get nodes", "list customresourcedefinitions.apiextensions.k8s.io",
+                        "create clusterrolebindings.rbac.authorization.k8s.io"]  # fmt: skip
+
+
+def test_a_cluster_wide_operator_may_do_what_it_needs_and_nothing_more(
+    kubectl: Client, install: Callable[..., str], restricted: str
+) -> None:
+    account = f"{restricted}:{install('--set=replicaCount=0')}-kafka-consumer-scaler"
+    anywhere = ("--namespace", "default")
+    assert granted(kubectl, account, [*NEEDED, *FORBIDDEN], *anywhere) == NEEDED
+    assert granted(kubectl, account, FORBIDDEN_IN_CLUSTER) == []
+
+
+def test_an_operator_of_one_namespace_may_do_nothing_in_another(
+    kubectl: Client, install: Callable[..., str], restricted: str
+) -> None:
+    name = install("--set=replicaCount=0", f"--set=watchNamespaces={{{restricted}}}")
+    account = f"{restricted}:{name}-kafka-consumer-scaler"
+    assert granted(kubectl, account, [*NEEDED, *FORBIDDEN], "--namespace", restricted) == NEEDED
+    assert granted(kubectl, account, [*NEEDED, *FORBIDDEN], "--namespace", "default") == []
+    assert granted(kubectl, account, FORBIDDEN_IN_CLUSTER) == []
+
+
+def test_a_namespaces_editor_may_change_its_resources_and_a_viewer_may_read_them(
+    kubectl: Client, install: Callable[..., str], restricted: str
+) -> None:
+    install("--set=replicaCount=0")
+    for role in ("view", "edit"):
+        kubectl("create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}er", "--namespace", restricted)
+    asked = ["get kcs", "create kcs", "delete kcs", "patch kafkaconsumerscalers.kafka-consumer-scaler.dev/status"]
+
+    def may(user: str) -> list[str]:
+        return [what for what in asked if can_i(kubectl, user, what, "--namespace", restricted)]
+
+    eventually(lambda: may("editer") == asked[:3], "the edit role was aggregated")
+    assert may("viewer") == asked[:1]
+
+
+def image_values(image: str) -> list[str]:
+    repository, _, tag = image.rpartition(":")
+    return [f"--set=image.repository={repository}", f"--set-string=image.tag={tag}"]
+
+
+def rolled_out(kubectl: Client, namespace: str) -> None:
+    """Wait until every Deployment of the namespace runs its newest pods, ready."""
+    kubectl("rollout", "status", "deployment", "--namespace", namespace, "--timeout=60s")
+
+
+def pod(kubectl: Client, namespace: str) -> str:
+    """The only pod of the operator, as `pod/name`."""
+    label = "app.kubernetes.io/name=kafka-consumer-scaler"
+    (name,) = kubectl("get", "pods", "--namespace", namespace, "-l", label, "-o", "name").stdout.split()
+    return name
+
+
+def scaler(kubectl: Client, namespace: str) -> dict[str, Any]:
+    resource: dict[str, Any] = json.loads(kubectl("get", "kcs", "orders", "-n", namespace, "-o", "json").stdout)
+    return resource
+
+
+def owner(kubectl: Client) -> str:
+    """The release that owns the definition."""
+    path = r"jsonpath={.metadata.annotations.meta\.helm\.sh/release-name}"
+    return kubectl("get", "crd", DEFINITION, "-o", path).stdout
+
+
+def granted(kubectl: Client, account: str, asked: list[str], *where: str) -> list[str]:
+    """Those of "verb resource[/subresource]" that the service account ("namespace:name") may do."""
+    return [what for what in asked if can_i(kubectl, f"system:serviceaccount:{account}", what, *where)]
+
+
+def can_i(kubectl: Client, user: str, what: str, *where: str) -> bool:
+    verb, resource = what.split()
+    resource, _, subresource = resource.partition("/")
+    part = [f"--subresource={subresource}"] if subresource else []
+    answer = kubectl("auth", "can-i", verb, resource, *part, f"--as={user}", *where, check=False).stdout.strip()
+    assert answer in {"yes", "no"}, f"{what}: {answer!r}"
+    return answer == "yes"
+
+
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    """Fail unless the condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.2)

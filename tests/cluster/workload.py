@@ -1,0 +1,134 @@
+"""One topic, one group, one consumer Deployment and one KafkaConsumerScaler in a namespace of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.environment import Environment
+
+ROOT = Path(__file__).parents[2]
+Client = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def eventually(done: Callable[[], Any], within_seconds: float = 60, what: str = "") -> Any:
+    """The first true answer; an AssertionError with the last one when the time is over."""
+    deadline = time.monotonic() + within_seconds
+    while not (answer := done()):
+        assert time.monotonic() < deadline, f"not within {within_seconds:.0f} s: {what or done}, last: {answer!r}"
+        time.sleep(0.3)
+    return answer
+
+
+@dataclass
+class Workload:
+    """The pieces by name; the namespace's name is also the topic's and the group's, so that tests keep apart."""
+
+    environment: Environment
+    kubectl: Client
+    namespace: str
+    image: str
+
+    def create_topic(self, partitions: int) -> None:
+        admin = AdminClient({"bootstrap.servers": self.environment.kafka_bootstrap_servers})
+        admin.create_topics([NewTopic(self.namespace, partitions, 1)])[self.namespace].result(30)
+
+    def delete_topic(self) -> None:
+        admin = AdminClient({"bootstrap.servers": self.environment.kafka_bootstrap_servers})
+        admin.delete_topics([self.namespace])[self.namespace].result(30)
+
+    def produce(self, records: int) -> None:
+        """So many records, dealt evenly to the partitions."""
+        producer = Producer({"bootstrap.servers": self.environment.kafka_bootstrap_servers, "linger.ms": 20})
+        partitions = len(producer.list_topics(self.namespace, 10).topics[self.namespace].partitions)
+        for number in range(records):
+            producer.produce(self.namespace, b"record", partition=number % partitions)
+            producer.poll(0)
+        assert producer.flush(30) == 0
+
+    def commit_the_end(self, group: str) -> None:
+        """A group without members that has consumed everything."""
+        settings = {"bootstrap.servers": self.environment.kafka_bootstrap_servers, "group.id": group}
+        consumer = Consumer(settings)
+        count = len(consumer.list_topics(self.namespace, 10).topics[self.namespace].partitions)
+        partitions = [TopicPartition(self.namespace, number) for number in range(count)]
+        ends = [consumer.get_watermark_offsets(each, 10)[1] for each in partitions]
+        offsets = [TopicPartition(self.namespace, number, end) for number, end in enumerate(ends)]
+        consumer.commit(offsets=offsets, asynchronous=False)
+        consumer.close()
+
+    def deploy(self, replicas: int = 1, work_seconds: float = 0.02) -> None:
+        """The consumer of examples/, as its README says."""
+        deployment = yaml.safe_load((ROOT / "examples" / "consumer.yaml").read_text())
+        deployment["metadata"]["namespace"] = self.namespace
+        deployment["spec"]["replicas"] = replicas
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        container["image"] = self.image
+        values = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.environment.kafka_bootstrap_servers_in_cluster,
+            "TOPIC": self.namespace, "GROUP": self.namespace, "WORK_SECONDS": str(work_seconds), "COMMIT_INTERVAL": "1",
+        }
+        for variable in container["env"]:
+            variable["value"] = values.get(variable["name"], variable["value"])
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(deployment))
+
+    def scaler(self, name: str = "orders", **spec: Any) -> None:
+        """A manifest that reacts within seconds; `spec` adds to it."""
+        quick = {"stabilizationWindowSeconds": 10, "cooldownSeconds": 5}
+        manifest = {
+            "apiVersion": "kafka-consumer-scaler.dev/v1alpha1",
+            "kind": "KafkaConsumerScaler",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {
+                "scaleTargetRef": {"name": "orders-consumer"},
+                "kafka": {"bootstrapServers": self.environment.kafka_bootstrap_servers_in_cluster},
+                "consumerGroup": self.namespace,
+                "topics": [self.namespace],
+                "offsetReset": "earliest",
+                "maxReplicas": 10,
+                "pollingIntervalSeconds": 1,
+                "target": {"lagPerReplica": 100},
+                "behavior": {"scaleUp": {"cooldownSeconds": 5}, "scaleDown": quick},
+                **spec,
+            },
+        }
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+
+    def get(self, name: str = "orders") -> dict[str, Any]:
+        found = self.kubectl("get", "kcs", name, "-n", self.namespace, "-o", "json")
+        return dict(json.loads(found.stdout))
+
+    def status(self, name: str = "orders") -> dict[str, Any]:
+        return dict(self.get(name).get("status") or {})
+
+    def condition(self, kind: str, name: str = "orders") -> tuple[str, str]:
+        """Status and reason of a condition; two empty texts before there is one."""
+        found = [each for each in self.status(name).get("conditions", []) if each["type"] == kind]
+        return (found[0]["status"], found[0]["reason"]) if found else ("", "")
+
+    def replicas(self) -> int:
+        """What the Deployment asks for."""
+        words = ("get", "deployment", "orders-consumer", "-n", self.namespace, "-o", "jsonpath={.spec.replicas}")
+        return int(self.kubectl(*words).stdout or 0)
+
+    def events(self, name: str = "orders") -> list[dict[str, Any]]:
+        """What `kubectl events --for` shows, oldest first."""
+        words = ("events", "-n", self.namespace, "--for", f"kafkaconsumerscaler/{name}", "-o", "json")
+        return list(json.loads(self.kubectl(*words).stdout)["items"])
+
+    def reasons(self, name: str = "orders") -> list[str]:
+        """The events' reasons, a series counted once."""
+        return [event["reason"] for event in self.events(name)]
+
+    def changes(self) -> list[str]:
+        """The scale events' sentences."""
+        return [event["message"] for event in self.events() if event["reason"] in ("ScaledUp", "ScaledDown")]

@@ -1,0 +1,79 @@
+"""Fixtures of the real cluster and broker. They stay up for the next run; `make environment-down` ends them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import environment as environments
+from tests.environment import Environment
+
+ROOT = Path(__file__).parents[1]
+
+Client = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def environment() -> Environment:
+    """The running environment; one is started when there is none."""
+    return environments.running() or environments.up()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap_servers(environment: Environment) -> str:
+    return environment.kafka_bootstrap_servers
+
+
+def _client(binary: Path, kubeconfig: Path) -> Client:
+    def call(*words: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        variables = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        done = subprocess.run([binary, *words], input=stdin, capture_output=True, text=True, env=variables, timeout=300)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{binary.name} {' '.join(words)}: {done.stderr.strip()}")
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def kubectl(environment: Environment) -> Client:
+    return _client(environment.kubectl, environment.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def helm(environment: Environment) -> Client:
+    return _client(environment.helm, environment.kubeconfig)
+
+
+@pytest.fixture
+def namespace(kubectl: Client) -> Iterator[str]:
+    """A fresh namespace, deleted afterwards."""
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def custom_resource_definition(kubectl: Client) -> None:
+    """The definition as deploy/ has it."""
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy" / "crd.yaml"))
+    name = "crd/kafkaconsumerscalers.kafka-consumer-scaler.dev"
+    kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
+
+
+@pytest.fixture(scope="session")
+def operator_image(environment: Environment) -> str:
+    """The operator's image, built from this tree and known to the cluster's nodes."""
+    return environment.load_image("kafka-consumer-scaler:test", ROOT, ROOT / "Dockerfile")
+
+
+@pytest.fixture(scope="session")
+def example_image(environment: Environment) -> str:
+    """The image of the example consumer and producer."""
+    return environment.load_image("kafka-example:test", ROOT / "examples", ROOT / "examples" / "Dockerfile")

@@ -1,0 +1,43 @@
+"""Connections to the API server and objects on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from kubernetes.aio.client.api_client import ApiClient
+
+from kafka_consumer_scaler.kube.client import connect
+from kafka_consumer_scaler.kube.target import Target
+from tests.contracts.kube_objects import Environment, Kubectl, create_scaler, workload
+
+
+@pytest_asyncio.fixture
+async def api(environment: Environment) -> AsyncIterator[ApiClient]:
+    connected = await connect(str(environment.kubeconfig))
+    yield connected
+    await connected.close()
+
+
+@pytest_asyncio.fixture
+async def api_of_nobody(environment: Environment) -> AsyncIterator[ApiClient]:
+    """Connected as a user whom no role names."""
+    connected = await connect(str(environment.kubeconfig))
+    connected.set_default_header("Impersonate-User", "nobody")
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+def deployment(kubectl: Kubectl, namespace: str) -> Target:
+    """A Deployment of 2 replicas."""
+    kubectl("apply", "-n", namespace, "-f", "-", stdin=workload("Deployment", "orders-consumer", 2))
+    return Target("apps/v1", "Deployment", namespace, "orders-consumer")
+
+
+@pytest_asyncio.fixture
+async def orders(api: ApiClient, namespace: str, custom_resource_definition: None) -> dict[str, Any]:
+    """A KafkaConsumerScaler named orders."""
+    return await create_scaler(api, namespace, "orders")

@@ -1,0 +1,73 @@
+"""From wanted to allowed: bounds, useful partitions, HPA step policies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kafka_consumer_scaler.core.assignment import Spread
+from kafka_consumer_scaler.core.limits import Scaled, bound, ceiling, step
+from kafka_consumer_scaler.core.policy import Policy, ScalingRules, SelectPolicy, StepPolicy, StepUnit
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.recommendation import Recommendation
+
+POLICY = Policy(max_replicas=8)
+TWELVE = Spread((12,))
+
+
+def wanted(replicas: int) -> Recommendation:
+    return Recommendation(replicas, "")
+
+
+def test_the_trail_tells_every_limit_in_order() -> None:
+    limited = bound(wanted(15), POLICY, TWELVE)
+    assert [(limit.replicas, limit.reason) for limit in limited.trail] == [
+        (12, Reason.AT_PARTITION_LIMIT), (8, Reason.AT_MAX_REPLICAS), (6, Reason.AT_MAX_REPLICAS)]
+    assert limited.replicas == 6
+
+
+def test_what_is_within_the_bounds_has_no_trail() -> None:
+    assert bound(wanted(6), POLICY, TWELVE).trail == ()
+
+
+def test_min_replicas_win_over_the_useful_partitions() -> None:
+    assert bound(wanted(1), Policy(max_replicas=8, min_replicas=5), Spread((2,))).replicas == 5
+    assert ceiling(Policy(max_replicas=8, min_replicas=5), Spread((2,))) == 5
+
+
+def test_replicas_that_max_replicas_would_leave_idle_are_not_asked_for() -> None:
+    assert bound(wanted(10), Policy(max_replicas=9), Spread((10,))).replicas == 5
+
+
+def rules(*policies: StepPolicy, select: SelectPolicy = SelectPolicy.MAX) -> ScalingRules:
+    return ScalingRules(0, 0, policies=policies, select_policy=select)
+
+
+PODS_2 = StepPolicy(StepUnit.PODS, 2, 60)
+PERCENT_100 = StepPolicy(StepUnit.PERCENT, 100, 60)
+
+
+@pytest.mark.parametrize(("select", "reached"), [
+    (SelectPolicy.MAX, 8), (SelectPolicy.MIN, 6), (SelectPolicy.DISABLED, 4),
+])
+def test_up_steps_from_4_by_2_pods_or_100_per_cent(select: SelectPolicy, reached: int) -> None:
+    policy = replace(POLICY, scale_up=rules(PODS_2, PERCENT_100, select=select))
+    assert step(10, 4, policy, (), now=1000.0).replicas == reached
+
+
+@pytest.mark.parametrize(("select", "reached"), [(SelectPolicy.MAX, 4), (SelectPolicy.MIN, 6)])
+def test_down_steps_from_8_by_2_pods_or_50_per_cent(select: SelectPolicy, reached: int) -> None:
+    policy = replace(POLICY, scale_down=rules(PODS_2, StepPolicy(StepUnit.PERCENT, 50, 60), select=select))
+    assert step(1, 8, policy, (), now=1000.0).replicas == reached
+
+
+def test_what_was_added_within_the_period_counts() -> None:
+    policy = replace(POLICY, scale_up=rules(PODS_2))
+    just_now = (Scaled(at=990.0, before=2, after=4),)
+    assert step(8, 4, policy, just_now, now=1000.0).replicas == 4
+    assert step(8, 4, policy, just_now, now=1051.0).replicas == 6
+
+
+def test_no_policies_are_one_jump() -> None:
+    assert step(8, 1, POLICY, (), now=0.0).replicas == 8

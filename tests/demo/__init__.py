@@ -1,0 +1,1 @@
+"""The main job on real parts, watched: `python -m tests.demo --help`."""

@@ -1,0 +1,76 @@
+"""What is said and written about a run."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.demo.report import figures, require_story, write_csv
+from tests.demo.show import Lines, cells
+from tests.demo.timeline import Row
+from tests.demo.tools import DemoFailed
+
+START = Row(6.0, 70.0, 70.0, 100, 1.0, 1, 1, "")
+BEHIND = replace(START, seconds=50.0, lag=600, lag_seconds=2.0)
+UP = replace(START, seconds=54.0, lag=1600, lag_seconds=5.0, replicas_spec=4, decision="Scaled up from 1 to 4: lag")
+DOWN = replace(START, seconds=300.0, lag=20, lag_seconds=0.5, replicas_spec=1, decision="Scaled down from 4 to 1: lag")
+
+
+def test_the_csv_has_one_line_for_each_row_under_the_names_of_its_columns(tmp_path: Path) -> None:
+    write_csv([START, UP], tmp_path / "demo.csv")
+    with (tmp_path / "demo.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    names = "seconds arrival drain lag lag_seconds replicas_spec replicas_ready decision"
+    assert list(lines[0]) == names.split()
+    assert lines[1]["lag"] == "1600"
+    assert lines[1]["decision"] == UP.decision
+
+
+def test_the_figures_tell_reaction_with_its_limit_lag_changes_and_replica_seconds() -> None:
+    assert figures([START, BEHIND, UP, DOWN]) == [
+        "reaction: 4.0 s (limit 7.0 s: one polling interval + 2 s; "
+        "threshold crossed at 50.0 s, more replicas at 54.0 s)",
+        "largest lag: 1,600 records, 5 s old (oldest: 5 s); at the end: 20 records",
+        "replicas: 1 -> 4 -> 1; 2 changes, 1 reversals of direction",
+        "replica-seconds: 1,032 in 294 s",
+    ]
+
+
+def test_a_late_reaction_is_called_late() -> None:
+    assert "7.5 s LATE" in figures([START, BEHIND, replace(UP, seconds=57.5), DOWN])[0]
+
+
+def test_a_run_without_a_scale_up_has_failed() -> None:
+    with pytest.raises(DemoFailed, match="never scaled up"):
+        require_story([START, BEHIND, DOWN])
+
+
+def test_a_run_that_stays_scaled_up_has_failed() -> None:
+    with pytest.raises(DemoFailed, match="never scaled down again"):
+        require_story([START, BEHIND, UP])
+
+
+def test_a_run_that_goes_up_and_down_again_has_not_failed() -> None:
+    require_story([START, BEHIND, UP, DOWN])
+    assert DOWN.replicas_ready == 1
+
+
+def test_large_lags_are_grouped_and_times_are_minutes_and_seconds() -> None:
+    shown = dict(cells(replace(UP, seconds=61.2, lag=14742, lag_seconds=29.4), 345))
+    assert (shown["elapsed"], shown["lag"], shown["lag seconds"]) == ("01:01 of 05:45", "14,742", "29")
+
+
+def test_plain_lines_come_every_ten_seconds_and_decisions_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lines(345) as lines:
+        for tick in range(25):
+            lines.show(replace(START, seconds=float(tick), decision="Scaled up from 1 to 2: lag" if tick == 13 else ""))
+    printed = capsys.readouterr().out.splitlines()
+    assert [line[:16] for line in printed] == [
+        "elapsed 00:00 of",
+        "elapsed 00:10 of",
+        "00:13  Scaled up",
+        "elapsed 00:20 of",
+    ]

@@ -1,0 +1,45 @@
+"""The caller's own cluster and broker: used, never changed, never stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import recipes
+from .cache import ensure
+from .choice import SERVERS, SERVERS_IN_CLUSTER
+from .model import Environment, EnvironmentFailed, State, Unsupported, write_env
+from .progress import Progress
+
+
+@dataclass(frozen=True)
+class CallerEnvironment(Environment):
+    """A cluster and broker that somebody else runs."""
+
+    def load_image(self, tag: str, context: Path, dockerfile: Path, build_args: Mapping[str, str] | None = None) -> str:
+        """See Environment. Always Unsupported: the caller's cluster pulls its images from where its caller put them."""
+        raise Unsupported(f"the caller's cluster must already be able to pull {tag}: push it and name it to the suite")
+
+
+def up(state: State, progress: Progress, env: Mapping[str, str] = os.environ) -> Environment:
+    """The environment that the variables name. Raises EnvironmentFailed when the kubeconfig is not there."""
+    kubeconfig, servers = Path(env["KUBECONFIG"]).absolute(), env[SERVERS]
+    if not kubeconfig.is_file():
+        raise EnvironmentFailed(f"KUBECONFIG names {kubeconfig}, which is not a file")
+    tools = client_tools(progress)
+    in_cluster = env.get(SERVERS_IN_CLUSTER) or servers
+    environment = CallerEnvironment("caller", kubeconfig, servers, in_cluster, tools["kubectl"], tools["helm"], state)
+    write_env(environment)
+    return environment
+
+
+def client_tools(progress: Progress) -> dict[str, Path]:
+    """kubectl and helm from PATH, else built from their Go modules."""
+    found = {name: shutil.which(name) for name in ("kubectl", "helm")}
+    if all(found.values()):
+        return {name: Path(path) for name, path in found.items() if path}
+    folder = ensure(recipes.clients(), progress)
+    return {name: Path(path) if path else folder / name for name, path in found.items()}

@@ -1,0 +1,217 @@
+"""The polling process dies, hangs, floods and outlives nobody: shown with real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.polling_process import COMMAND, PollingProcess
+from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
+
+QUERIES = [GroupQuery("orders"), GroupQuery("payments")]
+
+
+@pytest.fixture
+def nobody() -> Connection:
+    """A broker's address where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return Connection(f"127.0.0.1:{free.getsockname()[1]}")
+
+
+@asynccontextmanager
+async def running(command: Sequence[str] = COMMAND, hang_seconds: float = 10) -> AsyncIterator[PollingProcess]:
+    process = PollingProcess(command, hang_seconds)
+    await process.start()
+    try:
+        yield process
+    finally:
+        await process.stop()
+
+
+def reasons(samples: Sequence[GroupSample]) -> set[Reason]:
+    assert all(isinstance(sample.partitions, Unknown) for sample in samples), samples
+    return {sample.partitions.reason for sample in samples if isinstance(sample.partitions, Unknown)}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that nobody has reaped yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def threads_of(pid: int | None) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    limit = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < limit, f"not within {seconds} s"
+        await asyncio.sleep(0.02)
+
+
+async def test_an_unreachable_cluster_is_told_within_the_deadline_with_its_cause(nobody: Connection) -> None:
+    async with running() as process:
+        began = time.monotonic()
+        samples = await process.poll(nobody, QUERIES, 4)
+        assert time.monotonic() - began < 4 + 1
+    assert len(samples) == 2
+    assert reasons(samples) == {Reason.BROKERS_UNREACHABLE}
+    assert isinstance(samples[0].partitions, Unknown)
+    assert "Connection refused" in samples[0].partitions.why
+
+
+@pytest.mark.cluster
+async def test_a_silent_cluster_delays_no_other(nobody: Connection, kafka_bootstrap_servers: str) -> None:
+    there = Connection(kafka_bootstrap_servers)
+    async with running() as process:
+        slow = asyncio.create_task(process.poll(nobody, QUERIES, 6))
+        await process.poll(there, QUERIES, 6)
+        began = time.monotonic()
+        samples = await process.poll(there, QUERIES, 6)
+        assert time.monotonic() - began < 1
+        assert not slow.done()
+        assert reasons(samples) == {Reason.NO_COMMITTED_OFFSETS}
+        assert reasons(await slow) == {Reason.BROKERS_UNREACHABLE}
+
+
+async def test_a_killed_child_makes_polls_unknown_and_comes_back(nobody: Connection) -> None:
+    async with running() as process:
+        first = process.pid
+        assert first is not None
+        polls = [asyncio.create_task(process.poll(nobody, QUERIES, 30)) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        os.kill(first, signal.SIGKILL)
+        for poll in polls:
+            assert reasons(await asyncio.wait_for(poll, 2)) == {Reason.POLLING_PROCESS_DIED}
+        assert reasons(await process.poll(nobody, QUERIES, 2)) == {Reason.POLLING_PROCESS_DIED}
+        await until(lambda: process.pid is not None)
+        assert process.pid != first
+        assert process.restarts == 1
+        assert reasons(await process.poll(nobody, QUERIES, 2)) == {Reason.BROKERS_UNREACHABLE}
+
+
+async def test_a_child_that_does_not_answer_is_killed_and_replaced(nobody: Connection) -> None:
+    async with running(hang_seconds=0.5) as process:
+        hung = process.pid
+        assert hung is not None
+        os.kill(hung, signal.SIGSTOP)
+        assert reasons(await process.poll(nobody, QUERIES, 0.5)) == {Reason.POLLING_PROCESS_DIED}
+        await until(lambda: not is_alive(hung))
+        await until(lambda: process.pid is not None)
+        assert process.restarts == 1
+
+
+async def test_a_child_that_dies_at_once_is_restarted_ever_more_slowly() -> None:
+    async with running((sys.executable, "-c", "pass")) as process:
+        await asyncio.sleep(4.5)  # restarts after 1 and after 1 + 2 seconds; the next comes after 7
+        assert process.restarts == 2
+
+
+async def test_signals_for_the_whole_process_group_do_not_end_the_child(nobody: Connection) -> None:
+    async with running() as process:
+        assert process.pid is not None
+        assert reasons(await process.poll(nobody, QUERIES, 1)) == {Reason.BROKERS_UNREACHABLE}
+        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, signal.SIGTERM)
+        assert reasons(await process.poll(nobody, QUERIES, 1)) == {Reason.BROKERS_UNREACHABLE}
+
+
+async def test_stopping_ends_the_child_even_while_it_polls(nobody: Connection) -> None:
+    process = PollingProcess()
+    await process.start()
+    pid = process.pid
+    assert pid is not None
+    poll = asyncio.create_task(process.poll(nobody, QUERIES, 30))
+    await asyncio.sleep(0.5)
+    began = time.monotonic()
+    await process.stop()
+    assert time.monotonic() - began < 2
+    assert not is_alive(pid)
+    assert reasons(await poll) == {Reason.POLLING_PROCESS_DIED}
+
+
+OPERATOR = """
+import asyncio
+from kafka_consumer_scaler.kafka.polling_process import PollingProcess
+
+async def main():
+    process = PollingProcess()
+    await process.start()
+    print(process.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_the_child_ends_when_its_operator_is_killed() -> None:
+    operator = await asyncio.create_subprocess_exec(sys.executable, "-c", OPERATOR, stdout=asyncio.subprocess.PIPE)
+    assert operator.stdout is not None
+    child = int(await operator.stdout.readline())
+    assert is_alive(child)
+    operator.kill()
+    await operator.wait()
+    await until(lambda: not is_alive(child))
+
+
+async def test_a_request_for_ten_thousand_groups_passes(nobody: Connection) -> None:
+    queries = [GroupQuery(f"group-{number}" + "x" * 100) for number in range(10_000)]
+    async with running() as process:
+        samples = await process.poll(nobody, queries, 3)
+    assert len(samples) == 10_000
+    assert reasons(samples) == {Reason.BROKERS_UNREACHABLE}
+
+
+ANSWERS_TEN_THOUSAND_PARTITIONS = """
+import os, sys
+from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition
+from kafka_consumer_scaler.kafka.polling_child import Answers, messages
+from kafka_consumer_scaler.kafka.sample import GroupSample
+
+readings = {TopicPartition("orders", number): Reading(2**62, number) for number in range(10_000)}
+for message in messages(sys.stdin.buffer):
+    Answers(sys.stdout.buffer).send(message["id"], [GroupSample(readings, Group("Stable"))])
+"""
+
+
+async def test_an_answer_with_ten_thousand_partitions_passes(nobody: Connection) -> None:
+    async with running((sys.executable, "-c", ANSWERS_TEN_THOUSAND_PARTITIONS)) as process:
+        [sample] = await process.poll(nobody, QUERIES[:1], 20)
+    assert not isinstance(sample.partitions, Unknown)
+    assert len(sample.partitions) == 10_000
+
+
+async def test_what_the_child_says_on_stderr_is_logged_but_a_flood_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    flood = "import sys; [print('line', n, file=sys.stderr) for n in range(1000)]; sys.stdin.read()"
+    with caplog.at_level(logging.WARNING, logger="kafka_consumer_scaler.kafka"):
+        async with running((sys.executable, "-c", flood)):
+            await until(lambda: len(caplog.messages) >= 60)
+            await asyncio.sleep(0.3)
+    lines = [message for message in caplog.messages if message.startswith("polling process: line")]
+    assert lines == [f"polling process: line {number}" for number in range(60)]
+
+
+async def test_a_forgotten_cluster_loses_its_client_and_may_come_back(nobody: Connection) -> None:
+    async with running() as process:
+        await process.poll(nobody, QUERIES, 1)
+        assert threads_of(process.pid) > 4
+        process.forget(nobody)
+        await until(lambda: threads_of(process.pid) == 1)
+        assert reasons(await process.poll(nobody, QUERIES, 1)) == {Reason.BROKERS_UNREACHABLE}

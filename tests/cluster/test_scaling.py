@@ -68,8 +68,7 @@ def test_a_broker_that_is_down_holds_the_replicas_and_is_reported_once(workload:
     workload.environment.stop("kafka")
     try:
         eventually(lambda: workload.condition("MetricsAvailable")[0] == "False", 60, "metrics reported unavailable")
-        held = [workload.replicas() for _ in range(5) if not time.sleep(2)]
-        assert held == [3] * 5
+        assert workload.replicas_for(10) == {3}
     finally:
         workload.environment.start("kafka")
     eventually(lambda: workload.condition("MetricsAvailable")[0] == "True", 90, "metrics recovered")
@@ -114,8 +113,7 @@ def test_an_operator_that_is_killed_midway_goes_on_without_a_flap(
     eventually(lambda: workload.replicas() == 4, 60)
     kubectl("delete", "pod", "-n", operator, "-l", LABEL, "--grace-period=0", "--force")
     kubectl("rollout", "status", "deployment", "-n", operator, "-l", LABEL, "--timeout=60s")
-    seen = [workload.replicas() for _ in range(10) if not time.sleep(1)]
-    assert seen == [4] * 10, "the new operator neither shrinks nor grows what the old one left"
+    assert workload.replicas_for(10) == {4}, "the new operator neither shrinks nor grows what the old one left"
     assert workload.status()["memory"]["scales"], "the memory of the change is kept"
     eventually(lambda: workload.replicas() == 1, 120, "down once, after the drain")
 
@@ -141,7 +139,7 @@ def test_a_target_with_a_horizontal_pod_autoscaler_is_left_alone(workload: Workl
     workload.scaler()
     eventually(lambda: workload.condition("AbleToScale") == ("False", "Conflict"), 30)
     workload.produce(1000)
-    assert [workload.replicas() for _ in range(5) if not time.sleep(1)] == [1] * 5
+    assert workload.replicas_for(5) == {1}
 
 
 def test_the_broker_gets_one_end_offset_round_per_interval_and_one_offset_fetch_per_group(workload: Workload) -> None:
@@ -153,8 +151,8 @@ def test_the_broker_gets_one_end_offset_round_per_interval_and_one_offset_fetch_
         workload.commit_the_end(f"{workload.namespace}-{number}")
         workload.scaler(f"s{number}", pollingIntervalSeconds=interval, consumerGroup=f"{workload.namespace}-{number}",
                         scaleTargetRef={"name": f"consumer-{number}"})
-    for number in range(groups):
-        eventually(lambda name=f"s{number}": workload.condition("MetricsAvailable", name)[0] == "True", 30)
+    names = [f"s{number}" for number in range(groups)]
+    eventually(lambda: {workload.condition("MetricsAvailable", name)[0] for name in names} == {"True"}, 30)
     time.sleep(interval)
     before = workload.environment.broker_request_counts()
     time.sleep(seconds)

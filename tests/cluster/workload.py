@@ -120,10 +120,19 @@ class Workload:
         words = ("get", "deployment", "orders-consumer", "-n", self.namespace, "-o", "jsonpath={.spec.replicas}")
         return int(self.kubectl(*words).stdout or 0)
 
+    def replicas_for(self, seconds: float) -> set[int]:
+        """Every number of replicas that was asked for during that time."""
+        until, seen = time.monotonic() + seconds, set()
+        while time.monotonic() < until:
+            seen.add(self.replicas())
+            time.sleep(0.5)
+        return seen
+
     def events(self, name: str = "orders") -> list[dict[str, Any]]:
         """What `kubectl events --for` shows, oldest first."""
         words = ("events", "-n", self.namespace, "--for", f"kafkaconsumerscaler/{name}", "-o", "json")
-        return list(json.loads(self.kubectl(*words).stdout)["items"])
+        shown = self.kubectl(*words).stdout  # empty, with a sentence on stderr, when there are none
+        return list(json.loads(shown)["items"]) if shown else []
 
     def reasons(self, name: str = "orders") -> list[str]:
         """The events' reasons, a series counted once."""

@@ -131,8 +131,8 @@ class _Run:
         if self.shop.has_leftover():
             with self.progress.step("removing what an earlier demo left"):
                 self._remove()
-        elif self.broker.has_topic():
-            raise DemoFailed(f"the broker has a topic {scene.TOPIC} that is not the demo's: delete it first")
+        elif taken := self.broker.names_taken():
+            raise DemoFailed(f"the broker has a {' and a '.join(taken)} that the demo did not make: delete it first")
 
     def _act(self) -> None:
         operator, consumer = self._images()

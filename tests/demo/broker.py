@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka import (
+    OFFSET_END,
+    OFFSET_STORED,
+    Consumer,
+    ConsumerGroupState,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.demo import scene
 from tests.demo.tools import DemoFailed
@@ -19,15 +27,21 @@ Answer = TypeVar("Answer")
 
 
 class Broker:
-    """One AdminClient. What does not succeed within some patience is a DemoFailed."""
+    """What does not succeed within some patience is a DemoFailed.
+
+    Offsets are read by a consumer that joins no group: under load, an AdminClient asked for offsets twice a second was
+    aborted by an assertion of librdkafka after some minutes (2.16.0, rd_kafka_enq_once_del_source_return).
+    """
 
     def __init__(self, bootstrap_servers: str) -> None:
         self._servers = bootstrap_servers
         self._client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 2})
-        self._partitions = [TopicPartition(scene.TOPIC, number) for number in range(scene.PARTITIONS)]
+        self._reader = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": scene.GROUP, "log_level": 2})
 
-    def has_topic(self) -> bool:
-        return self._patiently(lambda: scene.TOPIC in self._client.list_topics(timeout=ANSWER_SECONDS).topics)
+    def names_taken(self) -> list[str]:
+        """Those of the demo's topic and group that are there."""
+        topic, group = self._patiently(self._has_topic), self._patiently(self._has_group)
+        return [f"topic {scene.TOPIC}"] * topic + [f"group {scene.GROUP}"] * group
 
     def make_topic(self) -> None:
         topic = NewTopic(scene.TOPIC, num_partitions=scene.PARTITIONS, replication_factor=1)
@@ -44,14 +58,12 @@ class Broker:
 
         Committed offsets are read before end offsets, so that no lag comes out below 0.
         """
-        asked = [ConsumerGroupTopicPartitions(scene.GROUP, self._partitions)]
-        answer = self._client.list_consumer_group_offsets(asked, request_timeout=ANSWER_SECONDS)[scene.GROUP]
-        committed = dict(map(_committed, answer.result().topic_partitions))
-        specs = {partition: OffsetSpec.latest() for partition in self._partitions}
-        ends = self._client.list_offsets(specs, request_timeout=ANSWER_SECONDS)
-        numbers = range(scene.PARTITIONS)
-        by_number = {partition.partition: future.result().offset for partition, future in ends.items()}
-        return tuple(by_number[n] for n in numbers), tuple(committed.get(n, 0) for n in numbers)
+        committed = self._reader.committed(self._of(OFFSET_STORED), timeout=ANSWER_SECONDS)
+        ends = self._reader.offsets_for_times(self._of(OFFSET_END), timeout=ANSWER_SECONDS)
+        return _in_order(ends), _in_order(committed)
+
+    def _of(self, offset: int) -> list[TopicPartition]:
+        return [TopicPartition(scene.TOPIC, number, offset) for number in range(scene.PARTITIONS)]
 
     def await_commit(self, seconds: float) -> None:
         """Return once the group has committed its first records."""
@@ -60,6 +72,19 @@ class Broker:
             if time.monotonic() > deadline:
                 raise DemoFailed(f"the consumers committed nothing within {seconds:.0f} s")
             time.sleep(0.5)
+
+    def _has_topic(self) -> bool:
+        return scene.TOPIC in self._client.list_topics(timeout=ANSWER_SECONDS).topics
+
+    def _has_group(self) -> bool:
+        """A group that is not there is described as dead or, by newer brokers, refused."""
+        answer = self._client.describe_consumer_groups([scene.GROUP], request_timeout=ANSWER_SECONDS)[scene.GROUP]
+        try:
+            return bool(answer.result().state != ConsumerGroupState.DEAD)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return False
+            raise
 
     def _require_partitions(self) -> None:
         found = self._client.list_topics(scene.TOPIC, timeout=ANSWER_SECONDS).topics[scene.TOPIC]
@@ -87,8 +112,9 @@ class Broker:
             time.sleep(0.3)
 
 
-def _committed(partition: TopicPartition) -> tuple[int, int]:
-    """Number and offset; what could not be read is no 0."""
-    if partition.error is not None:
-        raise KafkaException(partition.error)
-    return partition.partition, max(0, partition.offset)
+def _in_order(partitions: Sequence[TopicPartition]) -> tuple[int, ...]:
+    """Offsets by number of partition. What could not be read is no 0: it raises KafkaException."""
+    for partition in partitions:
+        if partition.error is not None:
+            raise KafkaException(partition.error)
+    return tuple(max(0, each.offset) for each in sorted(partitions, key=lambda each: int(each.partition)))

@@ -22,7 +22,7 @@ TOPIC = "orders"
 GROUP = "orders"
 DEPLOYMENT = "orders-consumer"
 PARTITIONS = 12
-STEPS = "70:45,350:120,70:180"
+STEPS = "70:30,350:110,70:230"
 """Records/s and seconds. One consumer works 10 ms on a record and does about 95 a second: 350 need four consumers."""
 POLLING_SECONDS = 5
 LAG_PER_REPLICA = 500
@@ -81,5 +81,5 @@ def namespace(name: str) -> str:
 
 
 def seconds_of(steps: str) -> float:
-    """How long the load lasts: 345 for `70:45,350:120,70:180`."""
+    """How long the load lasts: 370 for `70:30,350:110,70:230`."""
     return sum(float(step.split(":")[1]) for step in steps.split(","))

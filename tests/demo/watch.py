@@ -72,8 +72,9 @@ def watch(onlooker: Onlooker, load: Load, show: Callable[[Row], None]) -> list[R
     while not load.is_over():
         try:
             samples.append(onlooker.sample(lambda: load.elapsed))
-            rows.append(row(samples))
-            show(rows[-1])
+            if len(samples) > 1:  # a rate needs two
+                rows.append(row(samples))
+                show(rows[-1])
             seen = time.monotonic()
         except (KafkaException, client.ApiException, urllib3.exceptions.HTTPError) as error:
             if time.monotonic() - seen > BLIND_SECONDS:

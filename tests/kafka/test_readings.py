@@ -12,7 +12,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, Unknown
 from kafka_consumer_scaler.kafka.admin import _offset
 from kafka_consumer_scaler.kafka.groups import committed_of, group_of
-from kafka_consumer_scaler.kafka.readings import needing_start, readings_of
+from kafka_consumer_scaler.kafka.readings import matching, needing_start, readings_of
 from kafka_consumer_scaler.kafka.sample import GroupQuery
 
 QUERY = GroupQuery("orders")
@@ -95,3 +95,7 @@ def test_uncommitted_partitions_are_left_out_of_the_committed_ones() -> None:
     assert committed.keys() == {P1, P2}
     assert committed[P1] == 0
     assert isinstance(committed[P2], Unknown)
+
+
+def test_a_pattern_that_backtracks_without_end_elsewhere_is_answered_at_once() -> None:
+    assert isinstance(matching("(.+)+!", ["a" * 200]), Unknown)

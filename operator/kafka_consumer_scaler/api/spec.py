@@ -6,9 +6,9 @@ workloads and secrets of its own namespace.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Self
 
+import re2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
@@ -74,10 +74,12 @@ def _text(longest: int, rule: TextRule) -> Any:
 
 
 def _compiles(pattern: str) -> str:
+    options = re2.Options()
+    options.log_errors = False
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        message = f"{_REGULAR_EXPRESSION.message}: {error}"
+        re2.compile(pattern, options=options)
+    except re2.error as error:
+        message = f"{_REGULAR_EXPRESSION.message}: {error.args[0].decode(errors='replace')}"
         raise PydanticCustomError("rule", "{message}", {"message": message}) from None
     return pattern
 

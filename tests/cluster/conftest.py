@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
@@ -50,10 +50,11 @@ def in_operator(operator: str, kubectl: Client) -> Callable[[str], str]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed story shows the operator's last words."""
     report = yield
-    if report.failed and "workload" in getattr(item, "fixturenames", ()) and "kubectl" in getattr(item, "funcargs", {}):
+    if report.failed and "workload" in item.fixturenames and "kubectl" in item.funcargs:
         words = ("logs", "-n", OPERATOR_NAMESPACE, "-l", LABEL, "--tail=25")
-        report.sections.append(("operator", item.funcargs["kubectl"](*words, check=False).stdout))
+        kubectl: Client = item.funcargs["kubectl"]  # type: ignore[assignment]
+        report.sections.append(("operator", kubectl(*words, check=False).stdout))
     return report

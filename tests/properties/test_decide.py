@@ -73,7 +73,7 @@ def histories(draw: st.DrawFn, partial_end: bool = False) -> History:
         whole = st.fixed_dictionaries(dict.fromkeys(PARTITIONS, readings))
         history = history.append(Snapshot(at, draw(whole | answers | st.just(Unknown("no broker"))), draw(groups)))
     if partial_end:
-        lost = {**draw(whole), PARTITIONS[0]: Unknown("no leader")}
+        lost: dict[TopicPartition, Reading | Unknown] = {**draw(whole), PARTITIONS[0]: Unknown("no leader")}
         history = history.append(Snapshot(at + 5, lost, draw(groups)))
     return history
 

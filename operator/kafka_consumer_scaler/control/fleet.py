@@ -83,7 +83,7 @@ class Fleet:
     async def _list_forever(self) -> None:
         while True:
             await asyncio.sleep(LIST_EVERY_SECONDS)
-            bodies = await self.resources.list()
+            bodies = await self.resources.listed()
             if isinstance(bodies, Unknown):
                 logger.warning("resources not listed", extra={"problem": bodies.why})
             else:

@@ -53,7 +53,7 @@ class RivalSource(Protocol):
 class ResourceSource(Protocol):
     """The KafkaConsumerScalers as the API server has them."""
 
-    async def list(self) -> list[dict[str, Any]] | Unknown:
+    async def listed(self) -> list[dict[str, Any]] | Unknown:
         """All of them, in every watched namespace; Unknown rather than a part."""
 
     async def uid(self, namespace: str, name: str) -> str | Unknown | None:

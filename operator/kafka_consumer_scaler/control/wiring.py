@@ -45,7 +45,7 @@ class Resources:
     api: ApiClient
     namespaces: tuple[str, ...]
 
-    async def list(self) -> list[dict[str, Any]] | Unknown:
+    async def listed(self) -> list[dict[str, Any]] | Unknown:
         """All of them, or why one namespace could not be listed."""
         found: list[dict[str, Any]] = []
         for namespace in self.namespaces or (None,):
@@ -124,7 +124,7 @@ async def _running(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]
 
 async def _first_list(registry: Registry, resources: Resources) -> None:
     """The loop begins with all that there is, so that the oldest of two resources on one target is known as such."""
-    while isinstance(bodies := await resources.list(), Unknown):
+    while isinstance(bodies := await resources.listed(), Unknown):
         logger.warning("resources not listed", extra={"problem": bodies.why})
         await asyncio.sleep(FIRST_LIST_PAUSE_SECONDS)
     registry.replace(bodies)

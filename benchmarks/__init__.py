@@ -1,0 +1,1 @@
+"""What the operator costs, measured on the real cluster and broker: python -m benchmarks --help."""

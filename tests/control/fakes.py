@@ -1,0 +1,130 @@
+"""The loop's outside, written down: what was asked and what was told. Only for the loop's own logic; the adapters have
+contract tests on the real parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka_consumer_scaler.control.reconcile import Reconciler
+from kafka_consumer_scaler.control.registry import Registry
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Group, Member, Reading, Replicas, TopicPartition, Unknown
+from kafka_consumer_scaler.core.verdict import Event, Verdict
+from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
+from kafka_consumer_scaler.kube.target import Target
+
+
+def resource(name: str = "orders", uid: str = "u1", created: str = "2026-01-01T00:00:00Z", generation: int = 1,
+             **spec: Any) -> dict[str, Any]:
+    """A resource as the API server has it."""
+    return {
+        "apiVersion": "kafka-consumer-scaler.dev/v1alpha1", "kind": "KafkaConsumerScaler",
+        "metadata": {"name": name, "namespace": "shop", "uid": uid, "generation": generation,
+                     "creationTimestamp": created},
+        "spec": {"scaleTargetRef": {"name": "orders-consumer"}, "kafka": {"bootstrapServers": "kafka:9092"},
+                 "consumerGroup": "orders", "maxReplicas": 12, **spec},
+    }
+
+
+def sample(lag: int, partitions: int = 4) -> GroupSample:
+    """A stable group with so much lag on each partition."""
+    tps = [TopicPartition("orders", number) for number in range(partitions)]
+    group = Group("Stable", "range", (Member("m1", frozenset(tps)),))
+    return GroupSample({tp: Reading(end=1000 + lag, committed=1000) for tp in tps}, group)
+
+
+@dataclass
+class Outside:
+    """Every port in one: answers as told, and remembers what it was asked to do."""
+
+    time: float = 1_700_000_000.0
+    replicas: Replicas | Unknown = field(default_factory=lambda: Replicas(1, 1))
+    refusal: Unknown | None = None
+    status_refusal: Unknown | None = None
+    uids: dict[str, str] = field(default_factory=lambda: {"orders": "u1"})
+    rival: str | Unknown | None = None
+    answer: GroupSample = field(default_factory=lambda: sample(0))
+    reads: int = 0
+    writes: list[tuple[int, int]] = field(default_factory=list)
+    statuses: list[Mapping[str, Any]] = field(default_factory=list)
+    posted: list[Reason] = field(default_factory=list)
+    polls: list[tuple[str, ...]] = field(default_factory=list)
+    forgotten: list[Connection] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.time
+
+    async def read(self, target: Target) -> Replicas | Unknown:
+        self.reads += 1
+        return self.replicas
+
+    async def other_scalers(self, target: Target) -> str | Unknown | None:
+        return self.rival
+
+    async def listed(self) -> list[dict[str, Any]] | Unknown:
+        return Unknown("not listed here")
+
+    async def uid(self, namespace: str, name: str) -> str | Unknown | None:
+        return self.uids.get(name)
+
+    async def post(self, regarding: Mapping[str, Any], event: Event, related: Target | None) -> None:
+        self.posted.append(event.reason)
+
+    async def poll(
+        self, connection: Connection, queries: Sequence[GroupQuery], deadline_seconds: float
+    ) -> list[GroupSample]:
+        self.polls.append(tuple(query.group for query in queries))
+        return [self.answer for _ in queries]
+
+    def forget(self, connection: Connection) -> None:
+        self.forgotten.append(connection)
+
+
+@dataclass
+class ScaleSide:
+    """The scale subresource's side of an Outside."""
+
+    outside: Outside
+
+    async def read(self, target: Target) -> Replicas | Unknown:
+        return await self.outside.read(target)
+
+    async def write(self, target: Target, replicas: int, expected: int) -> Unknown | None:
+        if self.outside.refusal is None:
+            self.outside.writes.append((expected, replicas))
+            self.outside.replicas = Replicas(replicas, replicas)
+        return self.outside.refusal
+
+
+@dataclass
+class StatusSide:
+    """The status subresource's side of an Outside."""
+
+    outside: Outside
+
+    async def write(self, resource: Mapping[str, Any], status: Mapping[str, Any]) -> Unknown | None:
+        if self.outside.status_refusal is None:
+            self.outside.statuses.append(status)
+        return self.outside.status_refusal
+
+
+class NoMetrics:
+    """Metrics that nobody reads."""
+
+    def observe_verdict(self, namespace: str, name: str, verdict: Verdict, policy: Policy) -> None: ...
+    def observe_resource(self, namespace: str, name: str, consumer_group: str, target: str) -> None: ...
+    def observe_poll(self, cluster: str, seconds: float, problem: Reason | None) -> None: ...
+    def observe_scale_write(self, problem: Reason | None) -> None: ...
+    def observe_status_write(self, problem: Reason | None) -> None: ...
+    def observe_event(self, reason: Reason) -> None: ...
+    def forget_cluster(self, cluster: str) -> None: ...
+
+
+def reconciler(outside: Outside, registry: Registry) -> Reconciler:
+    """The loop's body in this outside."""
+    scale, status = ScaleSide(outside), StatusSide(outside)
+    return Reconciler(registry, outside, scale, outside, outside, status, outside, NoMetrics())

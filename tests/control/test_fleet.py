@@ -1,0 +1,54 @@
+"""When which groups are polled together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kafka_consumer_scaler.control.clock import SteadyClock
+from kafka_consumer_scaler.control.fleet import Fleet, _next_on_grid, _phase
+from kafka_consumer_scaler.control.registry import Registry
+from kafka_consumer_scaler.kafka.connection import Connection
+from tests.control.fakes import NoMetrics, Outside, reconciler, resource
+
+
+@given(st.floats(0, 2e9), st.floats(0, 3600), st.integers(1, 3600))
+def test_the_next_poll_is_on_the_grid_and_within_one_interval(after: float, phase: float, interval: int) -> None:
+    due = _next_on_grid(after, phase, interval)
+    assert after < due <= after + interval * (1 + 1e-6) + 1e-3
+    assert abs((due - phase) / interval - round((due - phase) / interval)) < 1e-3
+
+
+@given(st.floats(1e9, 2e9), st.floats(0, 3600))
+def test_groups_of_5_and_15_seconds_meet_at_every_third_poll(after: float, phase: float) -> None:
+    slow = _next_on_grid(after, phase, 15)
+    assert abs(_next_on_grid(slow - 1, phase, 5) - slow) < 1e-3
+
+
+def test_clusters_are_spread_and_stay_where_they_are() -> None:
+    phases = {_phase(Connection(f"kafka-{number}:9092")) for number in range(50)}
+    assert len(phases) > 45
+    assert _phase(Connection("kafka:9092")) == _phase(Connection("kafka:9092"))
+
+
+async def test_groups_of_one_cluster_share_polls_and_each_keeps_its_interval() -> None:
+    outside, registry = Outside(), Registry(SteadyClock())
+    for number, interval in enumerate((1, 1, 3)):
+        registry.put(resource(f"s{number}", f"u{number}", consumerGroup=f"g{number}", pollingIntervalSeconds=interval,
+                              scaleTargetRef={"name": f"c{number}"}))
+    fleet = Fleet(registry, outside, reconciler(outside, registry), outside, NoMetrics(), SteadyClock())
+    task = asyncio.create_task(fleet.run())
+    began = time.monotonic()
+    while len(outside.polls) < 8 and time.monotonic() - began < 60:
+        await asyncio.sleep(0.1)
+    registry.replace([])
+    await asyncio.sleep(0.1)
+    task.cancel()
+    polls = outside.polls[:8]
+    assert polls[0] == ("g0", "g1", "g2"), "new groups are polled at once, together"
+    assert all(groups in {("g0", "g1"), ("g0", "g1", "g2")} for groups in polls)
+    assert 2 <= sum("g2" in groups for groups in polls) <= 4
+    assert outside.forgotten == [Connection("kafka:9092")], "a cluster that nobody uses is let go"

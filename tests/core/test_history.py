@@ -1,0 +1,75 @@
+"""What is kept, and where a story begins anew."""
+
+from __future__ import annotations
+
+from kafka_consumer_scaler.core.history import History
+from kafka_consumer_scaler.core.policy import OffsetReset
+from kafka_consumer_scaler.core.snapshot import Group, Reading, Snapshot, Uncommitted, Unknown
+from tests.core.making import P0, history, seen
+
+
+def test_an_hour_of_polls_every_second_stays_bounded_and_spans_ten_minutes() -> None:
+    found = history(*(seen(float(at), (at, at)) for at in range(3600)))
+    assert len(found.samples) <= 145
+    assert found.samples[-1].at - found.samples[0].at >= 590
+
+
+def test_rare_polls_keep_at_least_four_samples() -> None:
+    found = history(*(seen(at * 3600.0, (at, at)) for at in range(9)))
+    assert [sample.at for sample in found.samples] == [5 * 3600.0, 6 * 3600.0, 7 * 3600.0, 8 * 3600.0]
+
+
+def test_a_snapshot_that_is_not_newer_is_left_out() -> None:
+    found = history(seen(10, (5, 5)))
+    assert found.append(seen(10, (9, 9))) is found
+
+
+def test_a_partial_snapshot_counts_as_a_failure_and_breaks_the_row() -> None:
+    found = history(seen(0, (1, 1), (1, 1)), seen(5, (2, 2), None))
+    assert isinstance(found.latest, Unknown)
+    assert (found.failures, found.unbroken_since) == (1, None)
+    back = found.append(seen(10, (3, 3), (3, 3)))
+    assert (back.failures, back.unbroken_since) == (0, 10)
+
+
+def test_a_fallen_end_offset_is_a_recreated_topic_and_starts_anew() -> None:
+    found = history(seen(0, (100, 90)), seen(5, (110, 100)), seen(10, (3, 100)))
+    assert [sample.at for sample in found.samples] == [10]
+
+
+def test_a_fallen_commit_is_a_rewind_and_ends_what_is_known_of_drain() -> None:
+    found = history(seen(0, (100, 50)), seen(5, (100, 60)), seen(10, (100, 20)))
+    assert (found.rewound_at, found.drain_since) == (10, 10)
+
+
+def test_a_rebalance_ends_what_is_known_of_drain() -> None:
+    found = history(seen(0, (100, 50)), seen(5, (100, 60), group=Group("PreparingRebalance")), seen(10, (100, 60)))
+    assert found.drain_since == 5
+
+
+def test_quiet_lasts_while_no_offset_moves() -> None:
+    found = history(seen(0, (9, 9)), seen(5, (9, 9)), seen(10, (9, 9)))
+    assert found.quiet_since == 0
+    assert found.append(seen(15, (10, 9))).quiet_since == 15
+
+
+def test_an_expired_commit_counts_on_from_where_it_was() -> None:
+    found = history(seen(0, (100, 80)), seen(5, (100, None)))
+    assert found.position(P0, Reading(100, Uncommitted()), OffsetReset.LATEST) == 80
+
+
+def test_positions_of_an_uncommitted_partition_follow_offset_reset() -> None:
+    found = history(seen(0, (100, None), start=40), seen(5, (130, None), start=40))
+    reading = Reading(130, Uncommitted(), 40)
+    assert found.position(P0, reading, OffsetReset.EARLIEST) == 40
+    assert found.position(P0, reading, OffsetReset.LATEST) == 100
+    assert isinstance(found.position(P0, reading, OffsetReset.NONE), Unknown)
+
+
+def test_a_commit_that_retention_has_passed_counts_from_the_log_start() -> None:
+    assert History().position(P0, Reading(end=100, committed=10, start=60), OffsetReset.LATEST) == 60
+
+
+def test_unreadable_brokers_are_a_failure_each_time() -> None:
+    blind = [Snapshot(float(at), Unknown("no broker")) for at in range(3)]
+    assert history(*blind).failures == 3

@@ -9,8 +9,8 @@ TESTS ?= tests
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
 
-demo: .venv/.installed environment ## the main job on a real cluster and broker, with a picture at the end
-	$(BIN)/python -m tests.demo
+demo: .venv/.installed ## the main job on a real cluster and broker, with a picture at the end (DEMO=--keep keeps them)
+	$(BIN)/python -m tests.demo $(DEMO)
 
 test: lint environment ## every test, on a real cluster and broker
 	$(BIN)/pytest $(TESTS)
@@ -33,6 +33,8 @@ generate: .venv/.installed ## regenerate what is generated: CRDs and reference p
 	$(BIN)/kafka-consumer-scaler crd > deploy/crd.yaml
 	$(BIN)/kafka-consumer-scaler crd --helm > charts/kafka-consumer-scaler/templates/crd.yaml
 	$(BIN)/kafka-consumer-scaler crd --markdown > docs/reference/resource.md
+	$(BIN)/python -m kafka_consumer_scaler.telemetry.reference > docs/reference/metrics.md
+	$(BIN)/python -m tests.charts.values_reference > docs/reference/values.md
 
 lock: ## pin the dependencies anew, with hashes
 	uv pip compile --generate-hashes --universal --python-version 3.11 --no-header --no-annotate -U \

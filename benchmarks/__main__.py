@@ -14,7 +14,7 @@ from tests.environment import DEFAULT_STATE, Environment, EnvironmentFailed, Uns
 from tests.environment.cache import locked
 from tests.environment.progress import Progress
 
-BENCHMARKS = {"idle": idle, "requests": requests}
+BENCHMARKS = {"idle": idle.run, "requests": requests.run}
 DESCRIPTION = """\
 Measures the operator on a real cluster and broker, installed by its chart. Uses the environment of
 `python -m tests.environment` and starts one if none is running. Everything else it makes is removed at the end.
@@ -26,7 +26,10 @@ Measures the operator on a real cluster and broker, installed by its chart. Uses
 
 def main(argv: list[str] | None = None) -> int:
     """Run the named benchmarks; answers 0 when all goals are met, 1 when one is missed or a run fails."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if unknown := set(options.names) - set(BENCHMARKS):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
@@ -36,16 +39,23 @@ def main(argv: list[str] | None = None) -> int:
         print("benchmarks: interrupted", file=sys.stderr)
         return 130
     except (BenchmarkFailed, EnvironmentFailed, Unsupported, OSError) as failure:
-        print(f"benchmarks: {failure}", file=sys.stderr)
+        _complain(failure)
         return 1
     return 0 if all(results) else 1
+
+
+def _complain(failure: BaseException) -> None:
+    """One line for a failure, and before it one for the failure after which cleaning up failed too."""
+    if isinstance(failure.__context__, BenchmarkFailed):
+        _complain(failure.__context__)
+    print(f"benchmarks: {failure}", file=sys.stderr)
 
 
 def _run(name: str, running: Environment) -> bool:
     """Whether the goals are met. Two runs at once would meet in the same namespaces: the second waits."""
     progress = Progress()
     with locked(f"benchmarks-{running.state.identity}", progress):
-        result = BENCHMARKS[name].run(running, progress)
+        result = BENCHMARKS[name](running, progress)
     print(f"\n{result.text()}\nwritten: {result.write()}")
     return result.is_good
 
@@ -54,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME", help="idle, requests (all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="idle, requests (all)")
     parser.add_argument(
         "--state", type=Path, default=DEFAULT_STATE, help="folder of the environment to use (default %(default)s)"
     )

@@ -108,8 +108,8 @@ def fleet(environment: Environment, interval_seconds: int) -> Iterator[Fleet]:
         yield Fleet(cluster, groups, interval_seconds)
     finally:
         _clear(cluster)
-        if makes_definition and not cluster.items("kafkaconsumerscalers", "--all-namespaces"):
-            cluster.kubectl("delete", "crd", DEFINITION, "--ignore-not-found")
+        if makes_definition:
+            _remove_definition(cluster)
         groups.remove()
 
 
@@ -141,6 +141,12 @@ def _clear(cluster: Cluster) -> None:
     cluster.kubectl("delete", "crd", f"{TARGETS}.{TARGET_GROUP}", "--ignore-not-found", "--timeout=60s")
     gone = ("--ignore-not-found", "--timeout=120s")
     cluster.kubectl("delete", "namespace", OPERATOR_NAMESPACE, NAMESPACE, *gone)
+
+
+def _remove_definition(cluster: Cluster) -> None:
+    """Unless somebody else has come to use it."""
+    if cluster.has("crd", DEFINITION) and not cluster.items("kafkaconsumerscalers", "--all-namespaces"):
+        cluster.kubectl("delete", "crd", DEFINITION, "--ignore-not-found", "--timeout=60s")
 
 
 def _target(name: str) -> dict[str, Any]:

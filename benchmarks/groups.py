@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.cluster import BenchmarkFailed
@@ -37,7 +36,8 @@ class Groups:
         """The topics, with one record in each partition. Raises BenchmarkFailed when Kafka refuses."""
         self.remove()
         wanted = [NewTopic(self.topic(number), self.partitions, 1) for number in range(self.topics)]
-        _settled(self._admin().create_topics(wanted))
+        admin = self._admin()  # a client that goes out of scope takes its futures with it
+        _settled(admin.create_topics(wanted))
         producer = Producer({"bootstrap.servers": self.bootstrap_servers})
         for number in range(self.topics):
             for partition in range(self.partitions):
@@ -67,10 +67,9 @@ class Groups:
             topics = list(admin.list_topics(timeout=ANSWER_SECONDS).topics)
         except KafkaException as problem:
             raise BenchmarkFailed(f"Kafka at {self.bootstrap_servers}: {_said(problem)}") from None
-        _settled(admin.delete_consumer_groups([name for name in groups if name.startswith(PREFIX)] or [PREFIX]))
-        ours = [name for name in topics if name.startswith(PREFIX)]
-        if ours:
-            _settled(admin.delete_topics(ours))
+        for delete, names in ((admin.delete_consumer_groups, groups), (admin.delete_topics, topics)):
+            ours = [name for name in names if name.startswith(PREFIX)]
+            _settled(delete(ours) if ours else {})
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
@@ -81,8 +80,7 @@ def _settled(futures: dict[str, Future[Any]]) -> None:
         try:
             future.result(ANSWER_SECONDS)
         except KafkaException as problem:
-            if problem.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                raise BenchmarkFailed(f"Kafka refuses {name}: {_said(problem)}") from None
+            raise BenchmarkFailed(f"Kafka refuses {name}: {_said(problem)}") from None
 
 
 def _said(problem: KafkaException) -> str:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -17,7 +18,8 @@ from tests.environment.progress import Progress
 
 GROUPS = 100
 INTERVAL_SECONDS = 15
-SETTLE_SECONDS = 60
+SETTLE_SECONDS = 90
+"""A minute after its first status a resource's is written once more, with its first rates."""
 MINUTES = 4
 CPU_PERCENT_BELOW, MEMORY_MIB_BELOW = 5.0, 150.0
 
@@ -63,20 +65,19 @@ def _look(served: Fleet) -> Look:
 
 def _result(looks: Sequence[Look], resident: dict[str, float], neighbours: int) -> Result:
     first, last = looks[0], looks[-1]
-    minutes = [
-        after.usage.percent_of_a_core_since(before.usage) for before, after in zip(looks, looks[1:], strict=False)
-    ]
+    minutes = [after.usage.percent_of_a_core_since(before.usage) for before, after in pairwise(looks)]
     memory = max(look.usage.working_set_mib for look in looks)
     api = {name: count / (len(looks) - 1) for name, count in (last.api - first.api).items()}
     broker = {name: count / (last.polls - first.polls) for name, count in _asked(first, last).items()}
     goals = (
         Goal("CPU, median minute", median(minutes), CPU_PERCENT_BELOW, "% of a core"),
-        Goal("memory, largest working set", memory, MEMORY_MIB_BELOW, "MiB"),
+        Goal("memory, working set or both processes' resident", _most(memory, resident), MEMORY_MIB_BELOW, "MiB"),
     )
     figures: dict[str, Any] = {
         "groups": GROUPS, "interval_seconds": INTERVAL_SECONDS, "cpu_percent_by_minute": minutes,
         "working_set_mib_max": memory, "resident_mib": resident, "polls": last.polls - first.polls,
-        "api_requests_per_minute": api, "broker_requests_per_poll": broker, "usage": [asdict(each.usage) for each in looks],
+        "api_requests_per_minute": api, "broker_requests_per_poll": broker,
+        "usage": [asdict(each.usage) for each in looks],
     }  # fmt: skip
     title = f"idle: {GROUPS} caught-up groups, every {INTERVAL_SECONDS} s, {len(minutes)} min"
     return Result("idle", title, _rows(minutes, memory, resident, api, broker), goals, neighbours, figures)
@@ -84,6 +85,11 @@ def _result(looks: Sequence[Look], resident: dict[str, float], neighbours: int) 
 
 def _asked(first: Look, last: Look) -> Counter[str]:
     return Counter() if first.broker is None or last.broker is None else last.broker - first.broker
+
+
+def _most(working_set_mib: float, resident: dict[str, float]) -> float:
+    """The larger: a working set leaves out pages that others touched first, resident memory counts shared ones twice."""
+    return max(working_set_mib, sum(resident.values()))
 
 
 def _rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 from benchmarks.fleet import Fleet, fleet
 from benchmarks.readings import BROKER_APIS, broker_requests
@@ -37,8 +38,8 @@ def run(environment: Environment, progress: Progress) -> Result:
     environment.broker_request_counts()
     measured = []
     with fleet(environment, INTERVAL_SECONDS) as served:
-        for before, groups in zip((0, *SIZES), SIZES, strict=False):
-            with progress.step(f"{groups} groups"):
+        for before, groups in pairwise((0, *SIZES)):
+            with progress.step(f"groups: {groups}"):
                 served.add(range(before, groups))
                 time.sleep(SETTLE_SECONDS)
                 measured.append(_measure(served, groups))
@@ -62,7 +63,7 @@ def _result(measured: list[Requests], neighbours: int) -> Result:
     ]  # fmt: skip
     shown = [api for api in BROKER_APIS if any(each.per_poll[api] for each in measured)]
     rows = [
-        ("requests a poll", *(f"{each.groups} groups" for each in measured)),
+        ("requests a poll", *(f"groups: {each.groups}" for each in measured)),
         *((api, *(f"{each.per_poll[api]:.2f}" for each in measured)) for api in shown),
     ]
     figures = {

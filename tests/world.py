@@ -23,6 +23,8 @@ from kafka_consumer_scaler.core.stabilization import Memory
 from kafka_consumer_scaler.core.verdict import ScaleTo, Verdict
 
 T0 = 1_700_000_000.0
+DECIDED_LATER_SECONDS = 0.2
+"""As in life, the decision comes a moment after the sample."""
 
 
 def minutes(count: float) -> float:
@@ -112,7 +114,7 @@ class World:
     def _decide(self) -> None:
         self.history = self.history.append(self.spoil(self.snapshot()))
         current = self.target or Replicas(self.replicas, self.replicas)
-        verdict = decide(self.policy, self.history, current, self.memory, self.at)
+        verdict = decide(self.policy, self.history, current, self.memory, self.at + DECIDED_LATER_SECONDS)
         lag = sum(int(end) - done for end, done in zip(self.end, self.committed, strict=True))
         self.rows.append(Seen(self.at - T0, lag, self.replicas, verdict))
         self.memory = verdict.memory

@@ -114,6 +114,16 @@ async def test_another_autoscaler_on_the_target_is_a_conflict(
     assert outside.posted == [Reason.TARGET_CONFLICT]
 
 
+async def test_an_advisory_resource_may_be_tried_beside_another_autoscaler(
+    body: Reconciler, outside: Outside, registry: Registry
+) -> None:
+    outside.rival = "HorizontalPodAutoscaler shop/orders"
+    registry.put(resource(generation=2, target={"lagPerReplica": 100}, mode="Advisory"))
+    await poll(body, registry.all()[0], lag=500)
+    assert outside.writes == []
+    assert "would scale up from 1 to 4" in outside.statuses[-1]["lastDecision"]
+
+
 @pytest.mark.parametrize(("answer", "writes"), [
     (Unknown("the role lacks list", Reason.NOT_AUTHORIZED), [(1, 4)]),
     (Unknown("out of reach", Reason.API_SERVER_UNREACHABLE), []),

@@ -12,8 +12,8 @@ from kafka_consumer_scaler.core.rates import (
     lags,
     measure,
 )
-from kafka_consumer_scaler.core.snapshot import Unknown
-from tests.core.making import P0, P1, history, seen, steady
+from kafka_consumer_scaler.core.snapshot import Group, Member, Unknown
+from tests.core.making import P0, P1, STABLE, history, seen, steady
 
 POLICY = Policy(max_replicas=10)
 
@@ -77,9 +77,17 @@ def test_an_idle_groups_low_rate_never_lowers_the_capacity() -> None:
     assert measure(idle, POLICY, Capacity(90.0, learned=True)).capacity == Capacity(90.0, learned=True)
 
 
-def test_a_beaten_lower_bound_is_raised() -> None:
-    idle = steady(range(0, 70, 5), arrival=50, drain=50)
-    assert measure(idle, POLICY, Capacity(20.0, learned=False)).capacity == Capacity(50.0, learned=False)
+def test_a_beaten_lower_bound_is_raised_by_what_the_commits_prove() -> None:
+    idle = steady(range(0, 70, 5), arrival=52, drain=52)
+    proven = Capacity(52 * 60 / 65, learned=False)
+    assert measure(idle, POLICY, Capacity(20.0, learned=False)).capacity == proven
+
+
+def test_a_short_stretch_with_the_same_consumers_proves_a_lower_bound() -> None:
+    alone = Group("Stable", "range", (Member("m0", frozenset({P0, P1})),))
+    snapshots = [seen(at, *[(90_000, 100 * at)] * 2, group=alone if at < 40 else STABLE) for at in range(0, 65, 5)]
+    capacity = measure(history(*snapshots), POLICY, None).capacity
+    assert capacity == Capacity(2 * 100 * 20 / 25 / 2, learned=False)
 
 
 def test_one_drained_partition_is_enough_to_learn_nothing() -> None:

@@ -27,7 +27,7 @@ from tests.environment.progress import Progress
 
 FIRST_COMMIT_SECONDS = 60.0
 DESCRIPTION = """\
-A real operator scales real consumers of a real Kafka topic, up and down again, in about seven minutes.
+A real operator scales real consumers of a real Kafka topic, up and down again, in six to seven minutes.
 It uses the environment of `python -m tests.environment` and starts one if none is running. On a cluster of your own
 (KUBECONFIG and KAFKA_BOOTSTRAP_SERVERS), say which images it can pull: DEMO_OPERATOR_IMAGE and DEMO_CONSUMER_IMAGE.
 """
@@ -180,7 +180,7 @@ class _Run:
         if len(rows) < 2:
             raise DemoFailed("there are no samples: the producer ended at once")
         report.write_csv(rows, self.output / "demo.csv")
-        picture.draw(rows, self.output / "demo.png", f"Load {scene.STEPS} (records/s : seconds), 12 partitions")
+        picture.draw(rows, self.output / "demo.png", scene.title())
         self._as_a_user("get", "kcs", "--namespace", scene.NAMESPACE)
         events = self._as_a_user("events", "--for", "kafkaconsumerscaler/orders", "--namespace", scene.NAMESPACE)
         (self.output / "events.txt").write_text(events)

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 
+from tests.demo import scene
 from tests.demo.show import clock
 from tests.demo.timeline import Change, Row, changes
 
@@ -37,6 +38,7 @@ def draw(rows: Sequence[Row], file: Path, title: str) -> None:
     panels[0].set_title(title, loc="left", pad=24)
     panels[2].set_xlabel("seconds since the load began\n\n" + sentences, loc="left", fontsize=8.5)
     panels[2].set_xlim(at[0], at[-1])
+    figure.align_ylabels(panels)
     figure.savefig(file, dpi=100)
     pyplot.close(figure)
 
@@ -51,6 +53,9 @@ def _rates(panel: Any, at: Sequence[float], rows: Sequence[Row]) -> None:
 def _lag(panel: Any, at: Sequence[float], rows: Sequence[Row]) -> None:
     panel.fill_between(at, [row.lag for row in rows], color=BLUE, alpha=0.2, linewidth=0)
     panel.plot(at, [row.lag for row in rows], color=BLUE, linewidth=1.2, label="lag")
+    meant = [row.replicas_spec * scene.LAG_PER_REPLICA for row in rows]
+    label = f"{scene.LAG_PER_REPLICA} for each replica asked for"
+    panel.step(at, meant, where="post", color=VERMILION, linestyle="--", linewidth=1, label=label)
     panel.set_ylabel("records")
     panel.legend(loc="upper right")
 

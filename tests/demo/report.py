@@ -30,7 +30,7 @@ def figures(rows: Sequence[Row]) -> list[str]:
         _reaction(rows),
         f"largest lag: {largest.lag:,} records, {largest.lag_seconds:.0f} s old (oldest: "
         f"{max(row.lag_seconds for row in rows):.0f} s); at the end: {rows[-1].lag:,} records",
-        f"replicas: {path}; {len(changed)} changes, {reversals(changed)} reversals of direction",
+        f"replicas: {path}; changes: {len(changed)}, reversals of direction: {reversals(changed)}",
         f"replica-seconds: {replica_seconds(rows):,.0f} in {rows[-1].seconds - rows[0].seconds:.0f} s",
     ]
 

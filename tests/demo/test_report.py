@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import struct
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.demo import picture
 from tests.demo.report import figures, require_story, write_csv
 from tests.demo.show import Lines, cells
 from tests.demo.timeline import Row
@@ -34,7 +36,7 @@ def test_the_figures_tell_reaction_with_its_limit_lag_changes_and_replica_second
         "reaction: 4.0 s (limit 7.0 s: one polling interval + 2 s; "
         "threshold crossed at 50.0 s, more replicas at 54.0 s)",
         "largest lag: 1,600 records, 5 s old (oldest: 5 s); at the end: 20 records",
-        "replicas: 1 -> 4 -> 1; 2 changes, 1 reversals of direction",
+        "replicas: 1 -> 4 -> 1; changes: 2, reversals of direction: 1",
         "replica-seconds: 1,032 in 294 s",
     ]
 
@@ -74,3 +76,14 @@ def test_plain_lines_come_every_ten_seconds_and_decisions_at_once(capsys: pytest
         "00:13  Scaled up",
         "elapsed 00:20 of",
     ]
+
+
+def test_the_picture_is_a_png_with_room_for_every_sentence(tmp_path: Path) -> None:
+    sizes = {}
+    for name, rows in {"one": [START, UP], "two": [START, UP, DOWN]}.items():
+        picture.draw(rows, tmp_path / f"{name}.png", "a title")
+        content = (tmp_path / f"{name}.png").read_bytes()
+        assert content.startswith(b"\x89PNG\r\n\x1a\n")
+        sizes[name] = struct.unpack(">II", content[16:24])
+    assert sizes["one"][0] == sizes["two"][0] == 1100
+    assert sizes["one"][1] < sizes["two"][1]

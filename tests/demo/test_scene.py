@@ -29,7 +29,7 @@ def test_the_consumer_is_that_of_the_examples_with_this_place_image_and_broker()
     assert len(env) == len(container["env"])
 
 
-def test_the_load_steps_up_fivefold_and_back_in_less_than_seven_minutes() -> None:
+def test_the_load_steps_up_fivefold_and_back_in_less_than_six_minutes() -> None:
     first, second, third = (float(step.split(":")[0]) for step in scene.STEPS.split(","))
     assert second == 5 * first == 5 * third
-    assert scene.seconds_of(scene.STEPS) == 370
+    assert scene.seconds_of(scene.STEPS) == 340

@@ -79,7 +79,7 @@ async def test_kept_events_are_posted_in_order_with_the_time_they_were_observed(
     now += 60
     is_up.set()
     async with asyncio.timeout(5):
-        while recorder.kept:  # noqa: ASYNC110
+        while recorder.kept:
             await asyncio.sleep(0.01)
 
     assert [event["note"] for event in posted] == [sentence(n).message for n in range(3)]

@@ -119,6 +119,11 @@ def test_zero_only_after_a_whole_window_without_traffic_and_back_on_the_first_re
     assert 300 < woken <= 325
 
 
+def test_a_group_that_keeps_up_with_its_traffic_is_not_sent_to_zero() -> None:
+    world = World(replace(POLICY, min_replicas=0), steps((0, 12)), commit_seconds=1)
+    assert moves(world.run(minutes(10))) == []
+
+
 def test_activation_lag_keeps_a_group_at_zero() -> None:
     world = World(replace(POLICY, min_replicas=0, activation_lag=100), steps((0, 1)), replicas=0)
     rows = world.run(minutes(3))

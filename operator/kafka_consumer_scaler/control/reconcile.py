@@ -20,6 +20,7 @@ from kafka_consumer_scaler.control.ports import (
 from kafka_consumer_scaler.control.registry import Registry, Subject, Watched
 from kafka_consumer_scaler.core.cycle import decide
 from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.policy import Mode
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Snapshot, Unknown
 from kafka_consumer_scaler.core.verdict import ScaleTo, Verdict
@@ -75,11 +76,14 @@ class Reconciler:
         return decide(subject.policy, watched.history, current, watched.memory, self.clock.now())
 
     async def _observe(self, watched: Watched, subject: Subject) -> tuple[Replicas | Unknown, bool]:
-        """The target's replicas, or why it is not ours to scale; and whether they were read just now."""
+        """The target's replicas, or why it is not ours to scale; and whether they were read just now.
+
+        Who only advises disturbs nobody, so an Advisory resource may be tried beside KEDA on the same target.
+        """
         now = self.clock.now()
         if watched.replicas is not None and now - watched.replicas_read_at < REPLICAS_FRESH_SECONDS:
             return watched.replicas, False
-        rival = await self._rival(watched, subject.target)
+        rival = None if subject.policy.mode is Mode.ADVISORY else await self._rival(watched, subject.target)
         current = rival if rival is not None else await self.scale.read(subject.target)
         watched.replicas = current if isinstance(current, Replicas) else None
         watched.replicas_read_at = now

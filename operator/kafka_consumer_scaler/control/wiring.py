@@ -96,7 +96,7 @@ def _cancel_on_signal(task: asyncio.Task[None] | None) -> None:
 
 @contextlib.asynccontextmanager
 async def _running(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Everything started in order of need and ended in reverse: first the loop, last the connections."""
+    """Everything started in order of need and ended in reverse: the watch and the loop first, the connections last."""
     clock, metrics = SteadyClock(), Metrics()
     registry = Registry(clock, on_forget=lambda gone: metrics.forget(gone.namespace, gone.name))
     async with contextlib.AsyncExitStack() as stack:

@@ -85,7 +85,7 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
         rates=rates,
         spread=spread(tuple(lag), _assignor(sample, memory), policy.consumer_threads),
         backlog=backlog(history, policy, age, rates),
-        quiet_seconds=now - history.quiet_since,
+        quiet_seconds=sample.at - history.quiet_since,
         unbroken_seconds=unbroken,
         peace_seconds=min(unbroken, now - last_change),
         regretted_replicas=memory.regretted_replicas(now),

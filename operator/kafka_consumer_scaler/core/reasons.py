@@ -15,7 +15,6 @@ class Reason(StrEnum):
 
     # why nothing was done, though all was known
     WITHIN_OBJECTIVE = "WithinObjective"
-    WITHIN_TOLERANCE = "WithinTolerance"
     STABILIZING = "Stabilizing"
     COOLING_DOWN = "CoolingDown"
     STEP_LIMIT = "StepLimit"
@@ -44,7 +43,6 @@ class Reason(StrEnum):
     NO_COMMITTED_OFFSETS = "NoCommittedOffsets"
     POLLING_PROCESS_DIED = "PollingProcessDied"
     WAITING_FOR_FIRST_SAMPLE = "WaitingForFirstSample"
-    SAMPLE_STALE = "SampleStale"
 
     # what the target says
     TARGET_NOT_FOUND = "TargetNotFound"

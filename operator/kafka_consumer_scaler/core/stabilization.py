@@ -4,7 +4,7 @@ Law: between two changes of opposite direction lies at least the later direction
 scale-down needs the largest, a scale-up the smallest, recommendation of its window. With a window of 3 ticks down:
 
     recommended  2  6  2  2  2  2
-    replicas     2  6  6  6  2  2        the 6 leaves the window at the fifth tick
+    replicas     2  6  6  6  6  2        the 6 is in the window up to the fifth tick
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Stabilized:
-    """Replicas to have now, why, in words, and the step limit if one bound."""
+    """Replicas to have now, why, in words, and the window's and the steps' share in it."""
 
     replicas: int
     reason: Reason
@@ -112,34 +112,42 @@ def stabilize(allowed: int, policy: Policy, memory: Memory, situation: Situation
     if allowed == current:
         return _stay(current, Reason.WITHIN_OBJECTIVE, "as many as wanted")
     if current > policy.max_replicas or 0 < current < policy.min_replicas:
-        return _move(max(policy.min_replicas, min(policy.max_replicas, current)), policy, memory, situation)
+        return _move(max(policy.min_replicas, min(policy.max_replicas, current)), (), policy, memory, situation)
     wanted = _windowed(allowed, current, memory)
+    trail = () if wanted == allowed else (Limit(wanted, Reason.STABILIZING, _window_words(wanted > current, policy)),)
     if wanted == current:
         return _stay(current, Reason.STABILIZING, f"{allowed} is not yet wanted for the whole stabilization window")
     for veto in UP_VETOES if wanted > current else DOWN_VETOES:
         found = veto(policy, memory, situation)
         if found is not None:
             return _stay(current, *found)
-    return _move(wanted, policy, memory, situation)
+    return _move(wanted, trail, policy, memory, situation)
 
 
 def _stay(current: int, reason: Reason, why: str) -> Stabilized:
     return Stabilized(current, reason, why)
 
 
-def _move(wanted: int, policy: Policy, memory: Memory, situation: Situation) -> Stabilized:
+def _move(
+    wanted: int, trail: tuple[Limit, ...], policy: Policy, memory: Memory, situation: Situation
+) -> Stabilized:
     limited = step(wanted, situation.current, policy, memory.scales, situation.now)
     if limited.replicas == situation.current:
         why = "the behavior policies allow no more for now"
-        return Stabilized(situation.current, Reason.STEP_LIMIT, why, limited.trail)
+        return Stabilized(situation.current, Reason.STEP_LIMIT, why, (*trail, *limited.trail))
     reason = Reason.SCALED_UP if limited.replicas > situation.current else Reason.SCALED_DOWN
-    return Stabilized(limited.replicas, reason, trail=limited.trail)
+    return Stabilized(limited.replicas, reason, trail=(*trail, *limited.trail))
 
 
 def _windowed(allowed: int, current: int, memory: Memory) -> int:
     if allowed > current:
         return max(current, min(low.replicas for low in memory.lows))
     return min(current, max(high.replicas for high in memory.highs))
+
+
+def _window_words(is_up: bool, policy: Policy) -> str:
+    rules, extreme = (policy.scale_up, "least") if is_up else (policy.scale_down, "most")
+    return f"the {extreme} wanted within {rules.stabilization_window_seconds} s"
 
 
 def _cooldown(seconds: int, memory: Memory, now: float) -> tuple[Reason, str] | None:

@@ -14,8 +14,8 @@ from kafka_consumer_scaler.kube.discovery import Discovery, ScalableResource
 from kafka_consumer_scaler.kube.target import Target
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-TRIES = 2
-"""A write whose resourceVersion has become old is judged anew once: most often only the target's status has changed."""
+TRIES = 5
+"""A write whose resourceVersion has become old is judged anew: most often only the target's status has changed."""
 
 
 class ScaleClient:

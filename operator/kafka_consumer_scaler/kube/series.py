@@ -19,7 +19,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 WINDOW_SECONDS = 360.0
 """client-go ends a series after the same 6 minutes."""
 NOTES_MAX = 5
-ALWAYS_POSTED = frozenset({Reason.SCALED_UP, Reason.SCALED_DOWN, Reason.FALLBACK})
+ALWAYS_POSTED = frozenset({Reason.SCALED_UP, Reason.SCALED_DOWN})
 
 
 @dataclass(frozen=True, slots=True)

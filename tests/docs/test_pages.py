@@ -1,0 +1,138 @@
+"""What the pages name exists, and what exists is on the pages that promise to name it all."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+
+import pytest
+import yaml
+
+from kafka_consumer_scaler.api.v1alpha1 import API_VERSION, KIND, KafkaConsumerScaler
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.reasons import Reason
+from tests.docs.pages import ROOT, Page, page, pages
+
+PAGES = pages()
+SHELL = ("sh", "shell", "bash", "")
+
+
+@pytest.mark.parametrize("one", PAGES, ids=str)
+def test_every_relative_link_resolves(one: Page) -> None:
+    lost = []
+    for link in one.links():
+        path, _, anchor = link.partition("#")
+        target = (one.path.parent / path).resolve() if path else one.path
+        if not target.exists() or (anchor and anchor not in Page(target).anchors()):
+            lost.append(link)
+    assert lost == []
+
+
+def manifests(one: Page) -> list[dict[str, object]]:
+    documents = [document for block in one.blocks("yaml") for document in yaml.safe_load_all(block)]
+    return [document for document in documents if document.get("kind") == KIND]
+
+
+@pytest.mark.parametrize("one", [one for one in PAGES if manifests(one)], ids=str)
+def test_every_manifest_shown_is_accepted(one: Page) -> None:
+    for manifest in manifests(one):
+        assert manifest["apiVersion"] == API_VERSION
+        assert KafkaConsumerScaler.parse(manifest, strict=True).name
+
+
+def test_the_readme_shows_the_sample_manifest() -> None:
+    (shown,) = manifests(page("README.md"))
+    assert shown == yaml.safe_load((ROOT / "deploy" / "sample.yaml").read_text())
+    assert KafkaConsumerScaler.parse(shown, strict=True).policy() == Policy(max_replicas=12)
+
+
+def commands(one: Page) -> list[list[str]]:
+    """The command lines of the shell blocks, without prompts; continued lines are one."""
+    lines = "\n".join(one.blocks(*SHELL)).replace("\\\n", " ").splitlines()
+    return [shlex.split(line.removeprefix("$ "), comments=True) for line in lines if line.strip() and "'" not in line]
+
+
+def named_after(program: str) -> set[str]:
+    """The words that follow the program's name in a command, or in `code` of the prose, on any page."""
+    shown = {words[1] for one in PAGES for words in commands(one) if len(words) > 1 and words[0].endswith(program)}
+    prose = re.compile(rf"`{program} ([a-z][a-z-]*)")
+    told = {word for one in PAGES for word in prose.findall(one.text)}
+    return {word for word in shown if not word.startswith("-")} | told
+
+
+def test_every_make_target_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = named_after("make")
+    assert {"demo", "test"} <= named
+    assert named - targets == set()
+
+
+def test_every_verb_of_the_command_line_named_exists() -> None:
+    verbs = {path.stem for path in (ROOT / "operator/kafka_consumer_scaler/cli").glob("*.py")} - {"__init__"}
+    named = named_after("kafka-consumer-scaler")
+    assert "run" in named
+    assert named - verbs == set()
+
+
+def test_every_module_that_is_run_with_python_exists() -> None:
+    named = {name for one in PAGES for name in re.findall(r"python3? -m ([\w.]+)", one.text)} - {"venv", "pip"}
+    there = [ROOT / folder / name.replace(".", "/") for name in named for folder in ("", "operator")]
+    found = [path for path in there if path.with_suffix(".py").exists() or (path / "__main__.py").exists()]
+    assert len(found) == len(named) > 0
+
+
+def test_the_readme_installs_the_chart_that_is_here() -> None:
+    charts = [words[3] for words in commands(page("README.md")) if words[:2] == ["helm", "install"]]
+    assert charts
+    assert all((ROOT / chart / "Chart.yaml").is_file() for chart in charts)
+
+
+def test_the_architecture_names_every_room_and_every_contract() -> None:
+    text = page("docs/architecture.md").text
+    rooms = [path.parent.name for path in (ROOT / "operator/kafka_consumer_scaler").glob("*/__init__.py")]
+    assert {"core", "control"} <= set(rooms)
+    assert [room for room in rooms if f"| `{room}/` |" not in text] == []
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    assert [contract["name"] for contract in contracts if f". {contract['name']}\n" not in text] == []
+
+
+def test_the_picture_of_the_architecture_shows_every_room_and_every_stage_of_the_core() -> None:
+    picture = (ROOT / "docs/pictures/architecture.svg").read_text()
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [module for contract in contracts[:2] for layer in contract["layers"] for module in layer.split(" | ")]
+    names = {module.rpartition(".")[2] for module in layers}
+    assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", picture)] == []
+
+
+def test_every_reason_is_explained_and_no_other() -> None:
+    text = page("docs/troubleshooting.md").text.split("## Every reason", 1)[1]
+    cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    explained = [word for cell in cells for word in re.findall(r"`(\w+)`", cell)]
+    assert sorted(explained) == sorted(Reason)
+
+
+def test_every_test_that_the_reliability_page_names_exists() -> None:
+    tests = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    there = {name for text in tests for name in re.findall(r"def (test_\w+)\(", text)}
+    named = re.findall(r"`(test_\w+)`", page("docs/reliability.md").text)
+    assert len(named) > 50
+    assert [name for name in named if name not in there] == []
+
+
+def test_every_decision_is_dated_and_in_the_index() -> None:
+    index = page("docs/decisions/README.md").text
+    decisions = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    assert len(decisions) >= 10
+    for number, path in enumerate(decisions, start=1):
+        title, _, date = path.read_text().splitlines()[:3]
+        assert title.startswith(f"# {number:04} ")
+        assert f"| [{number:04}]({path.name}) | {title.removeprefix(f'# {number:04} ')} |" in index
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", date)
+
+
+def test_every_page_of_the_documentation_is_in_its_index() -> None:
+    index = page("docs/README.md")
+    linked = {(index.path.parent / link).resolve() for link in index.links()}
+    there = {one.path for one in PAGES if ROOT / "docs" in one.path.parents and "decisions" not in one.path.parts}
+    assert there - linked - {index.path} == set()

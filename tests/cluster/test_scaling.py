@@ -46,6 +46,9 @@ def test_an_idle_group_goes_to_zero_and_wakes_on_the_first_records(workload: Wor
     workload.produce(5)
     eventually(lambda: workload.replicas() >= 1, 20, "awake")
     eventually(lambda: workload.status().get("lag", {}).get("records") == 0, 90, "the records consumed")
+    changes = workload.changes()
+    assert any("to 0: lag 0 records" in change for change in changes)
+    assert any(change.startswith("Scaled up from 0 to 1") for change in changes)
 
 
 def test_a_missing_target_is_reported_and_scaled_once_it_is_there(workload: Workload) -> None:
@@ -87,6 +90,7 @@ def test_the_operator_goes_on_after_the_api_server_was_restarted(workload: Workl
     workload.environment.restart("kube-apiserver")
     workload.produce(3000)
     eventually(lambda: workload.replicas() == 4, 90, "scaled up after the restart")
+    assert eventually(workload.changes, 20), "and told"
 
 
 def test_a_killed_polling_process_costs_samples_and_not_the_operator(

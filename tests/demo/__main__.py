@@ -15,15 +15,16 @@ from pathlib import Path
 from tests import environment
 from tests.demo import picture, report, scene
 from tests.demo.broker import Broker
+from tests.demo.failure import DemoFailed
 from tests.demo.load import Load
 from tests.demo.shop import Shop
 from tests.demo.show import display
 from tests.demo.timeline import Row
-from tests.demo.tools import DemoFailed, Tools
 from tests.demo.watch import Onlooker, watch
 from tests.environment import Environment, EnvironmentFailed, Unsupported
 from tests.environment.cache import locked
 from tests.environment.progress import Progress
+from tests.environment.tools import Tools
 
 FIRST_COMMIT_SECONDS = 60.0
 DESCRIPTION = """\
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("demo: interrupted", file=sys.stderr)
         return 130
-    except (DemoFailed, EnvironmentFailed, Unsupported) as failure:
+    except (EnvironmentFailed, Unsupported) as failure:
         _complain(failure)
         return 1
     minutes, seconds = divmod(int(time.monotonic() - began), 60)
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _complain(failure: BaseException) -> None:
     """One line for a failure, and before it one for the failure after which cleaning up failed too."""
-    if isinstance(failure.__context__, DemoFailed | EnvironmentFailed):
+    if isinstance(failure.__context__, EnvironmentFailed):
         _complain(failure.__context__)
     print(f"demo: {failure}", file=sys.stderr)
     for line in getattr(failure, "log", ()):
@@ -121,7 +122,7 @@ class _Run:
             self._clear_leftover()
             try:
                 self._act()
-            except DemoFailed:
+            except EnvironmentFailed:
                 self._print_log()
                 raise
             finally:

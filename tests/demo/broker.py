@@ -18,7 +18,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.demo import scene
-from tests.demo.tools import DemoFailed
+from tests.demo.failure import DemoFailed
 
 ANSWER_SECONDS = 5.0
 SETTLE_SECONDS = 20.0

@@ -8,7 +8,7 @@ import sys
 import time
 
 from tests.demo import scene
-from tests.demo.tools import DemoFailed
+from tests.demo.failure import DemoFailed
 
 
 class Load:

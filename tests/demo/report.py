@@ -8,8 +8,8 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 from tests.demo import scene
+from tests.demo.failure import DemoFailed
 from tests.demo.timeline import Row, changes, reaction, replica_seconds, reversals
-from tests.demo.tools import DemoFailed
 
 REACTION_LIMIT_SECONDS = scene.POLLING_SECONDS + 2.0
 

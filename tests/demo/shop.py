@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.demo import scene
-from tests.demo.tools import DemoFailed, Tools
+from tests.demo.failure import DemoFailed
+from tests.environment import EnvironmentFailed
+from tests.environment.tools import Tools
 
 DEFINITION = "kafkaconsumerscalers.kafka-consumer-scaler.dev"
 OPERATOR_LABEL = "app.kubernetes.io/name=kafka-consumer-scaler"
@@ -58,7 +60,7 @@ class Shop:
             return self.tools.kubectl(
                 "logs", "--namespace", scene.OPERATOR_NAMESPACE, "-l", OPERATOR_LABEL, f"--tail={lines}"
             )
-        except DemoFailed:
+        except EnvironmentFailed:
             return ""
 
     def uninstall(self) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.demo import picture
+from tests.demo.failure import DemoFailed
 from tests.demo.report import figures, require_story, write_csv
 from tests.demo.show import Lines, cells
 from tests.demo.timeline import Row
-from tests.demo.tools import DemoFailed
 
 START = Row(6.0, 70.0, 70.0, 100, 1.0, 1, 1, "")
 BEHIND = replace(START, seconds=50.0, lag=600, lag_seconds=2.0)

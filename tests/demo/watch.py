@@ -13,9 +13,9 @@ from kubernetes import client, config
 
 from tests.demo import scene
 from tests.demo.broker import Broker
+from tests.demo.failure import DemoFailed
 from tests.demo.load import Load
 from tests.demo.timeline import Row, Sample, row
-from tests.demo.tools import DemoFailed
 from tests.environment import Environment
 
 EVERY_SECONDS = 0.5

@@ -1,4 +1,4 @@
-"""Failure in one line, and the command line tools of the cluster."""
+"""The command line tools of an environment's cluster."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.environment import Environment
+from .model import Environment, EnvironmentFailed
 
 TOOL_SECONDS = 180
 
 
-class DemoFailed(Exception):
-    """The demo cannot go on, or did not show what it is there to show; the message is one line."""
-
-
 @dataclass(frozen=True)
 class Tools:
-    """kubectl and helm for one cluster. What they refuse is a DemoFailed."""
+    """kubectl and helm for one cluster. What they refuse is an EnvironmentFailed, in one line."""
 
     environment: Environment
 
@@ -36,7 +32,7 @@ class Tools:
                 [binary, *words], input=stdin, capture_output=True, text=True, env=variables, timeout=TOOL_SECONDS
             )
         except subprocess.TimeoutExpired:
-            raise DemoFailed(f"{command}: no answer in {TOOL_SECONDS} s") from None
+            raise EnvironmentFailed(f"{command}: no answer in {TOOL_SECONDS} s") from None
         if done.returncode != 0:
-            raise DemoFailed(f"{command}: {' '.join(done.stderr.split()) or f'status {done.returncode}'}")
+            raise EnvironmentFailed(f"{command}: {' '.join(done.stderr.split()) or f'status {done.returncode}'}")
         return done.stdout

@@ -88,7 +88,7 @@ def _asked(first: Look, last: Look) -> Counter[str]:
 
 
 def _most(working_set_mib: float, resident: dict[str, float]) -> float:
-    """The larger: a working set leaves out pages that others touched first, resident memory counts shared ones twice."""
+    """The larger: a working set leaves out what others touched first, resident memory counts shared pages twice."""
     return max(working_set_mib, sum(resident.values()))
 
 

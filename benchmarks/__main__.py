@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from benchmarks import idle, requests
-from benchmarks.cluster import BenchmarkFailed
 from tests import environment
 from tests.environment import DEFAULT_STATE, Environment, EnvironmentFailed, Unsupported
 from tests.environment.cache import locked
@@ -38,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("benchmarks: interrupted", file=sys.stderr)
         return 130
-    except (BenchmarkFailed, EnvironmentFailed, Unsupported, OSError) as failure:
+    except (EnvironmentFailed, Unsupported, OSError) as failure:
         _complain(failure)
         return 1
     return 0 if all(results) else 1
@@ -46,9 +45,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _complain(failure: BaseException) -> None:
     """One line for a failure, and before it one for the failure after which cleaning up failed too."""
-    if isinstance(failure.__context__, BenchmarkFailed):
+    if isinstance(failure.__context__, EnvironmentFailed):
         _complain(failure.__context__)
     print(f"benchmarks: {failure}", file=sys.stderr)
+    for line in getattr(failure, "log", ()):
+        print(f"  {line}", file=sys.stderr)
 
 
 def _run(name: str, running: Environment) -> bool:

@@ -1,36 +1,24 @@
-"""kubectl and helm of the environment's cluster."""
+"""What benchmarks ask of the environment's cluster."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tests.environment import Environment
+from tests.environment import EnvironmentFailed
+from tests.environment.tools import Tools
 
-TOOL_SECONDS = 180
 
-
-class BenchmarkFailed(Exception):
+class BenchmarkFailed(EnvironmentFailed):
     """The benchmark cannot go on; the message is one line."""
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """The environment's cluster. What it refuses is a BenchmarkFailed."""
-
-    environment: Environment
-
-    def kubectl(self, *words: str, stdin: str | None = None) -> str:
-        return self._call(self.environment.kubectl, words, stdin)
-
-    def helm(self, *words: str) -> str:
-        return self._call(self.environment.helm, words, None)
+class Cluster(Tools):
+    """The environment's cluster. What it refuses is an EnvironmentFailed."""
 
     def raw(self, path: str) -> str:
         """The API server's answer to a GET of the path."""
@@ -47,19 +35,6 @@ class Cluster:
     def create(self, objects: list[dict[str, Any]]) -> None:
         """All of them; none may exist."""
         self.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
-
-    def _call(self, binary: Path, words: tuple[str, ...], stdin: str | None) -> str:
-        variables = {**os.environ, "KUBECONFIG": str(self.environment.kubeconfig)}
-        command = f"{binary.name} {' '.join(words[:3])}"
-        try:
-            done = subprocess.run(
-                [binary, *words], input=stdin, capture_output=True, text=True, env=variables, timeout=TOOL_SECONDS
-            )
-        except subprocess.TimeoutExpired:
-            raise BenchmarkFailed(f"{command}: no answer in {TOOL_SECONDS} s") from None
-        if done.returncode != 0:
-            raise BenchmarkFailed(f"{command}: {' '.join(done.stderr.split()) or f'status {done.returncode}'}")
-        return done.stdout
 
 
 def wait_until(problem: Callable[[], str], within_seconds: float) -> None:

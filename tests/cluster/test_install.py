@@ -269,11 +269,3 @@ def can_i(kubectl: Client, user: str, what: str, *where: str) -> bool:
     answer = kubectl("auth", "can-i", verb, resource, *part, f"--as={user}", *where, check=False).stdout.strip()
     assert answer in {"yes", "no"}, f"{what}: {answer!r}"
     return answer == "yes"
-
-
-def eventually(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Fail unless the condition comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.2)

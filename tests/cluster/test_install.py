@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.charts.rendering import DEPLOY, REPOSITORY
+from tests.cluster.workload import eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -138,7 +139,7 @@ def test_resources_left_behind_by_an_uninstall_stay_and_can_be_deleted(
     helm: Client, kubectl: Client, release: str, restricted: str
 ) -> None:
     kubectl("apply", "--namespace", restricted, "-f", "-", stdin=SCALER)
-    eventually(lambda: "status" in scaler(kubectl, restricted), "the operator served the resource", seconds=45)
+    eventually(lambda: "status" in scaler(kubectl, restricted), 45, "the operator served the resource")
     helm("uninstall", release, "--namespace", restricted, "--wait")
     assert kubectl("get", "crd", DEFINITION, check=False).returncode == 0
     assert scaler(kubectl, restricted)["metadata"].get("finalizers", []) == []
@@ -200,6 +201,7 @@ def test_a_cluster_wide_operator_may_do_what_it_needs_and_nothing_more(
 ) -> None:
     account = f"{restricted}:{install('--set=replicaCount=0')}-kafka-consumer-scaler"
     anywhere = ("--namespace", "default")
+    eventually(lambda: granted(kubectl, account, NEEDED[:1], *anywhere), 20, "the API server knows the new role")
     assert granted(kubectl, account, [*NEEDED, *FORBIDDEN], *anywhere) == NEEDED
     assert granted(kubectl, account, FORBIDDEN_IN_CLUSTER) == []
 
@@ -209,6 +211,7 @@ def test_an_operator_of_one_namespace_may_do_nothing_in_another(
 ) -> None:
     name = install("--set=replicaCount=0", f"--set=watchNamespaces={{{restricted}}}")
     account = f"{restricted}:{name}-kafka-consumer-scaler"
+    eventually(lambda: granted(kubectl, account, NEEDED[:1], "--namespace", restricted), 20, "the role is known")
     assert granted(kubectl, account, [*NEEDED, *FORBIDDEN], "--namespace", restricted) == NEEDED
     assert granted(kubectl, account, [*NEEDED, *FORBIDDEN], "--namespace", "default") == []
     assert granted(kubectl, account, FORBIDDEN_IN_CLUSTER) == []
@@ -225,7 +228,7 @@ def test_a_namespaces_editor_may_change_its_resources_and_a_viewer_may_read_them
     def may(user: str) -> list[str]:
         return [what for what in asked if can_i(kubectl, user, what, "--namespace", restricted)]
 
-    eventually(lambda: may("editer") == asked[:3], "the edit role was aggregated")
+    eventually(lambda: may("editer") == asked[:3], 20, "the edit role was aggregated")
     assert may("viewer") == asked[:1]
 
 

@@ -44,7 +44,7 @@ async def test_groups_of_one_cluster_share_polls_and_each_keeps_its_interval() -
     began = time.monotonic()
     while len(outside.polls) < 8 and time.monotonic() - began < 60:
         await asyncio.sleep(0.1)
-    registry.replace([])
+    registry.replace([], before=registry.uids())
     await asyncio.sleep(0.1)
     task.cancel()
     polls = outside.polls[:8]

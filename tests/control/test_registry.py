@@ -27,9 +27,19 @@ def only(registry: Registry) -> Watched:
 def test_what_a_list_does_not_name_is_dropped(registry: Registry, forgotten: list[str]) -> None:
     registry.put(resource("a", "u1"))
     registry.put(resource("b", "u2"))
-    registry.replace([resource("b", "u2")])
+    registry.replace([resource("b", "u2")], before=registry.uids())
     assert [each.uid for each in registry.all()] == ["u2"]
     assert forgotten == ["u1"]
+
+
+def test_what_the_watch_told_of_during_a_list_is_kept(registry: Registry) -> None:
+    registry.put(resource("a", "u1", generation=2, maxReplicas=3))
+    registry.put(resource("b", "u2"))
+    registry.replace([resource("a", "u1", generation=1)], before=frozenset({"u1"}))
+    assert registry.uids() == {"u1", "u2"}
+    changed = next(each for each in registry.all() if each.uid == "u1")
+    assert changed.subject is not None
+    assert changed.subject.policy.max_replicas == 3, "the LIST was older"
 
 
 def test_a_recreated_resource_takes_the_place_of_its_namesake(registry: Registry, forgotten: list[str]) -> None:

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Fleet:
-    """All clusters' polls. `last_poll_at` is when any of them last ended; `overdue_seconds` how late the latest is."""
+    """All clusters' polls."""
 
     registry: Registry
     source: LagSource
@@ -46,7 +46,6 @@ class Fleet:
     resources: ResourceSource
     metrics: MetricsSink
     clock: Clock
-    last_poll_at: float | None = None
     _workers: dict[Connection, asyncio.Task[None]] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -83,11 +82,18 @@ class Fleet:
     async def _list_forever(self) -> None:
         while True:
             await asyncio.sleep(LIST_EVERY_SECONDS)
-            bodies = await self.resources.listed()
-            if isinstance(bodies, Unknown):
-                logger.warning("resources not listed", extra={"problem": bodies.why})
-            else:
-                self.registry.replace(bodies)
+            try:
+                await self._list()
+            except Exception:
+                logger.exception("list failed")
+
+    async def _list(self) -> None:
+        before = self.registry.uids()
+        bodies = await self.resources.listed()
+        if isinstance(bodies, Unknown):
+            logger.warning("resources not listed", extra={"problem": bodies.why})
+        else:
+            self.registry.replace(bodies, before)
 
     async def _watch(self, connection: Connection) -> None:
         """Poll one cluster forever; an error of ours in one round is logged and does not end the rounds."""
@@ -119,10 +125,10 @@ class Fleet:
         shortest = min(subject.policy.polling_interval_seconds for _, subject in due)
         deadline = min(max(shortest, DEADLINE_SECONDS[0]), DEADLINE_SECONDS[1])
         samples = await self.source.poll(connection, [subject.query for _, subject in due], deadline)
-        self.last_poll_at = self.clock.now()
+        seconds = self.clock.now() - began
         problems = [sample.partitions.reason for sample in samples if isinstance(sample.partitions, Unknown)]
         whole = problems[0] if problems and len(problems) == len(samples) else None
-        self.metrics.observe_poll(connection.bootstrap_servers, self.last_poll_at - began, whole)
+        self.metrics.observe_poll(connection.bootstrap_servers, seconds, whole)
         gate = asyncio.Semaphore(RECONCILES_MAX)
         each = zip(due, samples, strict=True)
         await asyncio.gather(*(self._reconcile(gate, watched, subject, sample) for (watched, subject), sample in each))

@@ -105,6 +105,10 @@ class Registry:
         """Every resource, readable or not."""
         return tuple(self._watched.values())
 
+    def uids(self) -> frozenset[str]:
+        """The uids of all."""
+        return frozenset(self._watched)
+
     def of(self, connection: Connection) -> tuple[tuple[Watched, Subject], ...]:
         """The resources whose groups live in this cluster, with what they ask for."""
         found = ((each, each.subject) for each in self._watched.values())
@@ -132,7 +136,9 @@ class Registry:
             self._watched[new.uid] = new
             self._index(new)
             self.changed.set()
-        elif _generation(known.body) != _generation(body):
+        elif _generation(body) < _generation(known.body):
+            return  # a LIST that began before the change which the watch has already told of
+        elif _generation(body) > _generation(known.body):
             self._respecify(known, body)
             self.changed.set()
         else:
@@ -146,10 +152,13 @@ class Registry:
             self._on_forget(gone)
             self.changed.set()
 
-    def replace(self, bodies: Iterable[Mapping[str, Any]]) -> None:
-        """A whole LIST: all of it is put, and what it does not name is dropped."""
+    def replace(self, bodies: Iterable[Mapping[str, Any]], before: frozenset[str] = frozenset()) -> None:
+        """A whole LIST: all of it is put, and what was known `before` it was asked for and is not in it is dropped.
+
+        What the watch told of while the LIST was under way may be missing in it, and is kept.
+        """
         listed = {str(body["metadata"]["uid"]): body for body in bodies}
-        for uid in set(self._watched) - set(listed):
+        for uid in before - set(listed):
             self.drop(uid)
         for body in listed.values():
             self.put(body)
@@ -200,8 +209,8 @@ def _parse(body: Mapping[str, Any]) -> tuple[Subject | None, str]:
         return None, str(error)
 
 
-def _generation(body: Mapping[str, Any]) -> object:
-    return body["metadata"].get("generation")
+def _generation(body: Mapping[str, Any]) -> int:
+    return int(body["metadata"].get("generation") or 0)
 
 
 def _seniority(watched: Watched) -> tuple[float, str]:

@@ -18,10 +18,9 @@ from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.rates import age_seconds, lags, measure
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import Recommendation, Situation, recommend
-from kafka_consumer_scaler.core.snapshot import Group, Replicas, Sample, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Replicas, Unknown
 from kafka_consumer_scaler.core.stabilization import Memory, Stabilized, stabilize
 from kafka_consumer_scaler.core.verdict import (
-    UNMEASURED,
     Abstain,
     Decision,
     Event,
@@ -59,15 +58,15 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
     """
     situation = _situation(policy, history, current, memory, now)
     judged = _judge(policy, history, current, memory, situation)
-    return _verdict(policy, history, current, situation, judged, memory)
+    return _verdict(policy, current, situation, judged, memory)
 
 
 def _situation(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory,
                now: float) -> Situation | Unknown:
     lag = lags(history, policy)
-    if isinstance(lag, Unknown) or isinstance(history.latest, Unknown):
-        return lag if isinstance(lag, Unknown) else UNMEASURED
-    sample = history.latest
+    if isinstance(lag, Unknown):
+        return lag
+    sample = history.samples[-1]
     uncommitted = uncommitted_seconds(history) if sum(lag.values()) else None
     if uncommitted is not None and uncommitted >= NEVER_COMMITS_SECONDS:
         return Unknown("the group has members and commits no offsets", Reason.NO_COMMITTED_OFFSETS)
@@ -83,7 +82,7 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
         stuck=stuck_partitions(history, policy, lag),
         age=age,
         rates=rates,
-        spread=spread(tuple(lag), _assignor(sample, memory), policy.consumer_threads),
+        spread=spread(tuple(lag), _assignor(sample.group, memory), policy.consumer_threads),
         backlog=backlog(history, policy, age, rates),
         quiet_seconds=sample.at - history.quiet_since,
         unbroken_seconds=unbroken,
@@ -93,8 +92,8 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
     )
 
 
-def _assignor(sample: Sample, memory: Memory) -> str:
-    return sample.group.assignor if isinstance(sample.group, Group) and sample.group.assignor else memory.assignor
+def _assignor(group: Group | Unknown, memory: Memory) -> str:
+    return group.assignor if isinstance(group, Group) and group.assignor else memory.assignor
 
 
 def _judge(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory,
@@ -107,8 +106,7 @@ def _judge(policy: Policy, history: History, current: Replicas | Unknown, memory
     memory = replace(
         memory,
         capacity=memory.capacity if isinstance(situation.rates.capacity, Unknown) else situation.rates.capacity,
-        assignor=situation.group.assignor if isinstance(situation.group, Group) and situation.group.assignor
-        else memory.assignor,
+        assignor=_assignor(situation.group, memory),
     )
     if _is_parked(policy, current, memory):
         why = "someone scaled the target to 0 while minReplicas is not 0; scale it to 1 to go on"
@@ -183,8 +181,8 @@ def _head(policy: Policy, current: int, replicas: int) -> str:
     return f"{verb} {'up' if replicas > current else 'down'} from {current} to {replicas}"
 
 
-def _verdict(policy: Policy, history: History, current: Replicas | Unknown, situation: Situation | Unknown,
-             judged: _Judged, before: Memory) -> Verdict:
+def _verdict(policy: Policy, current: Replicas | Unknown, situation: Situation | Unknown, judged: _Judged,
+             before: Memory) -> Verdict:
     metrics = situation if isinstance(situation, Unknown) else None
     target = current if isinstance(current, Unknown) else None
     wanted = judged.recommendation.replicas if judged.recommendation else None

@@ -91,9 +91,6 @@ class Measurements:
     replicas_allowed: int | Unknown
 
 
-UNMEASURED = Unknown("no complete sample")
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer of `decide`.

@@ -5,17 +5,33 @@ from __future__ import annotations
 import os
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import environment as environments
-from tests.environment import Environment
+from tests.environment import Environment, Unsupported
 
 ROOT = Path(__file__).parents[1]
 
 Client = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """What this kind of environment cannot do, such as stopping the caller's broker, is a skip with the reason."""
+    try:
+        return (yield)
+    except Unsupported as reason:
+        pytest.skip(str(reason))
+
+
+def _image(environment: Environment, tag: str, context: Path) -> str:
+    try:
+        return environment.load_image(tag, context, context / "Dockerfile")
+    except Unsupported as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")
@@ -70,10 +86,10 @@ def custom_resource_definition(kubectl: Client) -> None:
 @pytest.fixture(scope="session")
 def operator_image(environment: Environment) -> str:
     """The operator's image, built from this tree and known to the cluster's nodes."""
-    return environment.load_image("kafka-consumer-scaler:test", ROOT, ROOT / "Dockerfile")
+    return _image(environment, "kafka-consumer-scaler:test", ROOT)
 
 
 @pytest.fixture(scope="session")
 def example_image(environment: Environment) -> str:
     """The image of the example consumer and producer."""
-    return environment.load_image("kafka-example:test", ROOT / "examples", ROOT / "examples" / "Dockerfile")
+    return _image(environment, "kafka-example:test", ROOT / "examples")

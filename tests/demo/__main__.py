@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import time
@@ -30,7 +29,7 @@ FIRST_COMMIT_SECONDS = 60.0
 DESCRIPTION = """\
 A real operator scales real consumers of a real Kafka topic, up and down again, in six to seven minutes.
 It uses the environment of `python -m tests.environment` and starts one if none is running. On a cluster of your own
-(KUBECONFIG and KAFKA_BOOTSTRAP_SERVERS), say which images it can pull: DEMO_OPERATOR_IMAGE and DEMO_CONSUMER_IMAGE.
+(KUBECONFIG and KAFKA_BOOTSTRAP_SERVERS), say which images it can pull: OPERATOR_IMAGE and CONSUMER_IMAGE.
 """
 
 
@@ -148,17 +147,10 @@ class _Run:
         self._tell(self._under_load())
 
     def _images(self) -> tuple[str, str]:
-        wanted = (
-            ("operator", "kafka-consumer-scaler:demo", scene.ROOT, "DEMO_OPERATOR_IMAGE"),
-            ("consumer", "kafka-example:demo", scene.EXAMPLES, "DEMO_CONSUMER_IMAGE"),
-        )
-        operator, consumer = (self._image(*words) for words in wanted)
-        return operator, consumer
+        operator = self._image("operator", "kafka-consumer-scaler:demo", scene.ROOT)
+        return operator, self._image("consumer", "kafka-example:demo", scene.EXAMPLES)
 
-    def _image(self, what: str, tag: str, context: Path, variable: str) -> str:
-        given = os.environ.get(variable)
-        if given:
-            return given
+    def _image(self, what: str, tag: str, context: Path) -> str:
         with self.progress.step(f"{what}'s image", self.environment.state.log("image")):
             return self.environment.load_image(tag, context, context / "Dockerfile")
 

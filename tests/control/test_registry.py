@@ -101,3 +101,11 @@ def test_the_oldest_of_several_on_one_target_has_no_rival(registry: Registry) ->
     assert registry.older_rival(by_name["younger"], target) is by_name["older"]
     registry.drop("u2")
     assert registry.older_rival(by_name["younger"], target) is None
+
+
+def test_an_older_resource_that_only_advises_is_no_rival(registry: Registry) -> None:
+    registry.put(resource("younger", "u1", created="2026-01-01T00:00:05Z"))
+    registry.put(resource("older", "u2", created="2026-01-01T00:00:00Z", mode="Advisory"))
+    younger = registry.all()[0]
+    assert younger.subject is not None
+    assert registry.older_rival(younger, younger.subject.target) is None

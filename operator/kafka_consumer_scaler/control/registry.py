@@ -15,7 +15,7 @@ from kafka_consumer_scaler.api.memory import memory_from_status
 from kafka_consumer_scaler.api.v1alpha1 import InvalidSpec, KafkaConsumerScaler
 from kafka_consumer_scaler.control.ports import Clock
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.snapshot import Replicas
 from kafka_consumer_scaler.core.stabilization import Memory
 from kafka_consumer_scaler.kafka.connection import Connection
@@ -119,8 +119,12 @@ class Registry:
         return frozenset(each.subject.connection for each in self._watched.values() if each.subject)
 
     def older_rival(self, watched: Watched, target: Target) -> Watched | None:
-        """The oldest other resource with the same target, if it is older: it scales, the younger ones refuse."""
-        oldest = min(self._by_target[target], key=_seniority, default=watched)
+        """The oldest resource with the same target if that is another one: it scales, the younger ones refuse.
+
+        One that only advises is nobody's rival.
+        """
+        scaling = [each for each in self._by_target[target] if each.subject and each.subject.policy.mode is Mode.ACTIVE]
+        oldest = min(scaling, key=_seniority, default=watched)
         return oldest if oldest is not watched else None
 
     def put(self, body: Mapping[str, Any]) -> None:

@@ -45,6 +45,15 @@ def test_changes_are_kept_for_an_hour_and_twenty_at_most() -> None:
 
 def test_a_scale_down_that_was_soon_taken_back_is_regretted_for_an_hour() -> None:
     memory = Memory().with_scaled(6, 4, at=1000.0).with_scaled(4, 12, at=1030.0)
-    assert memory.regretted_replicas(now=1100.0) == 4
-    assert memory.regretted_replicas(now=1000.0 + 3601) == 0
-    assert Memory().with_scaled(6, 4, at=0.0).with_scaled(4, 12, at=301.0).regretted_replicas(now=400.0) == 0
+    assert [scale.after for scale in memory.regretted(now=1100.0)] == [4]
+    assert memory.regretted(now=1000.0 + 3601) == ()
+    assert Memory().with_scaled(6, 4, at=0.0).with_scaled(4, 12, at=301.0).regretted(now=400.0) == ()
+
+
+def test_each_regret_doubles_the_scale_down_window_up_to_an_hour() -> None:
+    policy, memory, windows = Policy(max_replicas=20), Memory(), []
+    for number in range(6):
+        windows.append(memory.scale_down_window_seconds(policy, now=number * 400.0))
+        memory = memory.with_scaled(6, 4, at=number * 400.0).with_scaled(4, 6, at=number * 400.0 + 60)
+    assert windows == [300, 600, 1200, 2400, 3600, 3600]
+    assert memory.scale_down_window_seconds(policy, now=10_000.0) == 300

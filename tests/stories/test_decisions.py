@@ -48,6 +48,13 @@ def test_a_step_down_that_was_regretted_is_not_tried_again_for_an_hour() -> None
     assert moves(rows) == [(1, 6), (6, 12), (12, 6), (6, 4), (4, 12), (12, 6)]
 
 
+def test_spikes_that_return_just_after_the_window_stop_causing_flaps() -> None:
+    world = World(POLICY, lambda at: 600 if at % 150 < 40 else 30)
+    first, last = len(moves(world.run(minutes(20)))), len(moves(world.run(minutes(20))))
+    assert first > 2, "the first returns are regretted"
+    assert last <= first / 2
+
+
 def test_replicas_never_exceed_the_partitions() -> None:
     world = World(replace(POLICY, max_replicas=50), steps((0, 5000)), partitions=4)
     rows = world.run(minutes(5))

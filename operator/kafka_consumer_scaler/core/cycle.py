@@ -87,7 +87,7 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
         quiet_seconds=sample.at - history.quiet_since,
         unbroken_seconds=unbroken,
         peace_seconds=min(unbroken, now - last_change),
-        regretted_replicas=memory.regretted_replicas(now),
+        regretted_replicas=max((scale.after for scale in memory.regretted(now)), default=0),
         awaits_first_commit=uncommitted is not None,
     )
 

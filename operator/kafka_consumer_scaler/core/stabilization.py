@@ -25,6 +25,7 @@ JOIN_SECONDS = 120.0
 """How long a scale-up waits for the members of the one before."""
 SCALES_KEPT = 20
 KEEP_SCALES_SECONDS = 3600.0
+WINDOW_SECONDS_MAX = 3600
 REGRET_SECONDS = 300.0
 """A scale-up this soon after a scale-down takes it back."""
 
@@ -62,15 +63,22 @@ class Memory:
         """The newest change that was carried out."""
         return self.scales[-1] if self.scales else None
 
-    def regretted_replicas(self, now: float) -> int:
-        """The most replicas that a scale-down within the last hour led to and a scale-up soon took back; 0 for none."""
-        downs = (
-            down.after
+    def regretted(self, now: float) -> tuple[Scaled, ...]:
+        """The scale-downs of the last hour that a scale-up soon took back."""
+        return tuple(
+            down
             for down, then in pairwise(self.scales)
             if down.after < down.before and then.after > then.before
             and then.at - down.at <= REGRET_SECONDS and now - down.at <= KEEP_SCALES_SECONDS
         )
-        return max(downs, default=0)
+
+    def scale_down_window_seconds(self, policy: Policy, now: float) -> int:
+        """The user's window, doubled by each regret of the last hour, so halved again by each hour of peace.
+
+        300 s, two regrets: 1,200 s. At most an hour, the longest window that a user may set.
+        """
+        window = policy.scale_down.stabilization_window_seconds
+        return min(max(window, WINDOW_SECONDS_MAX), window << len(self.regretted(now)))
 
     def with_scaled(self, before: int, after: int, at: float) -> Memory:
         """The memory after a change was carried out."""
@@ -83,7 +91,7 @@ class Memory:
         Only what may still win is kept: the highs fall and the lows rise, so each has one entry for each level.
         """
         new = Recommended(at, replicas)
-        since_high = at - policy.scale_down.stabilization_window_seconds
+        since_high = at - self.scale_down_window_seconds(policy, at)
         since_low = at - policy.scale_up.stabilization_window_seconds
         highs = tuple(old for old in self.highs if since_high <= old.at < at and old.replicas > replicas)
         lows = tuple(old for old in self.lows if since_low <= old.at < at and old.replicas < replicas)
@@ -114,7 +122,8 @@ def stabilize(allowed: int, policy: Policy, memory: Memory, situation: Situation
     if current > policy.max_replicas or 0 < current < policy.min_replicas:
         return _move(max(policy.min_replicas, min(policy.max_replicas, current)), (), policy, memory, situation)
     wanted = _windowed(allowed, current, memory)
-    trail = () if wanted == allowed else (Limit(wanted, Reason.STABILIZING, _window_words(wanted > current, policy)),)
+    words = _window_words(wanted > current, policy, memory, situation.now)
+    trail = () if wanted == allowed else (Limit(wanted, Reason.STABILIZING, words),)
     if wanted == current:
         return _stay(current, Reason.STABILIZING, f"{allowed} is not yet wanted for the whole stabilization window")
     for veto in UP_VETOES if wanted > current else DOWN_VETOES:
@@ -145,9 +154,10 @@ def _windowed(allowed: int, current: int, memory: Memory) -> int:
     return min(current, max(high.replicas for high in memory.highs))
 
 
-def _window_words(is_up: bool, policy: Policy) -> str:
-    rules, extreme = (policy.scale_up, "least") if is_up else (policy.scale_down, "most")
-    return f"the {extreme} wanted within {rules.stabilization_window_seconds} s"
+def _window_words(is_up: bool, policy: Policy, memory: Memory, now: float) -> str:
+    if is_up:
+        return f"the least wanted within {policy.scale_up.stabilization_window_seconds} s"
+    return f"the most wanted within {memory.scale_down_window_seconds(policy, now)} s"
 
 
 def _cooldown(seconds: int, memory: Memory, now: float) -> tuple[Reason, str] | None:
@@ -210,7 +220,7 @@ def is_rolling_out(policy: Policy, memory: Memory, situation: Situation) -> tupl
 
 def is_freshly_watched(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
     """The samples do not yet cover the window without a break: after a start, a gap or a bad sample."""
-    window = policy.scale_down.stabilization_window_seconds
+    window = memory.scale_down_window_seconds(policy, situation.now)
     if situation.unbroken_seconds >= window:
         return None
     return Reason.STABILIZING, f"complete samples for {situation.unbroken_seconds:.0f} s of {window} s"

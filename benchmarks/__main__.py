@@ -12,6 +12,7 @@ from tests import environment
 from tests.environment import DEFAULT_STATE, Environment, EnvironmentFailed, Unsupported
 from tests.environment.cache import locked
 from tests.environment.progress import Progress
+from tests.environment.tools import complain
 
 BENCHMARKS = {"idle": idle.run, "requests": requests.run}
 DESCRIPTION = """\
@@ -38,18 +39,9 @@ def main(argv: list[str] | None = None) -> int:
         print("benchmarks: interrupted", file=sys.stderr)
         return 130
     except (EnvironmentFailed, Unsupported, OSError) as failure:
-        _complain(failure)
+        complain("benchmarks", failure)
         return 1
     return 0 if all(results) else 1
-
-
-def _complain(failure: BaseException) -> None:
-    """One line for a failure, and before it one for the failure after which cleaning up failed too."""
-    if isinstance(failure.__context__, EnvironmentFailed):
-        _complain(failure.__context__)
-    print(f"benchmarks: {failure}", file=sys.stderr)
-    for line in getattr(failure, "log", ()):
-        print(f"  {line}", file=sys.stderr)
 
 
 def _run(name: str, running: Environment) -> bool:

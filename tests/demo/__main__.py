@@ -23,7 +23,7 @@ from tests.demo.watch import Onlooker, watch
 from tests.environment import Environment, EnvironmentFailed, Unsupported
 from tests.environment.cache import locked
 from tests.environment.progress import Progress
-from tests.environment.tools import Tools
+from tests.environment.tools import Tools, complain
 
 FIRST_COMMIT_SECONDS = 60.0
 DESCRIPTION = """\
@@ -46,20 +46,11 @@ def main(argv: list[str] | None = None) -> int:
         print("demo: interrupted", file=sys.stderr)
         return 130
     except (EnvironmentFailed, Unsupported) as failure:
-        _complain(failure)
+        complain("demo", failure)
         return 1
     minutes, seconds = divmod(int(time.monotonic() - began), 60)
     print(f"done in {minutes} min {seconds} s: {options.output}/demo.png, demo.csv, events.txt")
     return 0
-
-
-def _complain(failure: BaseException) -> None:
-    """One line for a failure, and before it one for the failure after which cleaning up failed too."""
-    if isinstance(failure.__context__, EnvironmentFailed):
-        _complain(failure.__context__)
-    print(f"demo: {failure}", file=sys.stderr)
-    for line in getattr(failure, "log", ()):
-        print(f"  {line}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

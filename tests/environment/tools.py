@@ -1,9 +1,10 @@
-"""The command line tools of an environment's cluster."""
+"""The command line tools of an environment's cluster, and how those who use them tell of a failure."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,3 +37,12 @@ class Tools:
         if done.returncode != 0:
             raise EnvironmentFailed(f"{command}: {' '.join(done.stderr.split()) or f'status {done.returncode}'}")
         return done.stdout
+
+
+def complain(program: str, failure: BaseException) -> None:
+    """One line for a failure, and before it one for the failure after which cleaning up failed too."""
+    if isinstance(failure.__context__, EnvironmentFailed):
+        complain(program, failure.__context__)
+    print(f"{program}: {failure}", file=sys.stderr)
+    for line in getattr(failure, "log", ()):
+        print(f"  {line}", file=sys.stderr)

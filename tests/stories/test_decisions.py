@@ -10,8 +10,9 @@ from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.policy import Fallback, Mode, OffsetReset, Policy, ScalingRules
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Replicas, Snapshot, Unknown
+from kafka_consumer_scaler.core.stabilization import Memory
 from kafka_consumer_scaler.core.verdict import Abstain, ConditionType, Hold, ScaleTo
-from tests.world import World, blind, minutes, moves, reasons, without
+from tests.world import T0, World, blind, minutes, moves, reasons, without
 
 POLICY = Policy(max_replicas=12, lag_per_replica=500, polling_interval_seconds=5,
                 scale_down=ScalingRules(stabilization_window_seconds=60, cooldown_seconds=30))
@@ -235,6 +236,16 @@ def test_a_restart_keeps_the_cooldown_and_does_not_flap() -> None:
     rows = steady.run(minutes(4))
     assert moves(rows) == []
     assert steady.replicas == before
+
+
+def test_no_scale_down_within_its_cooldown_after_a_change_even_without_a_window() -> None:
+    policy = replace(POLICY, scale_down=ScalingRules(stabilization_window_seconds=0, cooldown_seconds=90))
+    changed = Memory().with_scaled(before=2, after=6, at=T0)
+    rows = World(policy, steps((0, 0)), replicas=6, memory=changed).run(minutes(3))
+    assert next(row.at for row in rows if row.scaled_to is not None) == 90.0
+    waiting = rows[1].verdict.decision
+    assert isinstance(waiting, Hold)
+    assert waiting.reason is Reason.COOLING_DOWN
 
 
 def test_more_than_max_replicas_are_corrected_at_once() -> None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from kafka_consumer_scaler.core.diagnosis import Backlog, backlog, stuck_partitions, uncommitted_seconds
+from kafka_consumer_scaler.core.diagnosis import (
+    Backlog,
+    backlog,
+    hot_partitions,
+    retention_risk,
+    stuck_partitions,
+    uncommitted_seconds,
+)
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import Rates, lags
-from kafka_consumer_scaler.core.snapshot import Group, Unknown
-from tests.core.making import P1, history, seen
+from kafka_consumer_scaler.core.rates import lags
+from kafka_consumer_scaler.core.snapshot import Group, Reading, Snapshot, Unknown
+from tests.core.making import P0, P1, history, known, orders, seen
 
 POLICY = Policy(max_replicas=10, lag_seconds=60, polling_interval_seconds=5)
 WHY = Unknown("not measured")
@@ -28,13 +35,13 @@ WHY = Unknown("not measured")
 def test_the_backlog_is_as_tabulated(
     age: float | Unknown, arrival: float | Unknown, drain: float | Unknown, state: Backlog
 ) -> None:
-    assert backlog(History(drain_since=5.0), POLICY, age, Rates(arrival, drain, WHY)) is state
+    assert backlog(History(drain_since=5.0), POLICY, age, known(arrival, WHY, drain)) is state
 
 
 def test_a_rewind_shows_until_a_rebalance_or_the_backlog_is_gone() -> None:
     rewound = History(rewound_at=10.0, drain_since=10.0)
-    assert backlog(rewound, POLICY, 500.0, Rates(1.0, WHY, WHY)) is Backlog.REWOUND
-    assert backlog(rewound, POLICY, 1.0, Rates(1.0, WHY, WHY)) is Backlog.CAUGHT_UP
+    assert backlog(rewound, POLICY, 500.0, known(1.0, WHY, WHY)) is Backlog.REWOUND
+    assert backlog(rewound, POLICY, 1.0, known(1.0, WHY, WHY)) is Backlog.CAUGHT_UP
 
 
 def moving(seconds: int, group: Group | None = None) -> History:
@@ -70,3 +77,123 @@ def test_members_without_any_commit_are_timed() -> None:
     silent = history(*(seen(at, (at, None), (at, None)) for at in range(0, 65, 5)))
     assert uncommitted_seconds(silent) == 60
     assert uncommitted_seconds(silent.append(seen(65, (65, 1), (65, None)))) is None
+
+
+def test_a_rebalance_after_a_rewind_ends_the_rewound_state() -> None:
+    settled = History(rewound_at=10.0, drain_since=10.1)
+    assert backlog(settled, POLICY, 500.0, known(1.0, WHY, WHY)) is Backlog.BEHIND
+
+
+def test_a_minute_at_least_and_three_polls_pass_before_a_partition_is_stuck() -> None:
+    slow_polls = Policy(max_replicas=10, polling_interval_seconds=30)
+    found = history(*(seen(at, (at * 10 + 100, at * 10), (500, 100)) for at in range(0, 91, 30)))
+    lag = {P0: 100, P1: 400}
+    assert stuck_partitions(found, slow_polls, lag) == {P1}
+    assert stuck_partitions(history(*(seen(at, (at * 10 + 100, at * 10), (500, 100)) for at in range(0, 61, 30))),
+                            slow_polls, lag) == frozenset()
+
+
+def test_three_commit_intervals_pass_before_a_partition_is_stuck() -> None:
+    def minutely(seconds: int) -> History:
+        return history(*(seen(at, (at * 10, at // 60 * 600), (500, 100)) for at in range(0, seconds + 1, 5)))
+
+    assert stuck(minutely(175)) == frozenset()
+    assert stuck(minutely(180)) == {P1}
+
+
+def test_a_partition_is_stuck_from_when_it_had_lag() -> None:
+    late = [seen(at, (at * 10, at * 10), (500 if at > 60 else 100, 100)) for at in range(0, 131, 5)]
+    assert stuck(history(*late[:-2])) == frozenset(), "55 s"
+    assert stuck(history(*late[:-1])) == {P1}, "60 s"
+
+
+HUNDRED = known(500.0, 100.0)
+
+
+def shares(share: float, late: float | None = None) -> History:
+    """What arrived in 60 s, 1,200,000 records, and in the last 10 s of them, 200,000: partition 0 got so much of it."""
+    late = share if late is None else late
+    ends = dict.fromkeys(orders(12), ((1 - share) / 11, (1 - late) / 11)) | {P0: (share, late)}
+    at_all = {tp: [0, round(1_200_000 * part - 200_000 * last), round(1_200_000 * part)]
+              for tp, (part, last) in ends.items()}
+    return history(*(Snapshot(at, {tp: Reading(column[row], 0) for tp, column in at_all.items()})
+                     for row, at in enumerate((0, 50, 60))))
+
+
+@pytest.mark.parametrize(("share", "is_hot"), [(0.3, True), (0.201, True), (0.2, False), (0.13, False)])
+def test_a_hot_partition_gets_more_than_one_consumer_can_process(share: float, is_hot: bool) -> None:
+    assert hot_partitions(shares(share), HUNDRED) == (frozenset({P0}) if is_hot else frozenset())
+
+
+@pytest.mark.parametrize(("share", "is_hot"), [(0.125, False), (0.126, True)])
+def test_a_hot_partition_also_gets_one_and_a_half_even_shares(share: float, is_hot: bool) -> None:
+    assert hot_partitions(shares(share), known(50_000.0, 100.0)) == (frozenset({P0}) if is_hot else frozenset())
+
+
+def test_a_partition_that_has_just_become_hot_is_told_at_once() -> None:
+    """500 records/s on average, and of late; of the last 10 s it got 0.3."""
+    assert hot_partitions(shares(0.1, late=0.3), known(500.0, 100.0, newest=500.0)) == {P0}
+    assert hot_partitions(shares(0.1, late=0.3), known(500.0, 100.0, newest=300.0)) == frozenset(), "90 of late"
+    assert hot_partitions(shares(0.3, late=0.1), known(500.0, 100.0, newest=500.0)) == {P0}
+
+
+def test_heat_is_not_told_from_a_capacity_that_was_not_learned() -> None:
+    assert hot_partitions(shares(0.3), known(500.0, 100.0, learned=False)) == frozenset()
+    assert hot_partitions(shares(0.3), known(500.0, WHY)) == frozenset()
+    assert hot_partitions(shares(0.3), known(WHY, 100.0)) == frozenset()
+
+
+def deleting(deleted: int, processed: int, margin: int, seconds: int = 120) -> tuple[object, float] | None:
+    """After so long in which retention deleted and the group processed so many records/s, `margin` ahead of it."""
+    rows = [(0, 100_000 - margin - deleted * seconds, 100_000 - processed * seconds),
+            (seconds, 100_000 - margin, 100_000)]
+    return retention_risk(
+        history(*(Snapshot(at, {P0: Reading(900_000, done, log_start)}) for at, log_start, done in rows)), POLICY)
+
+
+def test_a_rate_of_deletion_needs_two_minutes() -> None:
+    assert deleting(150, 100, 30_000, seconds=119) is None
+    assert deleting(150, 100, 30_000, seconds=120) is not None
+
+
+def test_only_while_a_partition_lags_is_its_log_start_exact() -> None:
+    rows = [(0, 0, 500), (60, 6000, 90_000), (120, 12_000, 90_000), (180, 18_000, 90_000)]
+    ends = {0: 500}
+    found = history(*(Snapshot(at, {P0: Reading(ends.get(at, 99_000), done, start)}) for at, start, done in rows))
+    assert retention_risk(found, POLICY) == (P0, 720.0), "from 60 s on: 72,000 records at 100 a second"
+    recovered = history(*(Snapshot(at, {P0: Reading(90_000 if at == 120 else 99_000, done, start)})
+                          for at, start, done in rows))
+    assert retention_risk(recovered, POLICY) is None, "at 120 s it had no lag"
+
+
+def test_30000_records_ahead_of_150_deleted_and_100_processed_last_600_s() -> None:
+    assert deleting(150, 100, 30_000) == (P0, 600.0)
+
+
+@pytest.mark.parametrize(("margin", "at_risk"), [(45_000, True), (45_050, False)])
+def test_a_risk_is_told_within_a_quarter_of_an_hour(margin: int, at_risk: bool) -> None:
+    assert (deleting(150, 100, margin) is not None) is at_risk
+
+
+def test_a_group_that_is_faster_than_retention_is_not_at_risk() -> None:
+    assert deleting(100, 150, 30_000) is None
+    assert deleting(100, 100, 30_000) is None
+    assert deleting(0, 0, 30_000) is None
+    assert deleting(100, 0, 30_000) == (P0, 300.0), "a group that stands still is"
+
+
+def test_what_retention_has_passed_is_lost_now() -> None:
+    assert deleting(100, 0, -500) == (P0, 0.0)
+    assert deleting(0, 0, -500) is None, "long ago"
+
+
+def test_without_lag_or_with_one_sample_there_is_no_risk() -> None:
+    assert retention_risk(history(Snapshot(0.0, {P0: Reading(900, 100, 50)})), POLICY) is None
+    done = [Snapshot(at, {P0: Reading(900, 900, 700 + at)}) for at in (0, 120)]
+    assert retention_risk(history(*done), POLICY) is None
+
+
+def test_the_partition_that_loses_first_is_told() -> None:
+    first, last = (
+        Snapshot(at, {P0: Reading(90_000, 50_000, at * 50), P1: Reading(90_000, 50_000, at * 300)}) for at in (0, 120))
+    assert retention_risk(history(first, last), POLICY) == (P1, 14_000 / 300)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import OffsetReset
+from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Reading, Snapshot, Uncommitted, Unknown
-from tests.core.making import P0, history, seen
+from tests.core.making import P0, P1, history, seen
 
 
 def test_an_hour_of_polls_every_second_stays_bounded_and_spans_ten_minutes() -> None:
@@ -35,6 +36,13 @@ def test_a_partial_snapshot_counts_as_a_failure_and_breaks_the_row() -> None:
 def test_a_fallen_end_offset_is_a_recreated_topic_and_starts_anew() -> None:
     found = history(seen(0, (100, 90)), seen(5, (110, 100)), seen(10, (3, 100)))
     assert [sample.at for sample in found.samples] == [10]
+
+
+def test_a_topic_that_is_gone_for_a_look_before_it_is_made_again_starts_anew() -> None:
+    gone = Snapshot(10, {P1: Reading(50, 50)})
+    found = history(seen(0, (100, 90), (50, 50)), seen(5, (110, 100), (50, 50)), gone, seen(15, (3, 0), (50, 50)))
+    assert [sample.at for sample in found.samples] == [15]
+    assert [sample.at for sample in history(gone, seen(15, (3, 0), (50, 50))).samples] == [10, 15], "new is not fallen"
 
 
 def test_a_fallen_commit_is_a_rewind_and_ends_what_is_known_of_drain() -> None:
@@ -73,3 +81,37 @@ def test_a_commit_that_retention_has_passed_counts_from_the_log_start() -> None:
 def test_unreadable_brokers_are_a_failure_each_time() -> None:
     blind = [Snapshot(float(at), Unknown("no broker")) for at in range(3)]
     assert history(*blind).failures == 3
+
+
+def test_a_bad_snapshot_is_the_latest_all_the_same() -> None:
+    found = history(seen(0, (1, 1)), seen(10, None))
+    assert found.latest_at == 10
+    assert found.append(seen(7, (2, 2))) is found
+
+
+def test_a_row_of_complete_samples_counts_from_its_first() -> None:
+    assert history(seen(3, (1, 1)), seen(5, (2, 2)), seen(10, (3, 3))).unbroken_since == 3
+
+
+def test_commits_that_move_on_or_begin_or_expire_are_no_rewind() -> None:
+    found = history(seen(0, (100, None)), seen(5, (100, 60)), seen(10, (100, 80)), seen(15, (100, None)))
+    assert (found.rewound_at, found.drain_since) == (None, 0)
+
+
+def test_a_rewind_is_remembered() -> None:
+    assert history(seen(0, (100, 50)), seen(5, (100, 20)), seen(10, (100, 30))).rewound_at == 5
+
+
+def test_an_uncommitted_partition_of_which_nothing_was_seen_counts_from_its_end() -> None:
+    assert History().position(P0, Reading(100, Uncommitted(), 40), OffsetReset.LATEST) == 100
+
+
+def test_a_position_that_nobody_can_know_tells_why() -> None:
+    assert History().position(P0, Reading(100, Uncommitted()), OffsetReset.NONE) == Unknown(
+        "orders/0 has no committed offset and offsetReset is none", Reason.NO_COMMITTED_OFFSETS)
+
+
+def test_a_partial_snapshot_tells_so() -> None:
+    latest = history(seen(0, (1, 1), None)).latest
+    assert isinstance(latest, Unknown)
+    assert latest.reason is Reason.METRICS_PARTIAL

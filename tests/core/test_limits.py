@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from kafka_consumer_scaler.core.assignment import Spread
-from kafka_consumer_scaler.core.limits import Scaled, bound, ceiling, step
+from kafka_consumer_scaler.core.limits import Limit, Limited, bound, ceiling, step
+from kafka_consumer_scaler.core.memory import Scaled
 from kafka_consumer_scaler.core.policy import Policy, ScalingRules, SelectPolicy, StepPolicy, StepUnit
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import Recommendation
@@ -29,6 +30,9 @@ def test_the_trail_tells_every_limit_in_order() -> None:
 
 def test_what_is_within_the_bounds_has_no_trail() -> None:
     assert bound(wanted(6), POLICY, TWELVE).trail == ()
+    assert bound(wanted(12), Policy(max_replicas=12), TWELVE).trail == (), "as many as are useful"
+    assert bound(wanted(6), Policy(max_replicas=6), TWELVE).trail == (), "as many as are allowed"
+    assert [limit.replicas for limit in bound(wanted(15), Policy(max_replicas=6), TWELVE).trail] == [12, 6]
 
 
 def test_min_replicas_win_over_the_useful_partitions() -> None:
@@ -71,3 +75,43 @@ def test_what_was_added_within_the_period_counts() -> None:
 
 def test_no_policies_are_one_jump() -> None:
     assert step(8, 1, POLICY, (), now=0.0).replicas == 8
+
+
+def test_each_limit_tells_why() -> None:
+    assert [limit.why for limit in bound(wanted(15), POLICY, TWELVE).trail] == [
+        "12 useful for the partitions", "maxReplicas 8", "as fast as 8"]
+    assert bound(wanted(0), POLICY, TWELVE).trail == (Limit(1, Reason.AT_MIN_REPLICAS, "minReplicas 1"),)
+
+
+@pytest.mark.parametrize(("replicas", "allowed"), [(0, 2), (1, 2), (2, 2), (3, 3), (12, 12), (13, 12)])
+def test_the_bounds_themselves_are_allowed(replicas: int, allowed: int) -> None:
+    assert bound(wanted(replicas), Policy(max_replicas=12, min_replicas=2), TWELVE).replicas == allowed
+
+
+def test_idle_replicas_that_the_user_wants_at_least_are_kept() -> None:
+    assert bound(wanted(10), Policy(max_replicas=9, min_replicas=7), Spread((10,))).replicas == 7
+    assert bound(wanted(10), Policy(max_replicas=9, min_replicas=7), Spread((10,))).trail[-1].why == "as fast as 9"
+
+
+@pytest.mark.parametrize(("most", "useful", "least", "found"), [(8, 12, 1, 8), (12, 8, 1, 8), (12, 8, 10, 10)])
+def test_the_ceiling(most: int, useful: int, least: int, found: int) -> None:
+    assert ceiling(Policy(max_replicas=most, min_replicas=least), Spread((useful,))) == found
+
+
+def test_a_step_down_counts_what_went_within_the_period() -> None:
+    policy = replace(POLICY, scale_down=rules(PODS_2))
+    just_now = (Scaled(at=940.1, before=8, after=6),)
+    assert step(1, 6, policy, just_now, now=1000.0).replicas == 6
+    assert step(1, 6, policy, just_now, now=1000.1).replicas == 4, "the period has passed"
+    assert step(5, 6, policy, (), now=1000.0) == Limited(5), "within the step"
+    assert step(1, 6, policy, (), now=1000.0) == Limited(4, (Limit(4, Reason.STEP_LIMIT, "behavior policies"),))
+
+
+def test_per_cent_steps_are_rounded_in_favour_of_moving() -> None:
+    policy = replace(POLICY, scale_up=rules(StepPolicy(StepUnit.PERCENT, 10, 60)),
+                     scale_down=rules(StepPolicy(StepUnit.PERCENT, 10, 60)))
+    assert step(8, 3, policy, (), now=0.0).replicas == 4
+    assert step(1, 3, policy, (), now=0.0).replicas == 2
+    thrice = replace(POLICY, scale_up=rules(StepPolicy(StepUnit.PERCENT, 200, 60)))
+    assert step(500, 50, thrice, (), now=0.0).replicas == 150
+    assert step(500, 100, thrice, (), now=0.0).replicas == 300

@@ -1,12 +1,21 @@
-"""Windows, and a dumb twin that keeps everything."""
+"""Windows with a dumb twin that keeps everything, the vetoes one by one, and their order."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kafka_consumer_scaler.core.policy import Policy, ScalingRules
-from kafka_consumer_scaler.core.stabilization import SCALES_KEPT, Memory
+from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, Recommended
+from kafka_consumer_scaler.core.policy import Policy, ScalingRules, StepPolicy, StepUnit
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Group, Replicas, Unknown
+from kafka_consumer_scaler.core.stabilization import Stabilized, stabilize
+from tests.core.making import NOW, even, members
 
 rows = st.lists(st.tuples(st.floats(0.1, 60), st.integers(0, 20)), min_size=1, max_size=40)
 
@@ -35,25 +44,189 @@ def test_the_windows_keep_one_entry_for_each_level(row: list[tuple[float, int]])
     assert levels == sorted(set(levels), reverse=True)
 
 
-def test_changes_are_kept_for_an_hour_and_twenty_at_most() -> None:
-    memory = Memory()
-    for number in range(50):
-        memory = memory.with_scaled(1, 2, at=number * 60.0)
-    assert len(memory.scales) == SCALES_KEPT
-    assert len(memory.with_scaled(2, 3, at=100_000.0).scales) == 1
+POLICY = Policy(max_replicas=12)
+CALM = even(6, 300.0)
 
 
-def test_a_scale_down_that_was_soon_taken_back_is_regretted_for_an_hour() -> None:
-    memory = Memory().with_scaled(6, 4, at=1000.0).with_scaled(4, 12, at=1030.0)
-    assert [scale.after for scale in memory.regretted(now=1100.0)] == [4]
-    assert memory.regretted(now=1000.0 + 3601) == ()
-    assert Memory().with_scaled(6, 4, at=0.0).with_scaled(4, 12, at=301.0).regretted(now=400.0) == ()
+def after(allowed: int, situation: Situation = CALM, policy: Policy = POLICY) -> Stabilized:
+    memory = situation.memory.with_recommended(allowed, policy, situation.now)
+    return stabilize(allowed, policy, memory, replace(situation, memory=memory))
 
 
-def test_each_regret_doubles_the_scale_down_window_up_to_an_hour() -> None:
-    policy, memory, windows = Policy(max_replicas=20), Memory(), []
-    for number in range(6):
-        windows.append(memory.scale_down_window_seconds(policy, now=number * 400.0))
-        memory = memory.with_scaled(6, 4, at=number * 400.0).with_scaled(4, 6, at=number * 400.0 + 60)
-    assert windows == [300, 600, 1200, 2400, 3600, 3600]
-    assert memory.scale_down_window_seconds(policy, now=10_000.0) == 300
+def found(allowed: int, situation: Situation = CALM, policy: Policy = POLICY) -> tuple[int, Reason]:
+    stable = after(allowed, situation, policy)
+    return stable.replicas, stable.reason
+
+
+def remembering(memory: Memory, replicas: int = 6) -> Situation:
+    return replace(even(replicas, 300.0), memory=memory)
+
+
+def test_as_many_as_wanted_stay_and_others_are_moved_to() -> None:
+    assert found(6) == (6, Reason.WITHIN_OBJECTIVE)
+    assert found(9) == (9, Reason.SCALED_UP)
+    assert found(4) == (4, Reason.SCALED_DOWN)
+
+
+def test_what_is_out_of_bounds_goes_to_the_nearer_bound_without_waiting() -> None:
+    fresh = Memory().with_scaled(1, 6, NOW - 1)
+    assert found(3, remembering(fresh), replace(POLICY, max_replicas=5)) == (5, Reason.SCALED_DOWN)
+    assert found(9, remembering(fresh), replace(POLICY, min_replicas=7)) == (7, Reason.SCALED_UP)
+    assert found(9, remembering(fresh)) == (6, Reason.COOLING_DOWN)
+
+
+@pytest.mark.parametrize(("ago", "result"), [(29.9, (6, Reason.COOLING_DOWN)), (30.0, (9, Reason.SCALED_UP))])
+def test_up_cools_for_30_s(ago: float, result: tuple[int, Reason]) -> None:
+    assert found(9, remembering(Memory().with_scaled(1, 6, NOW - ago))) == result
+
+
+@pytest.mark.parametrize(("ago", "result"), [(119.9, (6, Reason.COOLING_DOWN)), (120.0, (4, Reason.SCALED_DOWN))])
+def test_down_cools_for_120_s(ago: float, result: tuple[int, Reason]) -> None:
+    assert found(4, remembering(Memory().with_scaled(1, 6, NOW - ago))) == result
+
+
+def test_waking_from_zero_does_not_cool() -> None:
+    assert found(2, remembering(Memory().with_scaled(1, 0, NOW - 1), replicas=0)) == (2, Reason.SCALED_UP)
+
+
+def test_a_retention_risk_does_not_wait_for_anything_on_its_way_up() -> None:
+    fresh = replace(remembering(Memory().with_scaled(1, 6, NOW - 1)), retention=(next(iter(CALM.lag)), 60.0))
+    steps = replace(POLICY, scale_up=ScalingRules(300, 300, policies=(StepPolicy(StepUnit.PODS, 1, 60),)))
+    assert found(12, fresh, steps) == (12, Reason.SCALED_UP)
+    assert found(4, fresh) == (6, Reason.COOLING_DOWN)
+
+
+def test_the_steps_of_the_user_are_kept() -> None:
+    steps = replace(POLICY, scale_up=ScalingRules(0, 0, policies=(StepPolicy(StepUnit.PODS, 2, 60),)))
+    stable = after(12, CALM, steps)
+    assert (stable.replicas, [limit.reason for limit in stable.trail]) == (8, [Reason.STEP_LIMIT])
+    used_up = remembering(Memory().with_scaled(4, 6, NOW - 59))
+    assert found(12, used_up, steps) == (6, Reason.STEP_LIMIT)
+
+
+PENDING = Memory(awaited=Awaited(NOW - 40))
+
+
+@pytest.mark.parametrize(("situation", "result"), [
+    (replace(CALM, awaits_first_commit=True), Reason.NO_COMMITTED_OFFSETS),
+    (replace(CALM, replicas=Replicas(6, 5)), Reason.REPLICAS_PENDING),
+    (replace(remembering(PENDING), group=members(5)), Reason.REPLICAS_PENDING),
+    (replace(remembering(PENDING), group=members(6)), Reason.SCALED_UP),
+    (replace(CALM, group=members(5)), Reason.SCALED_UP),
+    (replace(remembering(PENDING), group=Unknown("no coordinator")), Reason.SCALED_UP),
+    (replace(remembering(Memory(awaited=Awaited(NOW - 599))), group=members(5)), Reason.REPLICAS_PENDING),
+    (replace(remembering(Memory(awaited=Awaited(NOW - 600))), group=members(5)), Reason.SCALED_UP),
+    (replace(CALM, replicas=Replicas(6, 7)), Reason.SCALED_UP),
+    (replace(CALM, backlog=Backlog.BEHIND), Reason.SCALED_UP),
+])
+def test_what_holds_a_scale_up(situation: Situation, result: Reason) -> None:
+    assert found(9, situation) == (9 if result is Reason.SCALED_UP else 6, result)
+
+
+SHAKING = Group("PreparingRebalance", "range")
+
+
+@pytest.mark.parametrize(("situation", "result"), [
+    *((replace(CALM, backlog=state), Reason.STILL_BEHIND) for state in Backlog if state is not Backlog.CAUGHT_UP),
+    (replace(CALM, group=SHAKING), Reason.REBALANCING),
+    (replace(CALM, group=Unknown("no coordinator")), Reason.METRICS_PARTIAL),
+    (replace(CALM, replicas=Replicas(6, 7)), Reason.ROLLING_OUT),
+    (replace(CALM, replicas=Replicas(6, 5)), Reason.ROLLING_OUT),
+    (replace(CALM, unbroken_seconds=299.9), Reason.STABILIZING),
+    (replace(CALM, unbroken_seconds=300.0), Reason.SCALED_DOWN),
+    (replace(CALM, backlog=Backlog.BEHIND, group=SHAKING, replicas=Replicas(6, 7)), Reason.STILL_BEHIND),
+    (replace(CALM, group=SHAKING, replicas=Replicas(6, 7), unbroken_seconds=0.0), Reason.REBALANCING),
+    (replace(CALM, replicas=Replicas(6, 7), unbroken_seconds=0.0), Reason.ROLLING_OUT),
+])
+def test_what_holds_a_scale_down_and_in_which_order(situation: Situation, result: Reason) -> None:
+    assert found(4, situation) == (4 if result is Reason.SCALED_DOWN else 6, result)
+
+
+def withdrawn(**changes: object) -> Situation:
+    memory = Memory(ineffective=Ineffective(3, NOW + 60, 1, 6, 300.0, 305.0)).with_scaled(3, 6, NOW - 5)
+    behind = replace(remembering(memory), backlog=Backlog.BEHIND, unbroken_seconds=0.0)
+    return replace(behind, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("situation", "result"), [
+    (withdrawn(), (3, Reason.SCALED_DOWN)),
+    (withdrawn(group=SHAKING), (6, Reason.REBALANCING)),
+    (withdrawn(replicas=Replicas(6, 7)), (6, Reason.ROLLING_OUT)),
+])
+def test_a_withdrawal_waits_for_a_rebalance_and_a_rollout_alone(
+    situation: Situation, result: tuple[int, Reason]
+) -> None:
+    assert found(3, situation) == result
+
+
+def test_under_lag_per_replica_the_most_wanted_of_the_window_counts() -> None:
+    classic = replace(POLICY, lag_per_replica=100)
+    before = Memory().with_recommended(5, classic, NOW - 300)
+    assert found(3, remembering(before), classic) == (5, Reason.SCALED_DOWN)
+    assert found(3, remembering(Memory().with_recommended(5, classic, NOW - 301)), classic) == (3, Reason.SCALED_DOWN)
+    assert found(3, remembering(Memory().with_recommended(8, classic, NOW - 9)), classic) == (6, Reason.STABILIZING)
+    assert found(3, remembering(before)) == (3, Reason.SCALED_DOWN), "the objective's window is one of arrivals"
+
+
+def test_the_least_wanted_of_the_up_window_counts() -> None:
+    slow = replace(POLICY, scale_up=ScalingRules(60, 0))
+    assert found(12, remembering(Memory().with_recommended(8, slow, NOW - 60)), slow) == (8, Reason.SCALED_UP)
+    assert found(12, remembering(Memory().with_recommended(8, slow, NOW - 61)), slow) == (12, Reason.SCALED_UP)
+    assert found(12, remembering(Memory().with_recommended(5, slow, NOW - 9)), slow) == (6, Reason.STABILIZING)
+    trail = after(12, remembering(Memory().with_recommended(8, slow, NOW - 60)), slow).trail
+    assert [(limit.replicas, limit.reason, limit.why) for limit in trail] == [
+        (8, Reason.STABILIZING, "the least wanted within 60 s")]
+
+
+def test_at_the_very_bounds_the_windows_and_vetoes_hold() -> None:
+    assert found(4, CALM, replace(POLICY, max_replicas=6)) == (4, Reason.SCALED_DOWN)
+    assert found(9, CALM, replace(POLICY, min_replicas=6)) == (9, Reason.SCALED_UP)
+    shaking = replace(CALM, group=SHAKING)
+    assert found(4, shaking, replace(POLICY, max_replicas=6)) == (6, Reason.REBALANCING)
+
+
+def test_a_single_replica_below_the_bounds_goes_to_them_without_waiting() -> None:
+    fresh = Memory().with_scaled(6, 1, NOW - 1)
+    assert found(9, remembering(fresh, replicas=1), replace(POLICY, min_replicas=2)) == (2, Reason.SCALED_UP)
+
+
+def test_a_retention_risk_that_more_consumers_cannot_help_waits_as_others() -> None:
+    tp = next(iter(CALM.lag))
+    fresh = replace(remembering(Memory().with_scaled(1, 6, NOW - 1)), retention=(tp, 60.0))
+    assert found(12, replace(fresh, stuck=frozenset({tp}))) == (6, Reason.COOLING_DOWN)
+
+
+def test_after_a_regret_the_watch_is_longer_and_told_so() -> None:
+    regretful = Memory().with_scaled(6, 4, NOW - 600).with_scaled(4, 6, NOW - 540)
+    short = replace(remembering(regretful), unbroken_seconds=599.0)
+    assert after(4, short).why == "complete samples for 599 s of 600 s"
+    assert found(4, replace(short, unbroken_seconds=600.0)) == (4, Reason.SCALED_DOWN)
+    classic = replace(POLICY, lag_per_replica=100)
+    before = replace(regretful, highs=(Recommended(NOW - 500, 5),))
+    assert [limit.why for limit in after(3, remembering(before), classic).trail] == ["the most wanted within 600 s"]
+
+
+def test_whoever_stays_is_told_why() -> None:
+    assert after(6).why == "as many as wanted"
+    assert after(9, remembering(Memory().with_scaled(1, 6, NOW - 10))).why == (
+        "10 s of 30 s cooldown since the last change")
+    slow = replace(POLICY, scale_up=ScalingRules(60, 0))
+    assert after(12, remembering(Memory().with_recommended(5, slow, NOW - 9)), slow).why == (
+        "12 is not yet wanted for the whole stabilization window")
+
+
+def test_the_steps_that_allow_no_more_are_on_the_trail() -> None:
+    steps = replace(POLICY, scale_up=ScalingRules(0, 0, policies=(StepPolicy(StepUnit.PODS, 2, 60),)))
+    stable = after(12, remembering(Memory().with_scaled(4, 6, NOW - 59)), steps)
+    assert stable.why == "the behavior policies allow no more for now"
+    assert [(limit.replicas, limit.reason) for limit in stable.trail] == [(6, Reason.STEP_LIMIT)]
+
+
+def test_a_group_without_any_member_waits_for_the_first_however_long() -> None:
+    awaited = Memory(awaited=Awaited(NOW - 700))
+    empty = replace(remembering(awaited), group=Group("Empty"))
+    assert found(9, empty) == (6, Reason.REPLICAS_PENDING)
+    assert after(9, empty).why == "none of 6 replicas is a member of the group"
+    assert found(2, replace(remembering(awaited, replicas=1), group=Group("Empty"))) == (1, Reason.REPLICAS_PENDING)
+    assert found(9, replace(empty, group=SHAKING)) == (9, Reason.SCALED_UP)
+    assert found(2, replace(remembering(awaited, replicas=0), group=Group("Empty"))) == (2, Reason.SCALED_UP)

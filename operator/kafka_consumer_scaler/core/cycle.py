@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from kafka_consumer_scaler.core.assignment import spread
+from kafka_consumer_scaler.core.capacity import Rates, busy_drain, measure
 from kafka_consumer_scaler.core.diagnosis import (
     NEVER_COMMITS_SECONDS,
     Backlog,
+    Finding,
     backlog,
+    hot_partitions,
+    kept_partitions,
+    retention_risk,
     stuck_partitions,
     uncommitted_seconds,
 )
-from kafka_consumer_scaler.core.history import History
+from kafka_consumer_scaler.core.effect import TRIAL_SECONDS, foreign_members, kept_capacity, learned
+from kafka_consumer_scaler.core.findings import findings_of, lasting
+from kafka_consumer_scaler.core.history import SPAN_SECONDS, History
 from kafka_consumer_scaler.core.limits import Limit, bound
+from kafka_consumer_scaler.core.membership import hung_transactions, memberless_seconds, unrest
+from kafka_consumer_scaler.core.memory import Found, Memory, Usual
 from kafka_consumer_scaler.core.policy import Mode, Policy
-from kafka_consumer_scaler.core.rates import age_seconds, lags, measure
+from kafka_consumer_scaler.core.rates import (
+    NEWEST_SECONDS,
+    ages,
+    arrival_shares,
+    lags,
+    likely_commit_interval,
+    oldest,
+    unprocessed,
+)
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.recommendation import Recommendation, Situation, recommend
-from kafka_consumer_scaler.core.snapshot import Group, Replicas, Unknown
-from kafka_consumer_scaler.core.stabilization import Memory, Stabilized, stabilize
+from kafka_consumer_scaler.core.recommendation import Recommendation, recommend
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Group, Replicas, Sample, Unknown
+from kafka_consumer_scaler.core.stabilization import Stabilized, stabilize
 from kafka_consumer_scaler.core.verdict import (
+    BOUNDS,
     Abstain,
     Decision,
     Event,
@@ -29,8 +49,13 @@ from kafka_consumer_scaler.core.verdict import (
     ScaleTo,
     Verdict,
     complaints,
+    condition_of,
     conditions_of,
 )
+
+GAP_POLLS = 3
+GAP_SECONDS = 30.0
+"""Samples further apart than three polls, and this, do not tell what was in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +67,7 @@ class _Judged:
     message: str
     recommendation: Recommendation | None = None
     trail: tuple[Limit, ...] = ()
+    busy_drain: float | None = None
 
 
 def decide(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory, now: float) -> Verdict:
@@ -58,7 +84,7 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
     """
     situation = _situation(policy, history, current, memory, now)
     judged = _judge(policy, history, current, memory, situation)
-    return _verdict(policy, current, situation, judged, memory)
+    return _verdict(policy, current, situation, judged, memory, is_blip=history.failures == 1)
 
 
 def _situation(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory,
@@ -70,26 +96,85 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
     uncommitted = uncommitted_seconds(history) if sum(lag.values()) else None
     if uncommitted is not None and uncommitted >= NEVER_COMMITS_SECONDS:
         return Unknown("the group has members and commits no offsets", Reason.NO_COMMITTED_OFFSETS)
-    rates = measure(history, policy, memory.capacity)
-    age = age_seconds(history, policy)
-    last_change = memory.last_scale.at if memory.last_scale else 0.0
-    unbroken = now - (history.unbroken_since if history.unbroken_since is not None else now)
-    return Situation(
+    interval = likely_commit_interval(history, policy)
+    waiting = unprocessed(history, policy, lag, interval)
+    rates = measure(history, policy, memory.capacity, interval)
+    if not isinstance(rates.capacity, Unknown):
+        rates = replace(rates, capacity=kept_capacity(memory, rates.capacity))
+    memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
+    shares, waited = arrival_shares(history), ages(history, waiting)
+    standing = backlog(history, policy, oldest(waited), rates)
+    memory = _with_usual(_with_members(memory, sample), standing, rates, current, sample.at)
+    unbroken = _unbroken_seconds(policy, history, now)
+    stuck = stuck_partitions(history, policy, waiting)
+    found = Situation(
         now=now,
         replicas=current if isinstance(current, Replicas) else Replicas(0, 0),
         group=sample.group,
         lag=lag,
-        stuck=stuck_partitions(history, policy, lag),
-        age=age,
+        waiting=waiting,
+        stuck=stuck,
+        hot=hot_partitions(history, rates),
+        age=oldest(ages(history, lag)),
+        ages=waited,
+        shares=shares,
+        shares_newest=arrival_shares(history, NEWEST_SECONDS),
         rates=rates,
-        spread=spread(tuple(lag), _assignor(sample.group, memory), policy.consumer_threads),
-        backlog=backlog(history, policy, age, rates),
+        commit_interval=interval,
+        assignor=memory.assignor,
+        spread=spread(tuple(lag), memory.assignor, policy.consumer_threads, foreign_members(memory, now)),
+        backlog=standing,
+        memory=memory,
         quiet_seconds=sample.at - history.quiet_since,
         unbroken_seconds=unbroken,
-        peace_seconds=min(unbroken, now - last_change),
-        regretted_replicas=max((scale.after for scale in memory.regretted(now)), default=0),
+        peace_seconds=min(unbroken, now - memory.last_scale.at) if memory.last_scale else unbroken,
         awaits_first_commit=uncommitted is not None,
+        details=sample.details,
+        memberless_seconds=memberless_seconds(history),
+        unrest=unrest(history),
+        hung=hung_transactions(history),
+        kept=kept_partitions(history, policy, stuck),
+        retention=None if standing is Backlog.CAUGHT_UP else retention_risk(history, policy),
     )
+    return found if isinstance(current, Unknown) else replace(found, memory=learned(policy, history, found))
+
+
+def _unbroken_seconds(policy: Policy, history: History, now: float) -> float:
+    """For how long samples were complete and came without a gap of three polls; a history that is short has had one."""
+    if history.unbroken_since is None:
+        return 0.0
+    since, gap = history.unbroken_since, max(GAP_SECONDS, GAP_POLLS * policy.polling_interval_seconds)
+    for earlier, later in pairwise(history.samples):
+        if later.at - earlier.at > gap:
+            since = max(since, later.at)
+    first = history.samples[0].at
+    return now - (since if now - first >= SPAN_SECONDS - gap else max(since, first))
+
+
+def _remembered(policy: Policy, memory: Memory, rates: Rates, assignor: str, at: float) -> Memory:
+    if not isinstance(rates.capacity, Unknown):
+        memory = replace(memory, capacity=rates.capacity)
+    if not isinstance(rates.arrival, Unknown):
+        memory = memory.with_arrival(rates.arrival.average, policy, at)
+    return replace(memory, assignor=assignor)
+
+
+def _with_members(memory: Memory, sample: Sample) -> Memory:
+    """Since when nobody is in the group, which outlives restarts: offsets expire after days."""
+    if isinstance(sample.group, Unknown):
+        return memory
+    since = memory.memberless_since or sample.at
+    return replace(memory, memberless_since=None if sample.group.members else since)
+
+
+def _with_usual(memory: Memory, standing: Backlog, rates: Rates, current: Replicas | Unknown, at: float) -> Memory:
+    """What is usual is what a group gets and does that is caught up, has replicas, and gets anything at all."""
+    idle = isinstance(current, Unknown) or not current.spec
+    if standing is not Backlog.CAUGHT_UP or idle or isinstance(rates.arrival, Unknown) or not rates.arrival.average:
+        return memory
+    capacity = None if isinstance(rates.capacity, Unknown) else rates.capacity.per_consumer
+    usual = memory.usual or Usual(at, 0.0, rates.arrival.average, capacity)
+    return replace(memory, usual=usual.with_look(at, rates.arrival.average, capacity))
 
 
 def _assignor(group: Group | Unknown, memory: Memory) -> str:
@@ -103,15 +188,11 @@ def _judge(policy: Policy, history: History, current: Replicas | Unknown, memory
         return _Judged(Abstain(current.reason, current.why), memory, f"Nothing is changed: {current.why}")
     if isinstance(situation, Unknown):
         return _blind(policy, history, current, memory, situation)
-    memory = replace(
-        memory,
-        capacity=memory.capacity if isinstance(situation.rates.capacity, Unknown) else situation.rates.capacity,
-        assignor=_assignor(situation.group, memory),
-    )
+    memory = situation.memory
     if _is_parked(policy, current, memory):
         why = "someone scaled the target to 0 while minReplicas is not 0; scale it to 1 to go on"
         return _Judged(Hold(0, Reason.SCALED_TO_ZERO_BY_OTHERS), memory, f"Held at 0: {why}")
-    return _settled(policy, memory, situation)
+    return _settled(policy, history, memory, situation)
 
 
 def _is_parked(policy: Policy, current: Replicas, memory: Memory) -> bool:
@@ -135,7 +216,7 @@ def _move_or_stay(wanted: int, current: Replicas, reason: Reason) -> Decision:
     return Hold(wanted, reason) if wanted == current.spec else ScaleTo(wanted, reason)
 
 
-def _settled(policy: Policy, memory: Memory, situation: Situation) -> _Judged:
+def _settled(policy: Policy, history: History, memory: Memory, situation: Situation) -> _Judged:
     recommendation = recommend(policy, situation)
     limited = bound(recommendation, policy, situation.spread)
     memory = memory.with_recommended(limited.replicas, policy, situation.now)
@@ -143,7 +224,8 @@ def _settled(policy: Policy, memory: Memory, situation: Situation) -> _Judged:
     trail = (*limited.trail, *stable.trail)
     decision = _move_or_stay(stable.replicas, situation.replicas, stable.reason)
     message = _sentence(policy, situation, recommendation, trail, stable)
-    return _acted(policy, _Judged(decision, memory, message, recommendation, trail))
+    drain = busy_drain(history, policy, TRIAL_SECONDS) if isinstance(decision, ScaleTo) else None
+    return _acted(policy, _Judged(decision, memory, message, recommendation, trail, drain))
 
 
 def _acted(policy: Policy, judged: _Judged) -> _Judged:
@@ -182,14 +264,16 @@ def _head(policy: Policy, current: int, replicas: int) -> str:
 
 
 def _verdict(policy: Policy, current: Replicas | Unknown, situation: Situation | Unknown, judged: _Judged,
-             before: Memory) -> Verdict:
+             before: Memory, is_blip: bool) -> Verdict:
     metrics = situation if isinstance(situation, Unknown) else None
     target = current if isinstance(current, Unknown) else None
     wanted = judged.recommendation.replicas if judged.recommendation else None
     conditions = conditions_of(policy, metrics, target, judged.trail, wanted)
     standing = "" if isinstance(situation, Unknown) else _standing(situation)
     still_behind = not isinstance(situation, Unknown) and situation.backlog is not Backlog.CAUGHT_UP
-    events, said = complaints(conditions, standing, before.said, still_behind)
+    bounds, found = _found(policy, situation, judged, before)
+    findings = (*(Finding(each.reason, each.evidence, each.remedy) for each in found), *bounds)
+    events, said = complaints(conditions, findings, standing, before.said, still_behind, is_blip)
     announcement = None
     if isinstance(judged.decision, ScaleTo) and isinstance(current, Replicas):
         up = judged.decision.replicas > current.spec
@@ -197,15 +281,28 @@ def _verdict(policy: Policy, current: Replicas | Unknown, situation: Situation |
         announcement = Event(reason, judged.message)
     return Verdict(
         decision=judged.decision,
-        memory=replace(judged.memory, said=said),
-        conditions=conditions,
+        memory=replace(judged.memory, said=said, found=found),
+        conditions=(*conditions, *(condition_of(each) for each in findings if each.reason not in BOUNDS)),
+        findings=findings,
         events=events,
         announcement=announcement,
         backlog=Backlog.UNKNOWN if isinstance(situation, Unknown) else situation.backlog,
         measurements=_measurements(current, situation, judged),
         trail=judged.trail,
         message=judged.message,
+        situation=situation,
+        busy_drain=judged.busy_drain,
     )
+
+
+def _found(policy: Policy, situation: Situation | Unknown, judged: _Judged,
+           before: Memory) -> tuple[tuple[Finding, ...], tuple[Found, ...]]:
+    """The bounds of this very decision, and the findings that last; while nothing can be seen, they stay."""
+    if isinstance(situation, Unknown):
+        return (), before.found
+    seen = findings_of(policy, situation, judged.trail)
+    own = tuple(each for each in seen if each.reason not in BOUNDS)
+    return tuple(each for each in seen if each.reason in BOUNDS), lasting(own, policy, before, situation.now)
 
 
 def _measurements(current: Replicas | Unknown, situation: Situation | Unknown, judged: _Judged) -> Measurements:
@@ -219,7 +316,7 @@ def _measurements(current: Replicas | Unknown, situation: Situation | Unknown, j
     return Measurements(
         lag_records=situation.lag_records,
         lag_seconds=situation.age,
-        arrival=situation.rates.arrival,
+        arrival=arrived if isinstance(arrived := situation.rates.arrival, Unknown) else arrived.average,
         drain=situation.rates.drain,
         capacity_per_consumer=capacity if isinstance(capacity, Unknown) else capacity.per_consumer,
         partitions=len(situation.lag),

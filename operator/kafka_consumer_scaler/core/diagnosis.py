@@ -1,13 +1,24 @@
-"""The state of the backlog in one word, and the partitions that more consumers cannot help."""
+"""The state of the backlog in one word, and the partitions that more consumers cannot help, with what would."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
+from math import inf
 
+from kafka_consumer_scaler.core.capacity import Rates
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import Rates, commit_interval_seconds
+from kafka_consumer_scaler.core.rates import (
+    NEWEST_SECONDS,
+    WINDOW_SECONDS,
+    arrival_shares,
+    commit_interval_seconds,
+    position,
+)
+from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Sample, TopicPartition, Uncommitted, Unknown
 
 CAUGHT_UP_SHARE = 0.3
@@ -17,6 +28,25 @@ NEVER_COMMITS_SECONDS = 60.0
 """Members that have read for this long and committed nothing will not commit."""
 STUCK_SECONDS_UNSEEN = 300.0
 """Kafka's default max.poll.interval.ms: who heartbeats this long without a commit is alive and does not progress."""
+
+
+HOT_SHARE = 1.0
+"""Arrival of a partition, as a share of one consumer's capacity, beyond which no number of consumers can keep up."""
+HOT_SKEW = 1.5
+"""A hot partition also gets this many times an even share: else the load as a whole is too large."""
+RETENTION_WATCHED_SECONDS = 120.0
+"""Log starts are asked for once a minute, so a rate of deletion needs two."""
+RETENTION_SECONDS = 900.0
+"""A record that will be deleted within this time, before the group reaches it, is at risk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One cause or risk that was found: its name, the evidence in numbers, and what would help."""
+
+    reason: Reason
+    evidence: str
+    remedy: str
 
 
 class Backlog(StrEnum):
@@ -42,16 +72,88 @@ def backlog(history: History, policy: Policy, age: float | Unknown, rates: Rates
         return Backlog.STALLED
     if isinstance(rates.drain, Unknown) or isinstance(rates.arrival, Unknown):
         return Backlog.BEHIND
-    return Backlog.DRAINING if rates.drain > rates.arrival else Backlog.BEHIND
+    return Backlog.DRAINING if rates.drain > rates.arrival.average else Backlog.BEHIND
 
 
-def stuck_partitions(history: History, policy: Policy, lag: Mapping[TopicPartition, int]) -> frozenset[TopicPartition]:
+def hot_partitions(history: History, rates: Rates) -> frozenset[TopicPartition]:
+    """Partitions whose own arrival, of the window or of late, exceeds one consumer's capacity: more cannot help them.
+
+    500 records/s on 12 partitions, one gets 0.3 of them, and a consumer does 100: 150 > 100 and 0.3 > 1.5 / 12.
+    """
+    if isinstance(rates.arrival, Unknown) or isinstance(rates.capacity, Unknown) or not rates.capacity.learned:
+        return frozenset()
+    limit = HOT_SHARE * rates.capacity.per_consumer
+    looks = ((arrival_shares(history, WINDOW_SECONDS), rates.arrival.average),
+             (arrival_shares(history, NEWEST_SECONDS), rates.arrival.newest))
+    return frozenset(tp for shares, rate in looks for tp, share in shares.items()
+                     if share * rate > limit and share > HOT_SKEW / len(shares))
+
+
+def retention_risk(history: History, policy: Policy) -> tuple[TopicPartition, float] | None:
+    """The partition whose oldest unprocessed record is deleted first, and in how many seconds; None without a risk.
+
+    Retention moves the log start; the group runs from it. 30,000 records ahead of it, 150 a second deleted and 100
+    processed: 30,000 / (150 - 100) = 600 s. What was passed already is lost now: 0 s.
+    """
+    left = ((tp, _seconds_left(history, policy, tp)) for tp in history.samples[-1].readings)
+    found = [(tp, seconds) for tp, seconds in left if seconds is not None]
+    soonest = min(found, key=lambda each: each[1], default=None)
+    return soonest if soonest is not None and soonest[1] <= RETENTION_SECONDS else None
+
+
+def _seconds_left(history: History, policy: Policy, tp: TopicPartition) -> float | None:
+    newest, first = history.samples[-1], _behind_since(history, tp)
+    now = newest.readings[tp]
+    if first is None or not isinstance(now.committed, int):
+        return None
+    before, seconds = first.readings[tp], newest.at - first.at
+    margin, deleted = now.committed - now.start, (now.start - before.start) / seconds
+    if margin < 0:
+        return 0.0 if deleted > 0 else None
+    passed = position(history, tp, now, policy.offset_reset) - position(history, tp, before, policy.offset_reset)
+    gaining = deleted - max(0, passed) / seconds
+    return margin / gaining if gaining > 0 else None
+
+
+def _behind_since(history: History, tp: TopicPartition) -> Sample | None:
+    """The first of the samples in a row in which the partition lags: only in these its log start is exact."""
+    found = None
+    for sample in reversed(history.samples):
+        reading = sample.readings.get(tp)
+        if reading is None or not isinstance(reading.committed, int) or reading.committed >= reading.end:
+            break
+        found = sample
+    return found if found is not None and history.samples[-1].at - found.at >= RETENTION_WATCHED_SECONDS else None
+
+
+def stuck_partitions(history: History, policy: Policy,
+                     lag: Mapping[TopicPartition, float]) -> frozenset[TopicPartition]:
     """Partitions with lag whose member is alive and whose committed offset has not moved for three commit intervals."""
     suspects = [tp for tp in _alive(history) if lag.get(tp, 0) > 0 and _unmoved_seconds(history, tp) > 0]
     if not suspects:
         return frozenset()
     patience = _patience_seconds(history, policy)
     return frozenset(tp for tp in suspects if _unmoved_seconds(history, tp) >= patience)
+
+
+def kept_partitions(history: History, policy: Policy, among: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
+    """Those that had one and the same consumer for as long as it takes to be stuck: in a crash loop none has."""
+    if not among:
+        return frozenset()
+    patience = _patience_seconds(history, policy)
+    told = [(sample.at, _owners(sample.group)) for sample in reversed(history.samples)
+            if isinstance(sample.group, Group) and not sample.group.is_rebalancing]
+    return frozenset(tp for tp in among if history.samples[-1].at - _owned_since(told, tp) >= patience)
+
+
+def _owned_since(told: list[tuple[float, Mapping[TopicPartition, str]]], tp: TopicPartition) -> float:
+    """Since when its owner of now, newest first, was told to be the owner; a rebalance tells none."""
+    same = takewhile(lambda each: each[1].get(tp) == told[0][1].get(tp), told)
+    return min((at for at, owners in same if tp in owners), default=inf)
+
+
+def _owners(group: Group) -> Mapping[TopicPartition, str]:
+    return {tp: member.id for member in group.members for tp in member.partitions}
 
 
 def uncommitted_seconds(history: History) -> float | None:

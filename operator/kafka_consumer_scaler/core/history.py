@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from kafka_consumer_scaler.core.policy import OffsetReset
 from kafka_consumer_scaler.core.reasons import Reason
@@ -17,6 +18,7 @@ SPAN_SECONDS = 600.0
 DENSE_SECONDS = 90.0
 SPARSE_STEP_SECONDS = 10.0
 SAMPLES_AT_LEAST = 4
+LEFT_KEPT = 100
 NO_SAMPLE = Unknown("no sample yet", Reason.WAITING_FOR_FIRST_SAMPLE)
 
 
@@ -34,6 +36,8 @@ class History:
         quiet_since: since when no end offset and no committed offset moved.
         rewound_at: when a committed offset was last seen to fall.
         failures: polls in a row without a complete sample.
+        joined: when each present member was first seen; -inf for those of the first sample.
+        left: when members that are gone were first seen, and when they were gone; of the last 600 s, the newest.
     """
 
     samples: tuple[Sample, ...] = ()
@@ -45,6 +49,8 @@ class History:
     quiet_since: float = 0.0
     rewound_at: float | None = None
     failures: int = 0
+    joined: Mapping[str, float] = field(default_factory=dict)
+    left: tuple[tuple[float, float], ...] = ()
 
     def append(self, snapshot: Snapshot) -> History:
         """The history with one more snapshot. Snapshots that are not newer than the latest are left out."""
@@ -54,14 +60,20 @@ class History:
         if isinstance(sample, Unknown):
             return replace(self, latest=sample, latest_at=snapshot.at, unbroken_since=None, failures=self.failures + 1)
         before = self.samples[-1].readings if self.samples else {}
-        if any(reading.end < before[tp].end for tp, reading in sample.readings.items() if tp in before):
+        if any(reading.end < (before[tp].end if tp in before else self._last_end(tp))
+               for tp, reading in sample.readings.items()):
             return History().append(snapshot)
         return self._continued(sample, before)
+
+    def _last_end(self, tp: TopicPartition) -> int:
+        """Its end in the newest sample that has it: a topic may be gone for some looks before it is made again."""
+        return next((sample.readings[tp].end for sample in reversed(self.samples) if tp in sample.readings), 0)
 
     def _continued(self, sample: Sample, before: Mapping[TopicPartition, Reading]) -> History:
         now = sample.readings
         rewound = any(_fell(before.get(tp), reading) for tp, reading in now.items())
         rebalancing = isinstance(sample.group, Group) and sample.group.is_rebalancing
+        joined, left = self._turnover(sample)
         return History(
             samples=_thinned((*self.samples, sample)),
             latest=sample,
@@ -71,7 +83,21 @@ class History:
             drain_since=sample.at if rewound or rebalancing or not before else self.drain_since,
             quiet_since=sample.at if _offsets(before) != _offsets(now) else self.quiet_since,
             rewound_at=sample.at if rewound else self.rewound_at,
+            joined=joined,
+            left=left,
         )
+
+    def _turnover(self, sample: Sample) -> tuple[Mapping[str, float], tuple[tuple[float, float], ...]]:
+        """Who is there since when, and who has come and gone; nothing new where the group is not known."""
+        if isinstance(sample.group, Unknown):
+            return self.joined, self.left
+        ids = {member.id for member in sample.group.members}
+        if ids == self.joined.keys():
+            return self.joined, self.left
+        first = sample.at if any(isinstance(each.group, Group) for each in self.samples) else -inf
+        gone = ((at, sample.at) for name, at in self.joined.items() if name not in ids)
+        left = [each for each in (*self.left, *gone) if sample.at - each[1] <= SPAN_SECONDS]
+        return {name: self.joined.get(name, first) for name in ids}, tuple(left[-LEFT_KEPT:])
 
     def position(self, tp: TopicPartition, reading: Reading, reset: OffsetReset) -> int | Unknown:
         """The first offset the group has not processed: `max(committed, start)`; uncommitted by `offsetReset`."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from kafka_consumer_scaler.core.assignment import Spread
+from kafka_consumer_scaler.core.memory import Scaled
 from kafka_consumer_scaler.core.policy import Policy, ScalingRules, SelectPolicy, StepPolicy, StepUnit
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import Recommendation
@@ -31,15 +32,6 @@ class Limited:
 
     replicas: int
     trail: tuple[Limit, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Scaled:
-    """A change of replicas that was carried out at a time (seconds since the epoch)."""
-
-    at: float
-    before: int
-    after: int
 
 
 def ceiling(policy: Policy, spread: Spread) -> int:

@@ -73,8 +73,6 @@ class ScalingRules:
 
 DEFAULT_SCALE_UP = ScalingRules(stabilization_window_seconds=0, cooldown_seconds=30)
 DEFAULT_SCALE_DOWN = ScalingRules(stabilization_window_seconds=300, cooldown_seconds=120)
-DEFAULT_LAG_PER_REPLICA = 1000
-"""Records a replica may be behind when the user sets no `lagPerReplica`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +105,3 @@ class Policy:
     mode: Mode = Mode.ACTIVE
     paused: bool = False
     fallback: Fallback | None = None
-
-    @property
-    def lag_per_replica_target(self) -> int:
-        """Records a replica may be behind: the user's `lagPerReplica`, or the plain default."""
-        return self.lag_per_replica or DEFAULT_LAG_PER_REPLICA

@@ -1,7 +1,8 @@
-"""Lag, age, arrival, drain and capacity, or Unknown with the reason. Records, seconds, records/s.
+"""Lag, age, arrival and drain, or Unknown with the reason. Records, seconds, records/s.
 
 Arrival is read from end offsets, drain from committed offsets. Consumers commit every few seconds, so a drain over less
-than a window is a sawtooth: with commits every 5 s a 60 s window is off by at most 5/60 = 8%.
+than a window is a sawtooth: with commits every 5 s a 60 s window is off by at most 5/60 = 8%. The window is therefore
+at least 60 s and at least three commit intervals.
 """
 
 from __future__ import annotations
@@ -12,28 +13,40 @@ from itertools import pairwise
 from statistics import median
 
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.snapshot import Sample, TopicPartition, Unknown
+from kafka_consumer_scaler.core.policy import OffsetReset, Policy
+from kafka_consumer_scaler.core.snapshot import Reading, Sample, TopicPartition, Unknown
 
 WINDOW_SECONDS = 60.0
-BUSY_COMMIT_INTERVALS = 2
+WINDOW_COMMIT_INTERVALS = 3
+NEWEST_SECONDS = 10.0
+"""The last interval: one poll, or as many as make 10 s, since producers send, and transactions end, in batches."""
+COMMIT_SECONDS_MAX = 300.0
+COMMIT_SECONDS = 5.0
+"""Kafka's default auto.commit.interval.ms."""
+ASKED_PARTITIONS = 20
+"""Partitions whose commits tell the commit interval: all consumers of a group commit alike."""
+OVERDUE_COMMIT_INTERVALS = 2
+NO_MOVES = Unknown("no committed offset was seen to move twice")
+RISE_STEPS = 3
+RISE_STEP_SECONDS = 15.0
+IDLE_LAG = 1
+"""A transaction's commit marker has an offset that no consumer commits: it stays as a lag of one record."""
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """Records/s of one consumer: `learned` while all consumers were busy, else only a lower bound."""
+class Arrival:
+    """Records/s produced: over the window, over the last interval, and the rise in records/s each second."""
 
-    per_consumer: float
-    learned: bool
+    average: float
+    newest: float
+    rise: float = 0.0
 
+    def ahead(self, seconds: float) -> float:
+        """The rate to be ready for: the larger of window and last interval, plus the trend. It is only ever raised.
 
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Rates of a group in records/s."""
-
-    arrival: float | Unknown
-    drain: float | Unknown
-    capacity: Capacity | Unknown
+        100 on average, 130 of late, rising by 0.5 a second, 40 s ahead: 130 + 20 = 150 records/s.
+        """
+        return max(self.average, self.newest) + self.rise * seconds
 
 
 def lags(history: History, policy: Policy) -> Mapping[TopicPartition, int] | Unknown:
@@ -49,65 +62,161 @@ def lags(history: History, policy: Policy) -> Mapping[TopicPartition, int] | Unk
     return found
 
 
-def measure(history: History, policy: Policy, known: Capacity | None) -> Rates:
-    """All rates of the window that ends with the latest sample."""
-    return Rates(_arrival(history), _drain(history, policy), _capacity(history, policy, known))
-
-
 def age_seconds(history: History, policy: Policy) -> float | Unknown:
-    """Age of the oldest unprocessed record, the worst over all partitions; 0 without lag.
+    """Age of the oldest unprocessed record, the worst over all partitions; 0 without lag."""
+    lag = lags(history, policy)
+    return lag if isinstance(lag, Unknown) else oldest(ages(history, lag))
+
+
+def oldest(found: Mapping[TopicPartition, float | Unknown]) -> float | Unknown:
+    """The greatest of the ages; Unknown when one is."""
+    known = [age for age in found.values() if not isinstance(age, Unknown)]
+    if len(known) < len(found):
+        return next(age for age in found.values() if isinstance(age, Unknown))
+    return max(known, default=0.0)
+
+
+def ages(history: History, lag: Mapping[TopicPartition, float]) -> Mapping[TopicPartition, float | Unknown]:
+    """Age of the oldest unprocessed record of each partition, 0 without lag.
 
     Interpolated from the history of end offsets: with 100 records at t=0 and 200 at t=10, the record at position 150
     arrived at t=5. Older than the history: `lag / arrival`, and never less than the history's length.
     """
-    lag = lags(history, policy)
-    if isinstance(lag, Unknown):
-        return lag
-    ages = [_partition_age(history, tp, lag[tp]) for tp in lag if lag[tp] > 0]
-    unknown = next((age for age in ages if isinstance(age, Unknown)), None)
-    return unknown or max((age for age in ages if not isinstance(age, Unknown)), default=0.0)
+    return {tp: _partition_age(history, tp, behind) if behind > 0 else 0.0 for tp, behind in lag.items()}
+
+
+def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, int],
+                interval: float | Unknown) -> Mapping[TopicPartition, float]:
+    """The lag without what was probably processed since the last commit, and without a transaction's trailing marker.
+
+    A consumer that commits every 60 s and is polled every 5 s shows a sawtooth. Between commits its position goes on as
+    it did on average: committed 40 s ago, 10 records/s, lag 430 -> 30. Overdue by two intervals, nothing is assumed.
+    """
+    idle = {tp for tp, behind in lag.items() if behind == IDLE_LAG and _is_at_rest(history, tp)}
+    credit: Mapping[TopicPartition, float] = {}
+    if not isinstance(interval, Unknown):
+        credit = _processed_since_commit(history, policy.offset_reset, interval)
+    return {tp: 0.0 if tp in idle else max(0.0, behind - credit.get(tp, 0.0)) for tp, behind in lag.items()}
 
 
 def commit_interval_seconds(history: History) -> float | Unknown:
     """Median time between two moves of a partition's committed offset, as far as the polls can tell."""
-    gaps: list[float] = []
-    for tp in history.samples[-1].readings if history.samples else ():
-        moves = [now.at for before, now in pairwise(history.samples)
-                 if _committed(before, tp) != _committed(now, tp)]
-        gaps += [later - earlier for earlier, later in pairwise(moves)]
-    return median(gaps) if gaps else Unknown("no committed offset was seen to move twice")
+    if not history.samples:
+        return NO_MOVES
+    first, last = history.samples[0], history.samples[-1]
+    moving = [tp for tp in last.readings if _committed(first, tp) != _committed(last, tp)]
+    gaps = [gap for tp in moving[:ASKED_PARTITIONS] for gap in _gaps(history.samples, tp)]
+    return median(gaps) if gaps else NO_MOVES
 
 
-def consumers(sample: Sample) -> int | Unknown:
-    """Members that have partitions; Unknown while the group rebalances or was not described."""
-    if isinstance(sample.group, Unknown):
-        return sample.group
-    if sample.group.is_rebalancing:
-        return Unknown("the group is rebalancing")
-    return sum(1 for member in sample.group.members if member.partitions)
+def likely_commit_interval(history: History, policy: Policy) -> float | Unknown:
+    """The commit interval; where every poll saw a new commit, it is shorter than a poll: Kafka's default, 5 s.
+
+    A single commit among several polls tells by its size: 600 records where 10 a second arrive are 60 s of them.
+    """
+    seen = commit_interval_seconds(history)
+    if isinstance(seen, Unknown):
+        return _interval_by_size(history, policy.offset_reset)
+    if seen > 1.5 * policy.polling_interval_seconds:
+        return seen
+    return min(seen, COMMIT_SECONDS)
 
 
-def _partition_age(history: History, tp: TopicPartition, lag: int) -> float | Unknown:
+def _interval_by_size(history: History, reset: OffsetReset) -> float | Unknown:
+    moves = [(before, now) for before, now in pairwise(history.samples)
+             if any(_committed(before, tp) != _committed(now, tp) for tp in now.readings)]
+    if not moves:
+        return NO_MOVES
+    arrived = arrival(history)
+    if len(history.samples) == 2 or isinstance(arrived, Unknown) or arrived.average == 0:
+        return COMMIT_SECONDS
+    before, now = moves[-1]
+    seconds = processed(history, reset, before, now, now.readings) / arrived.average
+    return min(COMMIT_SECONDS_MAX, max(COMMIT_SECONDS, seconds))
+
+
+def arrival(history: History) -> Arrival | Unknown:
+    """Records/s that are produced."""
+    window = _window(history, since=0.0, seconds=WINDOW_SECONDS)
+    if len(window) < 2:
+        return Unknown("only one sample")
+    newest = _window(history, since=0.0, seconds=NEWEST_SECONDS)
+    return Arrival(_arrived(window[0], window[-1]), _arrived(newest[0], newest[-1]), _rise(history))
+
+
+def arrival_shares(history: History, seconds: float = WINDOW_SECONDS) -> Mapping[TopicPartition, float]:
+    """Each partition's share of the arrival of so many seconds, as far as more than chance makes it uneven.
+
+    Records that arrive independently vary by the root of their number: of 100 expected, 130 are 3 deviations off. With
+    no partition beyond both 3 deviations and a quarter, all shares are even.
+    """
+    window = _window(history, since=0.0, seconds=seconds)
+    if not window:
+        return {}
+    first, last = window[0], window[-1]
+    counts = {tp: max(0, reading.end - _end(first, tp, reading)) for tp, reading in last.readings.items()}
+    total = sum(counts.values())
+    mean = total / len(counts) if counts else 0.0
+    margin = max(3 * mean**0.5, mean / 4)
+    if total == 0 or all(abs(count - mean) <= margin for count in counts.values()):
+        return dict.fromkeys(counts, 1 / len(counts)) if counts else {}
+    return {tp: count / total for tp, count in counts.items()}
+
+
+def drain(history: History, policy: Policy, interval: float | Unknown) -> float | Unknown:
+    """Records/s that the group processes, over a window without a rewind or a rebalance."""
+    needed = WINDOW_SECONDS
+    if not isinstance(interval, Unknown):
+        needed = max(needed, WINDOW_COMMIT_INTERVALS * interval)
+    window = _window(history, since=history.drain_since, seconds=needed)
+    watched = window[-1].at - window[0].at if window else 0.0
+    if watched < WINDOW_SECONDS:
+        return Unknown(f"committed offsets moved undisturbed for {watched:.0f} s of {WINDOW_SECONDS:.0f} s")
+    return processed(history, policy.offset_reset, window[0], window[-1], window[-1].readings) / watched
+
+
+def processed(history: History, reset: OffsetReset, first: Sample, last: Sample,
+              only: Mapping[TopicPartition, object] | frozenset[TopicPartition]) -> int:
+    """Records by which the positions of `only` moved on between two samples."""
+    moved = 0
+    for tp in only:
+        now, before = last.readings.get(tp), first.readings.get(tp)
+        if now is not None and before is not None:
+            moved += max(0, position(history, tp, now, reset) - position(history, tp, before, reset))
+    return moved
+
+
+def position(history: History, tp: TopicPartition, reading: Reading, reset: OffsetReset) -> int:
+    """The first offset not processed; the end where that cannot be known, which counts as no progress and no lag."""
+    found = history.position(tp, reading, reset)
+    return reading.end if isinstance(found, Unknown) else found
+
+
+def _partition_age(history: History, tp: TopicPartition, lag: float) -> float | Unknown:
     newest = history.samples[-1]
-    position = newest.readings[tp].end - lag
+    where = newest.readings[tp].end - lag
     later = newest
     for sample in reversed(history.samples[:-1]):
         reading = sample.readings.get(tp)
         if reading is None:
             break
-        if reading.end <= position:
-            share = (position - reading.end) / (later.readings[tp].end - reading.end)
+        if reading.end <= where:
+            share = (where - reading.end) / (later.readings[tp].end - reading.end)
             return newest.at - (sample.at + share * (later.at - sample.at))
         later = sample
     return _estimated_age(newest, later, tp, lag)
 
 
-def _estimated_age(newest: Sample, oldest: Sample, tp: TopicPartition, lag: int) -> float | Unknown:
-    watched = newest.at - oldest.at
+def _estimated_age(newest: Sample, first: Sample, tp: TopicPartition, lag: float) -> float | Unknown:
+    watched = newest.at - first.at
     if watched == 0:
         return Unknown("only one sample")
-    arrived = newest.readings[tp].end - oldest.readings[tp].end
+    arrived = newest.readings[tp].end - first.readings[tp].end
     return max(watched, lag * watched / arrived) if arrived > 0 else watched
+
+
+def _gaps(samples: tuple[Sample, ...], tp: TopicPartition) -> list[float]:
+    return [later.at - earlier.at for earlier, later in pairwise(_commits(samples, tp))]
 
 
 def _committed(sample: Sample, tp: TopicPartition) -> object:
@@ -115,98 +224,81 @@ def _committed(sample: Sample, tp: TopicPartition) -> object:
     return None if reading is None else reading.committed
 
 
-def _window(history: History, since: float) -> tuple[Sample, ...]:
+def _is_at_rest(history: History, tp: TopicPartition) -> bool:
+    """Neither end was moved for a window."""
+    newest = history.samples[-1]
+    old = next((sample for sample in reversed(history.samples) if newest.at - sample.at >= WINDOW_SECONDS), None)
+    before = old.readings.get(tp) if old else None
+    now = newest.readings[tp]
+    return before is not None and (before.end, before.committed) == (now.end, now.committed)
+
+
+def _processed_since_commit(history: History, reset: OffsetReset, interval: float) -> Mapping[TopicPartition, float]:
+    """Records that were probably processed since each partition's last commit was seen.
+
+    Counted from commit to commit: 600 records between the first and the last of a window, 60 s apart, are 10 a second.
+    A single commit is taken to hold what was processed in one interval. After a rebalance, at which consumers commit,
+    they are taken to keep up until the next commit is due.
+    """
+    newest = history.samples[-1]
+    window = _window(history, since=history.drain_since, seconds=max(WINDOW_SECONDS, 3 * interval))
+    found: dict[TopicPartition, float] = {}
+    for tp in newest.readings:
+        commits = _commits(window, tp)
+        waited = newest.at - (commits[-1] if commits else window[0]).at
+        if 0 < waited <= OVERDUE_COMMIT_INTERVALS * interval:
+            found[tp] = _rate(history, reset, window, tp, commits, interval) * waited
+    return found
+
+
+def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: TopicPartition, commits: list[Sample],
+          interval: float) -> float:
+    if not commits:
+        newest = window[-1]
+        return (newest.readings[tp].end - _end(window[0], tp, newest.readings[tp])) / (newest.at - window[0].at)
+    first, seconds = commits[0], commits[-1].at - commits[0].at
+    if first is commits[-1]:
+        first, seconds = window[window.index(first) - 1], interval
+    return processed(history, reset, first, commits[-1], frozenset({tp})) / seconds
+
+
+def _commits(window: tuple[Sample, ...], tp: TopicPartition) -> list[Sample]:
+    """The samples in which a commit was first seen."""
+    return [now for before, now in pairwise(window) if _committed(before, tp) != _committed(now, tp)]
+
+
+def _window(history: History, since: float, seconds: float) -> tuple[Sample, ...]:
     """The samples since the newest one that is at least a window old; all of them when none is."""
     samples = history.since(since)
-    if not samples:
-        return ()
-    old = [index for index, sample in enumerate(samples) if samples[-1].at - sample.at >= WINDOW_SECONDS]
-    return samples[old[-1]:] if old else samples
+    for index in range(len(samples) - 1, -1, -1):
+        if samples[-1].at - samples[index].at >= seconds:
+            return samples[index:]
+    return samples
 
 
-def _arrival(history: History) -> float | Unknown:
-    window = _window(history, since=0.0)
-    if len(window) < 2:
-        return Unknown("only one sample")
-    first, last = window[0].readings, window[-1].readings
-    arrived = sum(reading.end - first[tp].end for tp, reading in last.items() if tp in first)
-    return arrived / (window[-1].at - window[0].at)
+def _arrived(first: Sample, last: Sample) -> float:
+    arrived = sum(reading.end - _end(first, tp, reading) for tp, reading in last.readings.items())
+    return arrived / (last.at - first.at)
 
 
-def _drain(history: History, policy: Policy) -> float | Unknown:
-    window = _window(history, since=history.drain_since)
-    watched = window[-1].at - window[0].at if window else 0.0
-    if watched < WINDOW_SECONDS:
-        return Unknown(f"committed offsets moved undisturbed for {watched:.0f} s of {WINDOW_SECONDS:.0f} s")
-    return _drained(history, policy, window[0], window[-1]) / watched
+def _end(sample: Sample, tp: TopicPartition, otherwise: Reading) -> int:
+    reading = sample.readings.get(tp)
+    return otherwise.end if reading is None else reading.end
 
 
-def _drained(history: History, policy: Policy, first: Sample, last: Sample, only: TopicPartition | None = None) -> int:
-    def position(sample: Sample, tp: TopicPartition) -> int:
-        found = history.position(tp, sample.readings[tp], policy.offset_reset)
-        return 0 if isinstance(found, Unknown) else found
+def _rise(history: History) -> float:
+    """Records/s by which the arrival rises each second: the least of its last three rises, each over 15 s or a poll.
 
-    both = [tp for tp in last.readings if tp in first.readings and only in (None, tp)]
-    return sum(max(0, position(last, tp) - position(first, tp)) for tp in both)
-
-
-def _capacity(history: History, policy: Policy, known: Capacity | None) -> Capacity | Unknown:
-    """What was learned replaces what is known; a lower bound can only raise it."""
-    seen = _capacity_seen(history, policy)
-    if isinstance(seen, Unknown):
-        return known or seen
-    if seen.learned or known is None:
-        return seen
-    return known if known.per_consumer >= seen.per_consumer else Capacity(seen.per_consumer, known.learned)
-
-
-def _capacity_seen(history: History, policy: Policy) -> Capacity | Unknown:
-    """Drain per consumer over the last stretch with the same consumers.
-
-    Learned: all were busy for a whole window. Else D records committed in w seconds prove D / (w + c) with a commit
-    interval of c, as what the first commit holds was processed no earlier than c before the stretch began:
-    3 consumers, 6,120 records in 20 s, commits every 5 s: 6,120 / 25 / 3 = 82 of the 102 records/s that each does.
+    A ramp 100, 115, 130, 145 rises by 1 a second; a step 100, 100, 300, 300 by 0, as does noise.
     """
-    stretch = _stretch(history)
-    watched = stretch[-1].at - stretch[0].at if stretch else 0.0
-    count = consumers(stretch[-1]) if stretch else 0
-    interval = commit_interval_seconds(history)
-    if watched == 0 or isinstance(count, Unknown) or count == 0 or isinstance(interval, Unknown):
-        return Unknown("no stretch with the same consumers and their commits was seen")
-    drained = _drained(history, policy, stretch[0], stretch[-1])
-    if drained == 0:
-        return Unknown("nothing was processed")
-    if watched >= WINDOW_SECONDS and _all_busy(history, policy, stretch, interval):
-        return Capacity(drained / watched / count, learned=True)
-    return Capacity(drained / (watched + interval) / count, learned=False)
-
-
-def _stretch(history: History) -> tuple[Sample, ...]:
-    """The samples of the drain's window, as far back as the number of consumers is the present one."""
-    window = _window(history, since=history.drain_since)
-    same = [sample for sample in window[-1:] if not isinstance(consumers(sample), Unknown)]
-    for sample in reversed(window[:-1]):
-        if not same or consumers(sample) != consumers(same[-1]):
+    marks = [history.samples[-1]]
+    for sample in reversed(history.samples):
+        if marks[-1].at - sample.at >= RISE_STEP_SECONDS:
+            marks.append(sample)
+        if len(marks) == RISE_STEPS + 2:
             break
-        same.append(sample)
-    return tuple(reversed(same))
-
-
-def _all_busy(history: History, policy: Policy, stretch: tuple[Sample, ...], interval: float) -> bool:
-    """Whether each partition was behind by more than two commit intervals of its drain, in every sample."""
-    first, last = stretch[0], stretch[-1]
-    for tp in last.readings:
-        drained = _drained(history, policy, first, last, only=tp)
-        needed = BUSY_COMMIT_INTERVALS * interval * drained / (last.at - first.at)
-        if any(_lag(history, policy, sample, tp) <= needed for sample in stretch):
-            return False
-    return True
-
-
-def _lag(history: History, policy: Policy, sample: Sample, tp: TopicPartition) -> int:
-    if tp not in sample.readings:
-        return 0
-    position = history.position(tp, sample.readings[tp], policy.offset_reset)
-    return 0 if isinstance(position, Unknown) else sample.readings[tp].end - position
-
-
+    if len(marks) < RISE_STEPS + 2:
+        return 0.0
+    rates = [_arrived(earlier, later) for later, earlier in pairwise(marks)]
+    seconds = (marks[0].at - marks[-1].at) / (len(marks) - 1)
+    return max(0.0, min(now - before for now, before in pairwise(rates)) / seconds)

@@ -32,6 +32,19 @@ class Reason(StrEnum):
     AT_PARTITION_LIMIT = "AtPartitionLimit"
     NOT_LIMITED = "NotLimited"
 
+    # what was found
+    PRODUCER_SPIKE = "ProducerSpike"
+    SLOW_CONSUMERS = "SlowConsumers"
+    NO_MEMBERS = "NoMembers"
+    REBALANCE_STORM = "RebalanceStorm"
+    HUNG_TRANSACTION = "HungTransaction"
+    OFFSETS_EXPIRING = "OffsetsExpiring"
+    HOT_PARTITION = "HotPartition"
+    STUCK_PARTITION = "StuckPartition"
+    INEFFECTIVE_SCALING = "IneffectiveScaling"
+    RETENTION_RISK = "RetentionRisk"
+    REPLICAS_NOT_JOINING = "ReplicasNotJoining"
+
     # what could not be known
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     METRICS_RECOVERED = "MetricsRecovered"

@@ -77,10 +77,34 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """What the scale subresource says: replicas asked for, and replicas that exist (not necessarily ready)."""
+    """What the scale subresource says, and what is the matter with the pods.
+
+    Args:
+        spec: replicas asked for.
+        existing: replicas that exist (not necessarily ready).
+        trouble: what keeps pods from working, such as `2 of 6 pods in CrashLoopBackOff`; empty when nothing was seen,
+            which is also so while nobody asked.
+    """
 
     spec: int
     existing: int
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What the brokers are asked once a minute or less often; what they did not tell is absent.
+
+    Args:
+        record_bytes: mean bytes of a record as it is stored, by topic.
+        high_watermarks: offsets up to which records are replicated, whatever their transaction; under read_committed
+            the end of a partition stays behind while a transaction is open.
+        offsets_retention_seconds: for how long offsets of a group without members are kept.
+    """
+
+    record_bytes: Mapping[str, float] = field(default_factory=dict)
+    high_watermarks: Mapping[TopicPartition, int] = field(default_factory=dict)
+    offsets_retention_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +114,7 @@ class Sample:
     at: float
     readings: Mapping[TopicPartition, Reading]
     group: Group | Unknown
+    details: Details = field(default_factory=Details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +127,7 @@ class Snapshot:
     at: float
     partitions: Mapping[TopicPartition, Reading | Unknown] | Unknown
     group: Group | Unknown = field(default_factory=lambda: Unknown("the group was not described"))
+    details: Details = field(default_factory=Details)
 
     def complete(self) -> Sample | Unknown:
         """The sample, or the first thing that makes this snapshot unfit for decisions."""
@@ -110,7 +136,7 @@ class Snapshot:
         missing = sorted(tp for tp, reading in self.partitions.items() if isinstance(reading, Unknown))
         if not missing:
             readings = {tp: reading for tp, reading in self.partitions.items() if isinstance(reading, Reading)}
-            return Sample(self.at, readings, self.group)
+            return Sample(self.at, readings, self.group, self.details)
         first = self.partitions[missing[0]]
         why = first.why if isinstance(first, Unknown) else ""
         text = f"{len(missing)} of {len(self.partitions)} partitions unknown, first {missing[0]}: {why}"

@@ -1,101 +1,28 @@
-"""Windows, hysteresis and cooldown, and the Memory they need.
+"""Windows, hysteresis and cooldown.
 
-Law: between two changes of opposite direction lies at least the later direction's stabilization window, since a
-scale-down needs the largest, a scale-up the smallest, recommendation of its window. With a window of 3 ticks down:
+Law: between two changes of opposite direction lies at least the later direction's cooldown. Under `lagPerReplica` also
+its stabilization window, since a scale-down needs the largest, a scale-up the smallest, recommendation of its window.
+With a window of 3 ticks down:
 
     recommended  2  6  2  2  2  2
     replicas     2  6  6  6  6  2        the 6 is in the window up to the fifth tick
+
+Under the objective the window is one of arrival rates: a scale-down is wanted only if it holds the highest of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 from kafka_consumer_scaler.core.diagnosis import Backlog
-from kafka_consumer_scaler.core.limits import Limit, Scaled, step
+from kafka_consumer_scaler.core.effect import GIVE_UP_JOINING_SECONDS, expected_members
+from kafka_consumer_scaler.core.limits import Limit, step
+from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import Capacity
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.recommendation import Situation
+from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
-
-JOIN_SECONDS = 120.0
-"""How long a scale-up waits for the members of the one before."""
-SCALES_KEPT = 20
-KEEP_SCALES_SECONDS = 3600.0
-WINDOW_SECONDS_MAX = 3600
-REGRET_SECONDS = 300.0
-"""A scale-up this soon after a scale-down takes it back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recommended:
-    """A number of replicas recommended at a time (seconds since the epoch)."""
-
-    at: float
-    replicas: int
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What must outlive a restart; saved in the resource's status. Times are seconds since the epoch.
-
-    Args:
-        scales: changes carried out within the last hour (the newest one always), oldest first, at most 20.
-        highs: recommendations that may still be the most recommended of the scale-down window, oldest first.
-        lows: recommendations that may still be the least recommended of the scale-up window, oldest first.
-        capacity: records/s one consumer was seen to process; None before any was measured.
-        assignor: the group's last known assignor; empty before any was known.
-        said: complaints that were made and not yet withdrawn, so that an event marks a change, not a state.
-    """
-
-    scales: tuple[Scaled, ...] = ()
-    highs: tuple[Recommended, ...] = ()
-    lows: tuple[Recommended, ...] = ()
-    capacity: Capacity | None = None
-    assignor: str = ""
-    said: frozenset[Reason] = frozenset()
-
-    @property
-    def last_scale(self) -> Scaled | None:
-        """The newest change that was carried out."""
-        return self.scales[-1] if self.scales else None
-
-    def regretted(self, now: float) -> tuple[Scaled, ...]:
-        """The scale-downs of the last hour that a scale-up soon took back."""
-        return tuple(
-            down
-            for down, then in pairwise(self.scales)
-            if down.after < down.before and then.after > then.before
-            and then.at - down.at <= REGRET_SECONDS and now - down.at <= KEEP_SCALES_SECONDS
-        )
-
-    def scale_down_window_seconds(self, policy: Policy, now: float) -> int:
-        """The user's window, doubled by each regret of the last hour, so halved again by each hour of peace.
-
-        300 s, two regrets: 1,200 s. At most an hour, the longest window that a user may set.
-        """
-        window = policy.scale_down.stabilization_window_seconds
-        return min(max(window, WINDOW_SECONDS_MAX), window << len(self.regretted(now)))
-
-    def with_scaled(self, before: int, after: int, at: float) -> Memory:
-        """The memory after a change was carried out."""
-        recent = [scale for scale in self.scales if scale.at > at - KEEP_SCALES_SECONDS]
-        return replace(self, scales=(*recent, Scaled(at, before, after))[-SCALES_KEPT:])
-
-    def with_recommended(self, replicas: int, policy: Policy, at: float) -> Memory:
-        """The windows after one more recommendation.
-
-        Only what may still win is kept: the highs fall and the lows rise, so each has one entry for each level.
-        """
-        new = Recommended(at, replicas)
-        since_high = at - self.scale_down_window_seconds(policy, at)
-        since_low = at - policy.scale_up.stabilization_window_seconds
-        highs = tuple(old for old in self.highs if since_high <= old.at < at and old.replicas > replicas)
-        lows = tuple(old for old in self.lows if since_low <= old.at < at and old.replicas < replicas)
-        return replace(self, highs=(*highs, new), lows=(*lows, new))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +48,14 @@ def stabilize(allowed: int, policy: Policy, memory: Memory, situation: Situation
         return _stay(current, Reason.WITHIN_OBJECTIVE, "as many as wanted")
     if current > policy.max_replicas or 0 < current < policy.min_replicas:
         return _move(max(policy.min_replicas, min(policy.max_replicas, current)), (), policy, memory, situation)
-    wanted = _windowed(allowed, current, memory)
+    if situation.retention is not None and situation.can_help(situation.retention[0]) and allowed > current:
+        return Stabilized(allowed, Reason.SCALED_UP)
+    wanted = _windowed(allowed, policy, memory, situation)
     words = _window_words(wanted > current, policy, memory, situation.now)
     trail = () if wanted == allowed else (Limit(wanted, Reason.STABILIZING, words),)
     if wanted == current:
         return _stay(current, Reason.STABILIZING, f"{allowed} is not yet wanted for the whole stabilization window")
-    for veto in UP_VETOES if wanted > current else DOWN_VETOES:
+    for veto in _vetoes(wanted, situation):
         found = veto(policy, memory, situation)
         if found is not None:
             return _stay(current, *found)
@@ -148,10 +77,19 @@ def _move(
     return Stabilized(limited.replicas, reason, trail=(*trail, *limited.trail))
 
 
-def _windowed(allowed: int, current: int, memory: Memory) -> int:
+def _windowed(allowed: int, policy: Policy, memory: Memory, situation: Situation) -> int:
+    current = situation.current
     if allowed > current:
         return max(current, min(low.replicas for low in memory.lows))
+    if policy.lag_per_replica is None or situation.is_withdrawn:
+        return allowed
     return min(current, max(high.replicas for high in memory.highs))
+
+
+def _vetoes(wanted: int, situation: Situation) -> tuple[Veto, ...]:
+    if wanted > situation.current:
+        return UP_VETOES
+    return WITHDRAWAL_VETOES if situation.is_withdrawn else DOWN_VETOES
 
 
 def _window_words(is_up: bool, policy: Policy, memory: Memory, now: float) -> str:
@@ -173,16 +111,16 @@ def is_cooling_up(policy: Policy, memory: Memory, situation: Situation) -> tuple
 
 
 def is_pending(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
-    """Replicas that were asked for do not exist (quota), or have not joined the group yet."""
+    """Replicas that were asked for do not exist (quota), have not joined the group yet, or have left it."""
     current, existing = situation.current, situation.replicas.existing
     if existing < current:
         return Reason.REPLICAS_PENDING, f"{existing} of {current} replicas exist"
-    last = memory.last_scale
-    if last is None or situation.now - last.at >= JOIN_SECONDS or isinstance(situation.group, Unknown):
+    if memory.awaited is None or isinstance(situation.group, Unknown):
         return None
-    expected = min(current, situation.spread.useful_replicas) * policy.consumer_threads
-    joined = len(situation.group.members)
-    if last.after <= last.before or joined >= expected:
+    if current > 0 and not situation.group.members and not situation.group.is_rebalancing:
+        return Reason.REPLICAS_PENDING, f"none of {current} replicas is a member of the group"
+    expected, joined = expected_members(situation), len(situation.group.members)
+    if joined >= expected or situation.now - memory.awaited.at >= GIVE_UP_JOINING_SECONDS:
         return None
     return Reason.REPLICAS_PENDING, f"{joined} of {expected} consumers have joined the group"
 
@@ -235,4 +173,5 @@ UP_VETOES: tuple[Veto, ...] = (is_uncommitted, is_pending, is_cooling_up)
 DOWN_VETOES: tuple[Veto, ...] = (
     is_behind, is_rebalancing, is_rolling_out, is_freshly_watched, is_cooling_down,
 )
+WITHDRAWAL_VETOES: tuple[Veto, ...] = (is_rebalancing, is_rolling_out)
 """Doubt about the group comes first, then doubt about the workload, then patience: the first that holds is reported."""

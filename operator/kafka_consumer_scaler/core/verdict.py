@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.diagnosis import Backlog, Finding
+from kafka_consumer_scaler.core.effect import after_scaling
 from kafka_consumer_scaler.core.limits import Limit
+from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.core.stabilization import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Abstain:
 
 
 Decision = ScaleTo | Hold | Abstain
+NOT_JUDGED = Unknown("nothing was judged yet")
 
 
 class ConditionType(StrEnum):
@@ -56,10 +59,11 @@ class ConditionType(StrEnum):
 class Condition:
     """A condition as Kubernetes knows them; the transition time is kept by the status writer.
 
+    A finding is a condition of its own name, which is there while it lasts.
     `status` is None for Kubernetes' "Unknown".
     """
 
-    type: ConditionType
+    type: ConditionType | Reason
     status: bool | None
     reason: Reason
     message: str
@@ -102,9 +106,12 @@ class Verdict:
         events: sentences to post whatever becomes of the decision.
         announcement: the sentence to post once a ScaleTo was carried out; None for other decisions.
         backlog: the state of the backlog in one word.
+        findings: causes and risks that were found.
         measurements: the numbers.
         trail: how the wanted number became the allowed one.
         message: the decision in one sentence, with its numbers and its trail.
+        situation: all that was known, or why it was not enough.
+        busy_drain: records/s that all consumers processed, if all were busy; what a ScaleTo is measured by.
     """
 
     decision: Decision
@@ -116,6 +123,9 @@ class Verdict:
     measurements: Measurements
     trail: tuple[Limit, ...]
     message: str
+    findings: tuple[Finding, ...] = ()
+    situation: Situation | Unknown = NOT_JUDGED
+    busy_drain: float | None = None
 
     def condition(self, wanted: ConditionType) -> Condition:
         """The condition of that type; every verdict carries all of them."""
@@ -125,12 +135,12 @@ class Verdict:
         """The memory once the ScaleTo was carried out at `at`; what was not carried out is never credited."""
         after = self.decision.replicas if isinstance(self.decision, ScaleTo) else before
         said = self.memory.said - {Reason.SCALE_FAILED}
-        return replace(self.memory, said=said).with_scaled(before, after, at)
+        return after_scaling(replace(self.memory, said=said), before, after, at, self.busy_drain)
 
     def with_failed_scaling(self, problem: Unknown) -> Verdict:
         """The same verdict when the write was refused: not able to scale, not ready, and said once."""
         text = f"Scaling failed: {problem.why}"
-        failed = {
+        failed: dict[ConditionType | Reason, Condition] = {
             ConditionType.ABLE_TO_SCALE: Condition(ConditionType.ABLE_TO_SCALE, False, problem.reason, text),
             ConditionType.READY: Condition(ConditionType.READY, False, problem.reason, text),
         }
@@ -180,19 +190,26 @@ def _limited(trail: tuple[Limit, ...], wanted: int | None) -> Condition:
     return Condition(ConditionType.SCALING_LIMITED, True, bound[-1].reason, f"{wanted} replicas are wanted -> {why}")
 
 
-def complaints(conditions: tuple[Condition, ...], standing: str, said: frozenset[Reason],
-               still_behind: bool) -> tuple[tuple[Event, ...], frozenset[Reason]]:
+def condition_of(finding: Finding) -> Condition:
+    """The condition that a finding is while it lasts."""
+    return Condition(finding.reason, True, finding.reason, f"{finding.evidence}; {finding.remedy}")
+
+
+def complaints(conditions: tuple[Condition, ...], findings: tuple[Finding, ...], standing: str,
+               said: frozenset[Reason], still_behind: bool,
+               is_blip: bool) -> tuple[tuple[Event, ...], frozenset[Reason]]:
     """Events for what changed since it was last said, and what is being said from now on.
 
+    A blip, the first poll in a row that failed, is shown by the condition and not said.
     A limit is withdrawn only once the group has caught up, so that a lag around the threshold does not say it again; a
     failed write only by one that succeeds.
     """
-    by_type = {condition.type: condition for condition in conditions}
+    by_type: dict[ConditionType | Reason, Condition] = {condition.type: condition for condition in conditions}
     metrics, able = by_type[ConditionType.METRICS_AVAILABLE], by_type[ConditionType.ABLE_TO_SCALE]
     limited = by_type[ConditionType.SCALING_LIMITED]
     now: set[Reason] = {Reason.SCALE_FAILED} & said
     events: list[Event] = []
-    if metrics.status is False:
+    if metrics.status is False and (not is_blip or Reason.METRICS_UNAVAILABLE in said):
         now.add(Reason.METRICS_UNAVAILABLE)
         events.append(Event(Reason.METRICS_UNAVAILABLE, f"Nothing is changed: {metrics.message}", warning=True))
     elif metrics.status and Reason.METRICS_UNAVAILABLE in said:
@@ -205,6 +222,12 @@ def complaints(conditions: tuple[Condition, ...], standing: str, said: frozenset
     if limited.status or (Reason.SCALING_LIMITED in said and (still_behind or limited.status is None)):
         now.add(Reason.SCALING_LIMITED)
         events.append(Event(Reason.SCALING_LIMITED, f"{limited.message}; {standing}", warning=True))
+    for finding in findings:
+        if finding.reason not in BOUNDS:
+            now.add(finding.reason)
+            events.append(Event(finding.reason, f"{finding.evidence}; {finding.remedy}", warning=True))
+    if still_behind or not metrics.status:
+        now |= said & LASTING
     fresh = tuple(event for event in events if event.reason not in said)
     return fresh, frozenset(now)
 
@@ -214,3 +237,12 @@ TARGET_REASONS = frozenset({
     Reason.API_SERVER_UNREACHABLE,
 })
 """Complaints about the target; each is said once, and all are withdrawn together."""
+
+BOUNDS = frozenset({Reason.AT_MAX_REPLICAS, Reason.AT_PARTITION_LIMIT})
+"""Findings that the event ScalingLimited tells of."""
+LASTING = frozenset({
+    Reason.HOT_PARTITION, Reason.STUCK_PARTITION, Reason.INEFFECTIVE_SCALING, Reason.RETENTION_RISK,
+    Reason.REPLICAS_NOT_JOINING, Reason.PRODUCER_SPIKE, Reason.SLOW_CONSUMERS, Reason.NO_MEMBERS,
+    Reason.REBALANCE_STORM, Reason.HUNG_TRANSACTION, Reason.OFFSETS_EXPIRING,
+})
+"""Findings that are said once in a backlog, however often they come and go in it."""

@@ -1,0 +1,217 @@
+"""Records/s that one consumer can process: learned only while consumers are busy, else a lower bound.
+
+A consumer is busy over a stretch in which it kept its partitions and in every reading was behind by more than two
+commit intervals' worth of what it drained: whatever it had committed, there was more to do. D records committed within
+w seconds, at a commit interval of c, then mean D / w records/s, between D / (w + c) and D / (w - c): the commits at
+both ends may each hold up to c. With commits every 5 s a stretch of 60 s is right to 8%. A consumer that is not busy
+proves no more than the lower of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+
+from kafka_consumer_scaler.core.history import History
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.rates import (
+    OVERDUE_COMMIT_INTERVALS,
+    WINDOW_SECONDS,
+    Arrival,
+    arrival,
+    drain,
+    likely_commit_interval,
+    position,
+    processed,
+)
+from kafka_consumer_scaler.core.snapshot import Group, Sample, TopicPartition, Unknown
+
+BUSY_COMMIT_INTERVALS = 2
+Hands = Mapping[str, frozenset[TopicPartition]]
+LIKELY_COMMIT_INTERVALS = 3
+"""Busy for so many commit intervals, a consumer shows what it can do to a third; good enough until it is learned."""
+SKIPPED_TIMES = 3
+"""Who commits this many times what was learned has skipped records (a reset to the end), not processed them."""
+WINDOW_SECONDS_MAX = 480.0
+"""Of the 600 s that the history is kept."""
+OVERDUE_RECORDS = 3
+"""Who has committed nothing for so many records' time, and for two commit intervals, may be dead."""
+SLOWED_SHARE = 0.85
+"""Busy consumers that do less than this share of what was learned have become slower."""
+SLOWED_COMMIT_INTERVALS = 4
+"""A stretch of so many commit intervals is long enough to see that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Records/s of one consumer: `learned` from busy consumers, or seen `busy` for less long, else a lower bound."""
+
+    per_consumer: float
+    learned: bool
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What one consumer drained while it kept its partitions: records, seconds, and whether it was busy throughout."""
+
+    drained: int
+    seconds: float
+    is_busy: bool
+
+
+def capacity(history: History, policy: Policy, interval: float | Unknown, known: Capacity | None) -> Capacity | Unknown:
+    """What is known of a consumer's capacity after the latest sample.
+
+    Busy for a window: what they did replaces what was known, also downwards. Busy for less: they may prove that they
+    have become slower. Not busy: a lower bound that is beaten raises what is known. An idle group teaches nothing.
+
+    Args:
+        interval: seconds between two commits, as far as it can be told.
+        known: what was known before.
+    """
+    if isinstance(interval, Unknown):
+        return known or interval
+    found = stretches(history, policy, interval)
+    busy = [each for each in found if each.is_busy and each.drained > 0]
+    long = [each for each in busy if each.seconds >= _window_seconds(interval)]
+    if long:
+        return Capacity(_mean(long), learned=True)
+    slower = _slowed(busy, len(found), interval, known)
+    if slower is not None:
+        return slower
+    whole = (each for each in found if each.seconds >= LIKELY_COMMIT_INTERVALS * interval)
+    proven = max((each.drained / (each.seconds + interval) for each in whole), default=0.0)
+    if known is not None and known.learned and proven > SKIPPED_TIMES * known.per_consumer:
+        return known
+    likely = [each for each in busy if each.seconds >= LIKELY_COMMIT_INTERVALS * interval]
+    if likely and (known is None or not known.learned):
+        return Capacity(_mean(likely), learned=False, busy=True)
+    if known is not None and known.per_consumer >= proven:
+        return known
+    if proven == 0:
+        return Unknown("nothing was processed by consumers that kept their partitions for long enough")
+    return Capacity(proven, known is not None and known.learned)
+
+
+def stretches(history: History, policy: Policy, interval: float) -> tuple[Stretch, ...]:
+    """One for each member of the latest sample that has kept its partitions for at least one poll."""
+    samples = history.since(history.drain_since)
+    if not samples or not isinstance(samples[-1].group, Group) or samples[-1].group.is_rebalancing:
+        return ()
+    recent = _recent(samples, _window_seconds(interval))
+    found = (_stretch(history, policy, interval, recent, member) for member in recent[0][1])
+    return tuple(each for each in found if each is not None)
+
+
+def _mean(found: Iterable[Stretch]) -> float:
+    each = list(found)
+    return sum(one.drained for one in each) / sum(one.seconds for one in each)
+
+
+def _slowed(busy: list[Stretch], members: int, interval: float, known: Capacity | None) -> Capacity | None:
+    """Most consumers are busy, and even the most they may have done is well below what was learned."""
+    enough = [each for each in busy if each.seconds >= SLOWED_COMMIT_INTERVALS * interval]
+    if known is None or not known.learned or 2 * len(enough) <= members:
+        return None
+    most = sum(each.drained for each in enough) / sum(each.seconds - interval for each in enough)
+    return Capacity(_mean(enough), learned=True) if most < SLOWED_SHARE * known.per_consumer else None
+
+
+def _window_seconds(interval: float) -> float:
+    """60 s, or three commit intervals, 180 s for commits once a minute, as far as the history goes back."""
+    return min(max(WINDOW_SECONDS, LIKELY_COMMIT_INTERVALS * interval), WINDOW_SECONDS_MAX)
+
+
+def _recent(samples: tuple[Sample, ...], seconds: float) -> list[tuple[Sample, Hands]]:
+    """The samples of the window with a stable membership, newest first, each with the partitions of its members."""
+    found: list[tuple[Sample, Hands]] = []
+    for sample in reversed(samples):
+        if isinstance(sample.group, Unknown) or sample.group.is_rebalancing:
+            break
+        found.append((sample, {member.id: member.partitions for member in sample.group.members}))
+        if found[0][0].at - sample.at >= seconds:
+            break
+    return found
+
+
+def _stretch(history: History, policy: Policy, interval: float, recent: list[tuple[Sample, Hands]],
+             member: str) -> Stretch | None:
+    mine = recent[0][1][member]
+    kept = [sample for sample, hands in takewhile(lambda each: each[1].get(member) == mine, recent)]
+    seconds = kept[0].at - kept[-1].at
+    if seconds <= 0 or not mine:
+        return None
+    drained = processed(history, policy.offset_reset, kept[-1], kept[0], mine)
+    moving = frozenset(tp for tp in mine if _moved(kept[-1], kept[0], tp))
+    needed = BUSY_COMMIT_INTERVALS * interval * drained / seconds
+    patience = max(OVERDUE_COMMIT_INTERVALS * interval, OVERDUE_RECORDS * seconds / max(1, drained))
+    busy = _busy(history, policy, _alive(kept, moving, patience), moving, needed)
+    if len(busy) < 2 or busy[0].at - busy[-1].at < min(seconds, WINDOW_SECONDS / 2):
+        return Stretch(drained, seconds, is_busy=False)
+    part = processed(history, policy.offset_reset, busy[-1], busy[0], mine)
+    return Stretch(part, busy[0].at - busy[-1].at, is_busy=True)
+
+
+def _alive(kept: list[Sample], moving: frozenset[TopicPartition], patience: float) -> Iterator[Sample]:
+    """The newest samples in a row before each of which the member had committed something within `patience` seconds.
+
+    A consumer that is dead, or has been, is a member until its session ends, and longer if it comes back before.
+    Commits every 5 s, 100 records/s: 10 s. One that does a record a minute: 180 s.
+    """
+    earlier = 0
+    for sample in kept:
+        while earlier < len(kept) and sample.at - kept[earlier].at < patience:
+            earlier += 1
+        if earlier < len(kept) and not any(_moved(kept[earlier], sample, tp) for tp in moving):
+            return
+        yield sample
+
+
+def _busy(history: History, policy: Policy, kept: Iterable[Sample], moving: frozenset[TopicPartition],
+          needed: float) -> list[Sample]:
+    """The newest samples in a row in which the member was behind by more than `needed` records."""
+    busy: list[Sample] = []
+    for sample in kept:
+        if _behind(history, policy, sample, moving) <= needed:
+            break
+        busy.append(sample)
+    return busy
+
+
+def _behind(history: History, policy: Policy, sample: Sample, only: frozenset[TopicPartition]) -> int:
+    readings = ((tp, sample.readings.get(tp)) for tp in only)
+    return sum(reading.end - position(history, tp, reading, policy.offset_reset)
+               for tp, reading in readings if reading is not None)
+
+
+def _moved(first: Sample, last: Sample, tp: TopicPartition) -> bool:
+    before, now = first.readings.get(tp), last.readings.get(tp)
+    return before is not None and now is not None and before.committed != now.committed
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Rates of a group in records/s."""
+
+    arrival: Arrival | Unknown
+    drain: float | Unknown
+    capacity: Capacity | Unknown
+
+
+def measure(history: History, policy: Policy, known: Capacity | None, interval: float | Unknown) -> Rates:
+    """All rates of the window that ends with the latest sample; `interval` is the likely commit interval, seconds."""
+    return Rates(arrival(history), drain(history, policy, interval), capacity(history, policy, interval, known))
+
+
+def busy_drain(history: History, policy: Policy, seconds: float) -> float | None:
+    """Records/s of all members together, when every one that has partitions was busy for `seconds`; None else."""
+    interval = likely_commit_interval(history, policy)
+    found = () if isinstance(interval, Unknown) else stretches(history, policy, interval)
+    group = history.samples[-1].group if history.samples else None
+    owners = [each for each in group.members if each.partitions] if isinstance(group, Group) else []
+    all_busy = all(each.is_busy and each.seconds >= seconds for each in found)
+    if not owners or len(found) < len(owners) or not all_busy:
+        return None
+    return sum(each.drained / each.seconds for each in found)

@@ -1,0 +1,77 @@
+"""The classic rule, for those who set `lagPerReplica`: a lag for each replica, as KEDA's lagThreshold.
+
+Two numbers, and the larger one counts. The backlog wants `ceil(lag / lagPerReplica)`, spread so that the busiest
+consumer keeps to it. The arrival keeps as many of the present replicas as it needs at the capacity seen, so that a
+drained backlog is not mistaken for a load that went away.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from kafka_consumer_scaler.core.assignment import Spread
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.probing import is_peaceful, probed
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Unknown
+
+CAPACITY_SHARE = 0.8
+"""Share of the capacity seen that a smaller number of replicas may be planned to use."""
+
+
+def by_lag(policy: Policy, situation: Situation, per_replica: int) -> tuple[int, str]:
+    """The larger of what the backlog wants and what the arrival keeps, and because of what."""
+    wanted = _for_backlog(policy, situation, per_replica)
+    kept = _for_arrival(policy, situation)
+    return kept if kept[0] > wanted[0] else wanted
+
+
+def _for_backlog(policy: Policy, situation: Situation, per_replica: int) -> tuple[int, str]:
+    """29 records at 5 a replica on 10 partitions: 6, thus 10, as 6..9 leave two partitions on one consumer."""
+    waiting = {tp: lag for tp, lag in situation.lag.items() if lag > 0 and tp not in situation.stuck}
+    raw = max(1, ceil(sum(waiting.values()) / per_replica))
+    because = f"{per_replica:,} records a replica"
+    if situation.stuck:
+        because += f", {len(situation.stuck)} stuck partitions left out"
+    if _within_tolerance(policy, situation.current, sum(waiting.values()) / per_replica):
+        return situation.current, f"{because}, within tolerance"
+    lagging = max(1, ceil(len(waiting) / policy.consumer_threads))
+    spread = situation.spread.next_faster(raw)
+    if spread > lagging and len(waiting) < len(situation.lag):
+        return situation.spread.fewest_as_fast(lagging), f"{because}, {len(waiting)} partitions lag"
+    if spread != raw:
+        because += f", {raw} spread to {spread} for an even share"
+    return spread, because
+
+
+def _within_tolerance(policy: Policy, current: int, wanted: float) -> bool:
+    """HPA v2: no change while wanted/current differs from 1 by at most the direction's tolerance."""
+    if current == 0:
+        return False
+    ratio = wanted / current
+    tolerance = policy.scale_up.tolerance if ratio > 1 else policy.scale_down.tolerance
+    return abs(ratio - 1) <= tolerance
+
+
+def _for_arrival(policy: Policy, situation: Situation) -> tuple[int, str]:
+    """500 records/s at 100 a consumer: 12 of 12, as 80 a consumer are planned with and 6..11 would need 83."""
+    current, rates = situation.current, situation.rates
+    if isinstance(rates.arrival, Unknown):
+        return current, f"arrival unknown: {rates.arrival.why}"
+    if rates.arrival.average == 0:
+        return 0, "nothing arrives"
+    if isinstance(rates.capacity, Unknown):
+        return probed(situation, "the capacity of a consumer is unknown")
+    share = CAPACITY_SHARE * policy.utilization * rates.capacity.per_consumer
+    needed = _fewest_for(situation.spread, rates.arrival.average, share, current)
+    because = f"{rates.arrival.average:,.0f} records/s arrive and a consumer does {rates.capacity.per_consumer:,.0f}"
+    if needed == current and not rates.capacity.learned and is_peaceful(policy, situation):
+        return probed(situation, f"{because} or more")
+    return needed, because
+
+
+def _fewest_for(spread: Spread, arrival: float, per_consumer: float, current: int) -> int:
+    """The fewest replicas, at most `current`, whose busiest consumer gets at most `per_consumer` records/s."""
+    total = sum(spread.shares)
+    fits = (n for n in range(1, current) if arrival * spread.busiest(n) / total <= per_consumer)
+    return next(fits, current)

@@ -1,0 +1,229 @@
+"""What changes taught: how long a scale-up takes, what a rebalance costs, and whether a scale-up helped at all.
+
+A scale-up of a group whose consumers were all busy is on trial. A window after its consumers have joined, with the
+backlog still there, the drain must have risen by a tenth of what the new consumers promise:
+
+    300 records/s by 6 consumers, 12 asked for: 600 promised, so 330 at least. 305 is a bound downstream: back to 6.
+
+The climb is then not tried again for 10 minutes, 20 after a second failure in a row, 40 after a third, an hour at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kafka_consumer_scaler.core.capacity import Capacity, busy_drain
+from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.history import History
+from kafka_consumer_scaler.core.memory import Awaited, Foreign, Ineffective, Memory, Trial
+from kafka_consumer_scaler.core.policy import OffsetReset, Policy
+from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, processed
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Group, Unknown
+
+EFFECTIVE_SHARE = 0.1
+TRIAL_SECONDS = 15.0
+"""All consumers must have been busy for this long before a scale-up, for its effect to be measured."""
+BACK_OFF_SECONDS = 600.0
+BACK_OFF_SECONDS_MAX = 3600.0
+DOUBLED_AT_MOST = 10
+GIVE_UP_JOINING_SECONDS = 600.0
+"""Consumers that have not joined by then no longer hold up a scale-up, and no longer tell how long joining takes."""
+UNEVEN_SHARE = 0.25
+"""A drain that differs by more than this from another is another drain."""
+GIVE_UP_TRIAL_SECONDS = 300.0
+"""A trial in which not all consumers are busy together proves nothing."""
+JOIN_LATE_SECONDS = 120.0
+JOIN_LATE_TIMES = 4
+"""Consumers that need four times as long as usual, and 120 s at least, do not join."""
+FOREIGN_SECONDS = 60.0
+"""Members that are not ours count once they have been there for longer than a crashed one's session."""
+PAUSE_SECONDS_MAX = 120.0
+
+
+def learned(policy: Policy, history: History, situation: Situation) -> Memory:
+    """The memory with what the latest sample says about the last changes."""
+    memory = _with_foreign(situation)
+    memory = _with_joined(history, policy.offset_reset, replace(situation, memory=memory))
+    return _with_trial(policy, history, replace(situation, memory=memory))
+
+
+def foreign_members(memory: Memory, now: float) -> int:
+    """Members of the group that are not ours, once they have stayed."""
+    found = memory.foreign
+    return found.count if found is not None and now - found.since >= FOREIGN_SECONDS else 0
+
+
+def expected_members(situation: Situation) -> int:
+    """Members once all replicas that can have a partition have joined."""
+    useful = min(situation.current, situation.spread.useful_replicas)
+    return useful * situation.spread.threads + situation.spread.foreign
+
+
+def not_joining_seconds(situation: Situation) -> float | None:
+    """For how long consumers of the last scale-up have been missing, once that is long."""
+    awaited = situation.memory.awaited
+    if awaited is None:
+        return None
+    waited = situation.now - awaited.at
+    return waited if waited >= max(JOIN_LATE_SECONDS, JOIN_LATE_TIMES * situation.join_seconds) else None
+
+
+def _with_foreign(situation: Situation) -> Memory:
+    """Counted only while the workload is at rest: a rollout's surge and starting pods are ours."""
+    memory, replicas = situation.memory, situation.replicas
+    at_rest = replicas.existing == replicas.spec and memory.awaited is None
+    if not isinstance(situation.group, Group) or situation.group.is_rebalancing or not at_rest:
+        return memory
+    count = max(0, len(situation.group.members) - replicas.spec * situation.spread.threads)
+    if memory.foreign is not None and memory.foreign.count == count:
+        return memory
+    return replace(memory, foreign=Foreign(count, situation.now) if count or memory.foreign else None)
+
+
+def _with_joined(history: History, reset: OffsetReset, situation: Situation) -> Memory:
+    memory, awaited = situation.memory, situation.memory.awaited
+    if awaited is None:
+        return replace(memory, awaited=Awaited(situation.now, lost=True)) if _has_lost_members(situation) else memory
+    at = history.samples[-1].at
+    if not _has_joined(situation):
+        return replace(memory, awaited=replace(awaited, missing_at=at))
+    if awaited.lost or situation.now - awaited.at > GIVE_UP_JOINING_SECONDS:
+        return replace(memory, awaited=None)
+    joined_at = (at + max(awaited.at, awaited.missing_at or 0.0)) / 2
+    trial = memory.trial
+    return replace(
+        memory,
+        awaited=None,
+        join_seconds=_blended(memory.join_seconds, joined_at - awaited.at),
+        pause_seconds=_blended(memory.pause_seconds, _paused(history, reset, situation, awaited.at)),
+        trial=replace(trial, joined_at=at) if trial is not None and trial.at == awaited.at else trial,
+    )
+
+
+def _has_lost_members(situation: Situation) -> bool:
+    """All replicas exist and fewer are members than were: they crash, or do not reach the brokers."""
+    group, replicas = situation.group, situation.replicas
+    if isinstance(group, Unknown) or group.is_rebalancing or replicas.existing != replicas.spec:
+        return False
+    return len(group.members) < expected_members(situation)
+
+
+def _has_joined(situation: Situation) -> bool:
+    group = situation.group
+    if isinstance(group, Unknown) or group.is_rebalancing:
+        return False
+    return len(group.members) >= expected_members(situation) and situation.replicas.existing >= situation.current
+
+
+def _blended(known: float | None, seen: float | None) -> float | None:
+    """Half of what was known, half of what was seen: three changes later seven eighths are new."""
+    if seen is None:
+        return known
+    return seen if known is None else (known + seen) / 2
+
+
+def _paused(history: History, reset: OffsetReset, situation: Situation, since: float) -> float | None:
+    """Seconds of processing that the change cost a busy group: what its consumers would have done, less what was.
+
+    3 busy consumers of 100 records/s, 30 s from the last sample before to the first after, 6,600 processed: 2,400
+    records less than 9,000, so 8 s of all three. The newcomers' own work hides a part of it.
+    """
+    trial, samples = situation.memory.trial, history.samples
+    before = [sample for sample in samples if sample.at <= since]
+    if trial is None or trial.at != since or not before or trial.drain <= 0:
+        return None
+    first, last = before[-1], samples[-1]
+    done = processed(history, reset, first, last, last.readings)
+    return min(PAUSE_SECONDS_MAX, max(0.0, (last.at - first.at) - done / trial.drain))
+
+
+def _with_trial(policy: Policy, history: History, situation: Situation) -> Memory:
+    memory = situation.memory
+    if situation.backlog is Backlog.CAUGHT_UP:
+        cleared = memory if memory.ineffective is None else _forgiven(memory, situation.now)
+        return replace(cleared, trial=None)
+    trial = memory.trial
+    if trial is None:
+        return _regretted(history, policy.offset_reset, situation)
+    if situation.current != trial.after:
+        return replace(memory, trial=None)
+    if trial.joined_at is None:
+        return memory
+    is_time = situation.now - trial.joined_at >= WINDOW_SECONDS
+    drained = busy_drain(history, policy, WINDOW_SECONDS) if is_time else None
+    if drained is not None and _is_even(history, policy.offset_reset):
+        return _judged(memory, situation, trial, drained)
+    return replace(memory, trial=None) if situation.now - trial.joined_at > GIVE_UP_TRIAL_SECONDS else memory
+
+
+def _is_even(history: History, reset: OffsetReset) -> bool:
+    """Both halves of the last window saw about the same drain: an outage or a rebalance is no bound downstream.
+
+    With polls of 31 s and more, the window is the last three samples.
+    """
+    last = history.samples[-1]
+    recent = [sample for sample in history.samples if last.at - sample.at <= WINDOW_SECONDS]
+    window = recent if len(recent) > 2 else history.samples[-3:]
+    middle = min(window, key=lambda sample: abs(sample.at - (window[0].at + last.at) / 2))
+    halves = [processed(history, reset, first, then, last.readings) / max(1e-9, then.at - first.at)
+              for first, then in ((window[0], middle), (middle, last))]
+    return max(halves) <= (1 + UNEVEN_SHARE) * min(halves)
+
+
+def _regretted(history: History, reset: OffsetReset, situation: Situation) -> Memory:
+    """A withdrawal that cost throughput was a mistake: the consumers had become slower while they became more.
+
+    2 consumers did 170 records/s, and 4 did 172: back to 2. Bound downstream, they do 172 again; slowed down, 86. Below
+    the middle of the two, the climb is open again. So it is when they do far more than that: what bound them has gone.
+    """
+    memory, found = situation.memory, situation.memory.ineffective
+    last = memory.last_scale
+    if found is None or last is None or situation.current != found.replicas or last.before != found.tried:
+        return memory
+    samples = [sample for sample in history.samples if sample.at >= last.at + situation.pause_seconds]
+    watched = samples[-1].at - samples[0].at if samples else 0.0
+    if watched < WINDOW_SECONDS / 2:
+        return memory
+    drained = processed(history, reset, samples[0], samples[-1], samples[-1].readings) / watched
+    slowed = found.drained * situation.spread.busiest(found.tried) / situation.spread.busiest(found.replicas)
+    was_wrong = drained < (found.drained + slowed) / 2 or drained > (1 + UNEVEN_SHARE) * found.drained
+    return replace(memory, ineffective=None) if was_wrong else memory
+
+
+def _judged(memory: Memory, situation: Situation, trial: Trial, drained: float) -> Memory:
+    spread = situation.spread
+    promised = trial.drain * spread.busiest(trial.before) / max(1, spread.busiest(trial.after))
+    if drained >= trial.drain + EFFECTIVE_SHARE * (promised - trial.drain):
+        return replace(memory, trial=None, ineffective=None)
+    times = memory.ineffective.times + 1 if memory.ineffective is not None else 1
+    back_off = min(BACK_OFF_SECONDS_MAX, BACK_OFF_SECONDS * 2 ** min(times - 1, DOUBLED_AT_MOST))
+    found = Ineffective(trial.before, situation.now + back_off, times, trial.after, trial.drain, drained)
+    known, each = memory.capacity, drained / max(1, spread.consumers(trial.before))
+    capacity = known and Capacity(min(known.per_consumer, each), known.learned)
+    return replace(memory, trial=None, ineffective=found, capacity=capacity)
+
+
+def _forgiven(memory: Memory, now: float) -> Memory:
+    """A group that has caught up may climb again; another failure within the hour still doubles the back-off."""
+    found = memory.ineffective
+    if found is None or now - found.until > BACK_OFF_SECONDS_MAX:
+        return replace(memory, ineffective=None)
+    return replace(memory, ineffective=replace(found, until=min(found.until, now)))
+
+
+def kept_capacity(memory: Memory, seen: Capacity) -> Capacity:
+    """While a scale-up is on trial, less work by each consumer may be its failure: what was known is kept."""
+    known = memory.capacity
+    if memory.trial is None or known is None or known.per_consumer <= seen.per_consumer:
+        return seen
+    return known
+
+
+def after_scaling(memory: Memory, before: int, after: int, at: float, drain: float | None) -> Memory:
+    """The memory after a change was carried out: new consumers are awaited, and on trial if all others were busy."""
+    memory = memory.with_scaled(before, after, at)
+    if after <= before:
+        return replace(memory, awaited=None, trial=None)
+    trial = Trial(at, before, after, drain) if drain is not None and before > 0 else None
+    return replace(memory, awaited=Awaited(at), trial=trial)

@@ -1,0 +1,272 @@
+"""Findings about a group: each one predicate, its evidence in numbers, and the remedy in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kafka_consumer_scaler.core.diagnosis import Backlog, Finding
+from kafka_consumer_scaler.core.effect import expected_members, not_joining_seconds
+from kafka_consumer_scaler.core.limits import Limit
+from kafka_consumer_scaler.core.membership import UNREST_SECONDS
+from kafka_consumer_scaler.core.memory import Found, Memory, Usual
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
+
+Rule = Callable[[Policy, Situation, tuple[Limit, ...]], Finding | None]
+NAMED_AT_MOST = 3
+KEPT_SECONDS = 60.0
+KEPT_POLLS = 3
+"""A finding goes when it was not seen for a minute and for three polls."""
+MEMBERLESS_SECONDS = 30.0
+OFFSETS_RETENTION_SECONDS = 604_800.0
+"""Kafka's default: offsets.retention.minutes 10080."""
+EXPIRING_SECONDS = 86_400.0
+EXPIRING_SHARE = 0.5
+"""Offsets are said to expire a day ahead, or at half of a retention that is shorter than two days."""
+STORM_MEMBERS = 3
+STORM_SHARE = 0.5
+GIVE_UP_LEAVING_SECONDS = 120.0
+"""A consumer that we took away has left by then."""
+CRASHING_MEMBERS = 2
+"""Members that came and went within ten minutes, while something is the matter with the pods."""
+USUAL_SECONDS_AT_LEAST = 120.0
+"""What is usual is known once the group was caught up for so long."""
+SPIKE_TIMES = 1.5
+SPIKE_LEAST = 1.0
+"""Records/s that count as usual at least: who usually gets nothing has no spike at the first record."""
+SLOW_SHARE = 0.7
+NOT_BEHIND = frozenset({Backlog.CAUGHT_UP, Backlog.UNKNOWN})
+
+
+def findings_of(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> tuple[Finding, ...]:
+    """All that hold, the most urgent first."""
+    found = (rule(policy, situation, trail) for rule in RULES)
+    return tuple(finding for finding in found if finding is not None)
+
+
+def lasting(seen: tuple[Finding, ...], policy: Policy, memory: Memory, now: float) -> tuple[Found, ...]:
+    """The findings that last: those just seen, and those seen a moment ago, so that no condition flickers.
+
+    Polls every 15 s: a finding that was last seen at 0 s still lasts at 60 s and is gone at 75 s.
+    """
+    fresh = {each.reason: Found(each.reason, now, each.evidence, each.remedy) for each in seen}
+    kept = max(KEPT_SECONDS, KEPT_POLLS * policy.polling_interval_seconds)
+    old = {each.reason: each for each in memory.found if 0 <= now - each.at <= kept}
+    order = (*(each.reason for each in seen), *(reason for reason in old if reason not in fresh))
+    return tuple(fresh.get(reason) or old[reason] for reason in order)
+
+
+def retention_risk(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """Retention deletes the oldest unprocessed record before the group reaches it."""
+    if situation.retention is None:
+        return None
+    tp, left = situation.retention
+    evidence = f"{tp} loses unprocessed records {'now' if left == 0 else f'in {left:,.0f} s'}"
+    return Finding(Reason.RETENTION_RISK, evidence, "raise the topic's retention.ms until the group has caught up")
+
+
+def offsets_expiring(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """Nobody is in the group, and Kafka will delete its offsets."""
+    since, told = situation.memory.memberless_since, situation.details.offsets_retention_seconds
+    if since is None:
+        return None
+    retention = told or OFFSETS_RETENTION_SECONDS
+    left = max(0.0, retention - (situation.now - since))
+    if left > min(EXPIRING_SECONDS, EXPIRING_SHARE * retention):
+        return None
+    kept = f"{retention / 86_400:,.1f} days{'' if told else ' (by default)'}"
+    gone = (situation.now - since) / 3600
+    return Finding(
+        Reason.OFFSETS_EXPIRING,
+        f"no member for {gone:,.0f} h, {left / 3600:,.0f} h left; offsets are kept for {kept}",
+        "start a consumer, or raise offsets.retention.minutes; without offsets the group starts where offsetReset says")
+
+
+def no_members(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """Records wait, replicas are asked for, and nobody is in the group."""
+    if not situation.current or not situation.lag_records or situation.members != 0:
+        return None
+    waited = min(situation.memberless_seconds, situation.since_scaled)
+    if waited < MEMBERLESS_SECONDS or situation.since_scaled < 2 * situation.join_seconds:
+        return None
+    pods = f": {situation.replicas.trouble}" if situation.replicas.trouble else ""
+    counts = f"replicas: {situation.current}, records behind: {situation.lag_records:,}"
+    return Finding(
+        Reason.NO_MEMBERS, f"no member for {waited:,.0f} s ({counts}){pods}",
+        "look at the pods, and whether their group.id and bootstrap.servers are those of this resource")
+
+
+def rebalance_storm(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """Members come and go, or the group never settles, though nothing is the matter with the pods."""
+    left, rebalancing = _came_and_went(situation), situation.unrest.rebalancing
+    if situation.replicas.trouble or (left < STORM_MEMBERS and rebalancing < STORM_SHARE):
+        return None
+    return Finding(
+        Reason.REBALANCE_STORM,
+        f"{left} members came and went within {UNREST_SECONDS / 60:.0f} min, {rebalancing:.0%} of looks in a rebalance",
+        "raise max.poll.interval.ms above the longest batch, or lower max.poll.records; use group.instance.id")
+
+
+def hung_transaction(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """A transaction that nobody ends holds records back from consumers that read committed ones only."""
+    if not situation.hung:
+        return None
+    records = sum(each.records for each in situation.hung.values())
+    longest = max(each.seconds for each in situation.hung.values())
+    return Finding(
+        Reason.HUNG_TRANSACTION,
+        f"{_named(frozenset(situation.hung))} has {records:,} records behind a transaction open for {longest:,.0f} s",
+        "find it with `kafka-transactions.sh find-hanging`, and abort it or restart its producer")
+
+
+def slow_consumers(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """There is a backlog, and a consumer does much less than it usually can."""
+    usual, capacity = _usual(situation), situation.rates.capacity
+    if usual is None or usual.per_consumer is None or isinstance(capacity, Unknown) or situation.memory.ineffective:
+        return None
+    if not (capacity.learned or capacity.busy) or capacity.per_consumer >= SLOW_SHARE * usual.per_consumer:
+        return None
+    return Finding(
+        Reason.SLOW_CONSUMERS,
+        f"one consumer does {capacity.per_consumer:,.0f} records/s and usually {usual.per_consumer:,.0f}"
+        f"{_more_of_them(situation, usual)}",
+        "look at what they wait for (database, remote calls, garbage collection) and at their CPU limit")
+
+
+def producer_spike(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """There is a backlog, and much more arrives than usual."""
+    usual, arrival = _usual(situation), situation.rates.arrival
+    if usual is None or isinstance(arrival, Unknown) or arrival.average < SPIKE_TIMES * max(usual.arrival, SPIKE_LEAST):
+        return None
+    times = f", {arrival.average / usual.arrival:,.1f} times as many" if usual.arrival >= SPIKE_LEAST else ""
+    return Finding(
+        Reason.PRODUCER_SPIKE,
+        f"{arrival.average:,.0f} records/s arrive and usually {usual.arrival:,.0f}{times}",
+        "nothing, if it passes and the replicas suffice; else slow the producers down at their entry")
+
+
+def stuck_partition(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """A committed offset does not move though its consumer is alive."""
+    stuck = situation.stuck & situation.kept
+    if not stuck:
+        return None
+    lag = sum(situation.lag[tp] for tp in stuck)
+    return Finding(Reason.STUCK_PARTITION, f"{_named(stuck)} not moving with {lag:,} records behind",
+                   "look at the first uncommitted record and at the consumer that has it; more replicas cannot help")
+
+
+def hot_partition(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """A partition gets more than one consumer can process."""
+    arrival, capacity = situation.rates.arrival, situation.rates.capacity
+    if not situation.hot or isinstance(arrival, Unknown) or isinstance(capacity, Unknown):
+        return None
+    looks = ((situation.shares, arrival.average), (situation.shares_newest, arrival.newest))
+    gets = max(shares.get(tp, 0.0) * rate for shares, rate in looks for tp in situation.hot)
+    return Finding(
+        Reason.HOT_PARTITION,
+        f"{_named(situation.hot)} gets {gets:,.0f} records/s and one consumer does {capacity.per_consumer:,.0f}",
+        "spread the keys over more partitions or make the consumer faster; even one of its own cannot keep up")
+
+
+def ineffective_scaling(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """More consumers did not process more."""
+    found = situation.memory.ineffective
+    if found is None or situation.withdrawn_to is None:
+        return None
+    return Finding(
+        Reason.INEFFECTIVE_SCALING,
+        f"{found.tried} replicas processed {found.drained:,.0f} records/s and {found.replicas} had {found.drain:,.0f}",
+        f"look for a bound downstream (database, quota, lock); tried again in {found.until - situation.now:,.0f} s")
+
+
+def replicas_not_joining(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """Replicas that were asked for are not members of the group."""
+    waited, members = not_joining_seconds(situation), situation.members
+    if isinstance(members, Unknown) or not members:
+        return None
+    trouble, left, expected = situation.replicas.trouble, _came_and_went(situation), expected_members(situation)
+    missing = waited is not None and members < expected
+    if not missing and not (trouble and left >= CRASHING_MEMBERS):
+        return None
+    seen = f"{members} of {expected} consumers are members for {waited:,.0f} s" if missing else (
+        f"{left} members came and went")
+    return Finding(Reason.REPLICAS_NOT_JOINING, f"{seen}: {trouble}" if trouble else seen,
+                   "look at the pods: they are pending, crash, or do not reach the brokers")
+
+
+def at_partition_limit(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """More replicas are wanted than have partitions to work on."""
+    found = _bound(trail, Reason.AT_PARTITION_LIMIT)
+    if found is None or not _can_help(situation) or not _is_too_much(policy, situation, found.replicas):
+        return None
+    return Finding(Reason.AT_PARTITION_LIMIT, f"more replicas are wanted than {found.replicas}, {found.why}",
+                   "add partitions, or make the consumer faster")
+
+
+def at_max_replicas(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """More replicas are wanted than the user allows."""
+    found = _bound(trail, Reason.AT_MAX_REPLICAS)
+    if found is None or not _can_help(situation) or not _is_too_much(policy, situation, found.replicas):
+        return None
+    return Finding(Reason.AT_MAX_REPLICAS, f"more replicas are wanted than {found.why}",
+                   "raise maxReplicas, or make the consumer faster")
+
+
+RULES: tuple[Rule, ...] = (
+    retention_risk, offsets_expiring, no_members, replicas_not_joining, rebalance_storm, hung_transaction,
+    ineffective_scaling, hot_partition, stuck_partition, slow_consumers, producer_spike, at_partition_limit,
+    at_max_replicas,
+)
+"""What loses data comes first, then what is broken, then what is slow or much, then what bounds."""
+
+
+def _usual(situation: Situation) -> Usual | None:
+    """What is usual, of a group that is behind; None while it is caught up, or was so for too short a time."""
+    usual = situation.memory.usual
+    if usual is None or usual.seconds < USUAL_SECONDS_AT_LEAST or situation.backlog in NOT_BEHIND:
+        return None
+    return usual
+
+
+def _is_too_much(policy: Policy, situation: Situation, replicas: int) -> bool:
+    """Whether so many cannot do what arrives and drain the backlog within `recoverySeconds`; so if nobody can tell.
+
+    12 of 100 records/s: 270 arrive and 197,000 wait, so 270 + 197,000 / 300 = 927, which they can do.
+    """
+    arrival, capacity = situation.rates.arrival, situation.rates.capacity
+    if isinstance(arrival, Unknown) or isinstance(capacity, Unknown):
+        return True
+    needed = arrival.average + situation.lag_records / policy.recovery_seconds
+    return needed > replicas * situation.spread.threads * capacity.per_consumer
+
+
+def _more_of_them(situation: Situation, usual: Usual) -> str:
+    """There are more of them than when it was usual: a bound that they share is as likely as slowness."""
+    before = next((scale.before for scale in situation.memory.scales if scale.at >= usual.at), situation.current)
+    return f", with {situation.current} replicas and then {before}" if situation.current > before else ""
+
+
+def _can_help(situation: Situation) -> bool:
+    """Whether a higher bound would be of use: not where those asked for do not work, or more have yet to prove it."""
+    working = situation.members != 0 and not_joining_seconds(situation) is None
+    return working and situation.memory.trial is None and situation.memory.ineffective is None
+
+
+def _came_and_went(situation: Situation) -> int:
+    """Members that came and went of late, without those that our own scale-downs took away."""
+    since = situation.now - UNREST_SECONDS - GIVE_UP_LEAVING_SECONDS
+    recent = (each for each in situation.memory.scales if each.at >= since)
+    taken = sum(max(0, each.before - each.after) for each in recent)
+    return max(0, situation.unrest.left - taken * situation.spread.threads)
+
+
+def _bound(trail: tuple[Limit, ...], reason: Reason) -> Limit | None:
+    return next((limit for limit in trail if limit.reason is reason), None)
+
+
+def _named(partitions: frozenset[TopicPartition]) -> str:
+    first = ", ".join(str(tp) for tp in sorted(partitions)[:NAMED_AT_MOST])
+    more = len(partitions) - NAMED_AT_MOST
+    return f"{first} and {more} more" if more > 0 else first

@@ -1,0 +1,241 @@
+"""What must outlive a restart of the operator: changes made, peaks of the load, and what was learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from kafka_consumer_scaler.core.capacity import Capacity
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.reasons import Reason
+
+SCALES_KEPT = 20
+KEEP_SCALES_SECONDS = 3600.0
+WINDOW_SECONDS_MAX = 3600
+REGRET_SECONDS = 300.0
+"""A scale-up this soon after a scale-down takes it back."""
+REGRET_KEPT_SECONDS = 1800.0
+PEAKS_KEPT = 60
+USUAL_SECONDS = 1800.0
+"""What is usual is a mean over about half an hour in which the group was caught up."""
+USUAL_STEP_SECONDS = 60.0
+"""The longest time that one look speaks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A change of replicas that was carried out at a time (seconds since the epoch)."""
+
+    at: float
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """A number of replicas recommended at a time (seconds since the epoch)."""
+
+    at: float
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """An arrival rate (records/s) seen at a time (seconds since the epoch)."""
+
+    at: float
+    arrival: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A scale-up of a group that was behind, whose effect is still to be measured.
+
+    Args:
+        at: when it was made, seconds since the epoch.
+        before: replicas before.
+        after: replicas after.
+        drain: records/s that all consumers together processed before, all of them busy.
+        joined_at: when all of its consumers had joined; None before.
+    """
+
+    at: float
+    before: int
+    after: int
+    drain: float
+    joined_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ineffective:
+    """A scale-up that did not help: no more than `replicas` until `until`; `times` such trials in a row.
+
+    `tried` replicas processed `drained` records/s, where `replicas` had processed `drain`.
+    """
+
+    replicas: int
+    until: float
+    times: int
+    tried: int
+    drain: float
+    drained: float
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A scale-up at a time (seconds since the epoch) whose consumers had not all joined when last looked at.
+
+    Or the time at which members were `lost` that had joined before.
+    """
+
+    at: float
+    missing_at: float | None = None
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Members of the group beyond our own replicas, and since when there are that many."""
+
+    count: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a group that is caught up gets and does.
+
+    Args:
+        at: when it was last looked at, seconds since the epoch.
+        seconds: time that the means speak for, at most half an hour.
+        arrival: records/s.
+        per_consumer: records/s that one consumer can process; None while nothing is known.
+    """
+
+    at: float
+    seconds: float
+    arrival: float
+    per_consumer: float | None = None
+
+    def with_look(self, at: float, arrival: float, per_consumer: float | None) -> Usual:
+        """The means after one more look: plain ones at first, and over half an hour they forget.
+
+        1,785 s of 100 records/s, then 15 s of 220: 100 + 120 * 15 / 1,800 = 101. What a consumer can do is at least
+        what was seen, so it rises at once: a bound of 60, then 100 learned: 100.
+        """
+        step = min(USUAL_STEP_SECONDS, max(0.0, at - self.at))
+        seconds = min(USUAL_SECONDS, self.seconds + step)
+        weight = step / seconds if seconds else 1.0
+        known = self.per_consumer
+        if per_consumer is not None:
+            known = per_consumer if known is None else max(per_consumer, known + weight * (per_consumer - known))
+        return Usual(at, seconds, self.arrival + weight * (arrival - self.arrival), known)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finding as it was last seen: when, and in which words."""
+
+    reason: Reason
+    at: float
+    evidence: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What must outlive a restart; saved in the resource's status. Times are seconds since the epoch.
+
+    Args:
+        scales: changes carried out within the last hour (the newest one always), oldest first, at most 20.
+        highs: recommendations that may still be the most recommended of the scale-down window, oldest first.
+        lows: recommendations that may still be the least recommended of the scale-up window, oldest first.
+        peaks: arrival rates that may still be the highest of the scale-down window, oldest first, falling.
+        capacity: records/s one consumer was seen to process; None before any was measured.
+        join_seconds: from a scale-up's write to all of its consumers' having joined; None before one was seen.
+        pause_seconds: processing time that one rebalance cost the group; None before one was measured.
+        awaited: the scale-up whose consumers have not all joined.
+        trial: the scale-up that is on trial.
+        ineffective: the scale-up that was taken back.
+        foreign: members that are not ours.
+        assignor: the group's last known assignor; empty before any was known.
+        usual: what arrives and what a consumer does while the group is caught up; None before that was seen.
+        memberless_since: since when the group has had no members; None when it has some, or is not known.
+        found: the findings that last.
+        said: complaints that were made and not yet withdrawn, so that an event marks a change, not a state.
+    """
+
+    scales: tuple[Scaled, ...] = ()
+    highs: tuple[Recommended, ...] = ()
+    lows: tuple[Recommended, ...] = ()
+    peaks: tuple[Peak, ...] = ()
+    capacity: Capacity | None = None
+    join_seconds: float | None = None
+    pause_seconds: float | None = None
+    awaited: Awaited | None = None
+    trial: Trial | None = None
+    ineffective: Ineffective | None = None
+    foreign: Foreign | None = None
+    assignor: str = ""
+    usual: Usual | None = None
+    memberless_since: float | None = None
+    found: tuple[Found, ...] = ()
+    said: frozenset[Reason] = frozenset()
+
+    @property
+    def last_scale(self) -> Scaled | None:
+        """The newest change that was carried out."""
+        return self.scales[-1] if self.scales else None
+
+    def regretted(self, now: float, within: float, kept: float) -> tuple[Scaled, ...]:
+        """The scale-downs of the last `kept` seconds that a scale-up took back `within` so many seconds."""
+        return tuple(
+            down
+            for down, then in pairwise(self.scales)
+            if down.after < down.before and then.after > then.before
+            and then.at - down.at <= within and now - down.at <= kept
+        )
+
+    def scale_down_window_seconds(self, policy: Policy, now: float) -> int:
+        """The user's window, doubled by each regret of the last half hour, so halved again by each half hour of peace.
+
+        300 s, two regrets: 1,200 s. At most an hour, the longest window that a user may set.
+        """
+        window = policy.scale_down.stabilization_window_seconds
+        regrets = len(self.regretted(now, REGRET_SECONDS, REGRET_KEPT_SECONDS))
+        return min(max(window, WINDOW_SECONDS_MAX), window << regrets)
+
+    def peak_arrival(self, policy: Policy, now: float) -> float:
+        """The highest windowed arrival rate of the scale-down window, records/s; 0 when none was seen."""
+        since = now - self.scale_down_window_seconds(policy, now)
+        return max((peak.arrival for peak in self.peaks if peak.at >= since), default=0.0)
+
+    def with_scaled(self, before: int, after: int, at: float) -> Memory:
+        """The memory after a change was carried out."""
+        recent = [scale for scale in self.scales if scale.at > at - KEEP_SCALES_SECONDS]
+        return replace(self, scales=(*recent, Scaled(at, before, after))[-SCALES_KEPT:])
+
+    def with_recommended(self, replicas: int, policy: Policy, at: float) -> Memory:
+        """The windows after one more recommendation.
+
+        Only what may still win is kept: the highs fall and the lows rise, so each has one entry for each level.
+        """
+        new = Recommended(at, replicas)
+        since_high = at - self.scale_down_window_seconds(policy, at)
+        since_low = at - policy.scale_up.stabilization_window_seconds
+        highs = tuple(old for old in self.highs if since_high <= old.at < at and old.replicas > replicas)
+        lows = tuple(old for old in self.lows if since_low <= old.at < at and old.replicas < replicas)
+        return replace(self, highs=(*highs, new), lows=(*lows, new))
+
+    def with_arrival(self, arrival: float, policy: Policy, at: float) -> Memory:
+        """The peaks after one more arrival rate: what is lower than a newer one can never be the highest again.
+
+        Beyond sixty, the two that are closest become one: the higher of them, at the time of the later.
+        """
+        since = at - self.scale_down_window_seconds(policy, at)
+        kept = [peak for peak in self.peaks if since <= peak.at < at and peak.arrival > arrival]
+        peaks = [*kept, Peak(at, arrival)]
+        while len(peaks) > PEAKS_KEPT:
+            closest = min(range(len(peaks) - 1), key=lambda index: peaks[index + 1].at - peaks[index].at)
+            peaks[closest:closest + 2] = [Peak(peaks[closest + 1].at, peaks[closest].arrival)]
+        return replace(self, peaks=tuple(peaks))

@@ -1,0 +1,188 @@
+"""The objective: no record waits longer than `target.lagSeconds`. Lag is a buffer to be used, not an error.
+
+    up      when at the present replicas the oldest record would pass UP_SHARE of the objective before help can come,
+            to the fewest replicas that bring it back in time
+    down    to the fewest replicas that would hold it under DOWN_SHARE for HOLD_SECONDS at the highest arrival of the
+            whole scale-down window
+
+60 s, 12 partitions, 100 records/s a consumer, 350 arrive, one replica, help in 45 s: the age grows by 1 - 100/350 =
+0.71 a second, by 32 s until help comes; once it is over 13 s that passes 45 s, and 4 replicas are wanted. Between the
+two shares nothing moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+
+from kafka_consumer_scaler.core.capacity import Capacity
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.prediction import Loads, Plant, oldest
+from kafka_consumer_scaler.core.probing import is_peaceful, probed, step_below
+from kafka_consumer_scaler.core.rates import oldest as oldest_of
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Unknown
+
+UP_SHARE = 0.75
+BACK_SHARE = 0.6
+DOWN_SHARE = 0.3
+HOLD_SECONDS = 600.0
+HOT_COMPANY = 0.05
+"""Share of a consumer's capacity that partitions beside a hot one may need in any case."""
+PROBE_SECONDS = 300.0
+FRESH_SECONDS = 300.0
+HURRY_SECONDS = 120.0
+"""A backlog older than the objective is recovered from in this time at most: pods started for it stay as long."""
+
+
+def by_age(policy: Policy, situation: Situation) -> tuple[int, str]:
+    """Replicas wanted for the objective, and because of what."""
+    rates, current = situation.rates, situation.current
+    if isinstance(rates.arrival, Unknown):
+        return current, f"arrival unknown: {rates.arrival.why}"
+    if isinstance(rates.capacity, Unknown):
+        return _without_capacity(policy, situation, rates.capacity)
+    ahead = rates.arrival.ahead(lead_seconds(policy, situation))
+    loads = situation.loads(ahead)
+    if isinstance(loads, Unknown):
+        return current, f"age unknown: {loads.why}"
+    plant = Plant(situation.spread, situation.assignor, policy.utilization * rates.capacity.per_consumer)
+    because = f"{ahead:,.0f} records/s to be ready for and a consumer does {rates.capacity.per_consumer:,.0f}"
+    later = age_ahead(policy, situation, plant, loads)
+    if _may_wait(policy, situation, rates.capacity, loads):
+        later = 0.0
+    if later > UP_SHARE * policy.lag_seconds:
+        wanted = _up(policy, situation, plant, loads), f"{because}; {later:,.0f} s old before help could come"
+    else:
+        wanted = _down(policy, situation, plant, ahead, because)
+    return _with_room_for_hot(policy, situation, plant, ahead, wanted)
+
+
+def _may_wait(policy: Policy, situation: Situation, capacity: Capacity, loads: Loads) -> bool:
+    """With no more than a lower bound of the capacity, the next poll knows better, and help still comes in time.
+
+    Consumers that idle prove what arrives, not what they can do: 10 of 20 records/s, so 50 would want 6 and not 3.
+    Even if nothing were processed, the age after the lead would be the age now and the lead.
+    """
+    is_bound = not capacity.learned and not capacity.busy
+    return is_bound and oldest(loads) + lead_seconds(policy, situation) <= policy.lag_seconds
+
+
+def _with_room_for_hot(policy: Policy, situation: Situation, plant: Plant, ahead: float,
+                       wanted: tuple[int, str]) -> tuple[int, str]:
+    """None are asked for to keep up with a hot partition, but as many as keep its neighbours from taking its time.
+
+    What they need may at most double the rate at which it falls behind. At 100 records/s a consumer, one that gets 107
+    falls behind by 7, beside one of 22 by 29: that is worth a consumer of its own. One that gets 200 falls behind by
+    100 in any case.
+    """
+    if not situation.hot:
+        return wanted
+    gets = min(situation.shares_newest[tp] for tp in situation.hot) * ahead
+    most = max(0.0, gets - plant.capacity) + HOT_COMPANY * plant.capacity
+    rooms = (n for n in situation.spread.steps(policy.max_replicas)
+             if plant.company(situation.shares_newest, situation.hot, n) * ahead <= most)
+    replicas = next(rooms, wanted[0])
+    return (replicas, f"{wanted[1]}; room for {len(situation.hot)} hot") if replicas > wanted[0] else wanted
+
+
+def lead_seconds(policy: Policy, situation: Situation) -> float:
+    """From now until replicas that the next poll asks for would work."""
+    return situation.join_seconds + policy.polling_interval_seconds
+
+
+def age_ahead(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> float:
+    """Age of the oldest record at the end of the lead, with the present replicas."""
+    return oldest(_foreseen(situation, plant, loads, lead_seconds(policy, situation)))
+
+
+def _foreseen(situation: Situation, plant: Plant, loads: Loads, seconds: float) -> Loads:
+    """The loads after `seconds` with the present replicas, of which some may still be starting."""
+    all_of_them = situation.spread.consumers(situation.current)
+    members = situation.members
+    joined = all_of_them if isinstance(members, Unknown) else min(members, all_of_them)
+    starting = max(0.0, situation.join_seconds - situation.since_scaled) if joined < all_of_them else 0.0
+    starting = min(starting, seconds)
+    first = plant.after(loads, starting, joined)
+    return plant.after(first, seconds - starting, all_of_them if starting or joined == all_of_them else joined)
+
+
+def _up(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int:
+    """The fewest replicas, no fewer than now, that bring the age back in time; beyond all bounds when none can."""
+    arrived = _foreseen(situation, plant, loads, situation.join_seconds)
+    worst = oldest(arrived)
+    seconds = policy.recovery_seconds if worst <= policy.lag_seconds else min(policy.recovery_seconds, HURRY_SECONDS)
+    for replicas in _candidates(policy, situation):
+        pause = 0.0 if replicas == situation.current else situation.pause_seconds
+        if plant.holds(arrived, seconds, replicas, pause, BACK_SHARE * policy.lag_seconds):
+            return replicas
+    backlog = sum(load.lag for load in arrived.values())
+    coming = sum(load.arrival for load in arrived.values())
+    needed = min(1e6, (coming + backlog / seconds) / plant.capacity / policy.consumer_threads)
+    return max(situation.current, situation.spread.useful_replicas + 1, ceil(needed))
+
+
+def _candidates(policy: Policy, situation: Situation) -> Iterator[int]:
+    """The present number, then every greater one that is faster than one less, up to what may be asked for."""
+    if situation.current > 0:
+        yield situation.current
+    steps = situation.spread.steps(policy.max_replicas)
+    yield from (replicas for replicas in steps if replicas > situation.current)
+
+
+def _down(policy: Policy, situation: Situation, plant: Plant, ahead: float, because: str) -> tuple[int, str]:
+    """The fewest replicas that hold the highest arrival of the window; one step less after a window of peace."""
+    peak = max(ahead, situation.memory.peak_arrival(policy, situation.now))
+    current, loads = situation.current, situation.loads(peak)
+    if current == 0 or isinstance(loads, Unknown):
+        return max(1, current), because
+    if oldest(loads) + situation.pause_seconds > UP_SHARE * policy.lag_seconds:
+        return current, f"{because}; a rebalance costs {situation.pause_seconds:,.0f} s"
+    target = _fewest_that_hold(policy, situation, plant, loads)
+    if target < current and not _is_on_its_way(policy, situation, plant, ahead, target):
+        return target, f"{because}; at most {peak:,.0f} of late"
+    may_probe = is_peaceful(policy, situation) and _may_probe(policy, situation, plant, loads)
+    if may_probe and not _is_on_its_way(policy, situation, plant, ahead, step_below(situation)):
+        return probed(situation, f"{because}; at most {peak:,.0f} of late")
+    return current, because
+
+
+def _fewest_that_hold(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int:
+    limit = DOWN_SHARE * policy.lag_seconds
+    held = (replicas for replicas in situation.spread.steps(situation.current) if replicas < situation.current
+            and plant.holds(loads, HOLD_SECONDS, replicas, situation.pause_seconds, limit))
+    return next(held, situation.current)
+
+
+def _is_on_its_way(policy: Policy, situation: Situation, plant: Plant, ahead: float, target: int) -> bool:
+    """A step of less than half waits where a larger one will soon be allowed, or the last scale-up is still fresh."""
+    now, last = situation.loads(ahead), situation.memory.last_scale
+    if 2 * target <= situation.current or isinstance(now, Unknown):
+        return False
+    if last is not None and last.after > last.before and situation.since_scaled < FRESH_SECONDS:
+        return True
+    return _fewest_that_hold(policy, situation, plant, now) < target
+
+
+def _may_probe(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> bool:
+    """What is known of the capacity may be too low; even if it is right, the objective is kept for PROBE_SECONDS."""
+    capacity = situation.rates.capacity
+    if isinstance(capacity, Unknown) or not capacity.learned:
+        return True
+    return plant.holds(loads, PROBE_SECONDS, step_below(situation), situation.pause_seconds, policy.lag_seconds)
+
+
+def _without_capacity(policy: Policy, situation: Situation, why: Unknown) -> tuple[int, str]:
+    """Twice as many when the oldest record is too old; nothing is known that could say how many.
+
+    While no commit was seen at all, nobody can tell a backlog from a consumer that commits rarely.
+    """
+    age = oldest_of(situation.ages)
+    helpless = bool(situation.current) and isinstance(situation.commit_interval, Unknown)
+    if not helpless and not isinstance(age, Unknown) and age > UP_SHARE * policy.lag_seconds:
+        return max(1, 2 * situation.current), f"{age:,.0f} s old and the capacity of a consumer is unknown: {why.why}"
+    if situation.lag_records == 0 and situation.memory.peak_arrival(policy, situation.now) == 0:
+        return 1, "nothing arrives"
+    if is_peaceful(policy, situation):
+        return probed(situation, "the capacity of a consumer is unknown")
+    return max(1, situation.current), f"the capacity of a consumer is unknown: {why.why}"

@@ -1,0 +1,146 @@
+"""All that is known at one moment about a group and its workload, when nothing essential is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from kafka_consumer_scaler.core.assignment import COOPERATIVE, Spread
+from kafka_consumer_scaler.core.capacity import Rates
+from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.membership import Hung, Unrest
+from kafka_consumer_scaler.core.memory import KEEP_SCALES_SECONDS, Memory
+from kafka_consumer_scaler.core.prediction import Load, Loads
+from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, TopicPartition, Unknown
+
+JOIN_SECONDS = 30.0
+"""From asking for replicas to their consumers' having joined, before it was measured."""
+PROBED_SECONDS = 900.0
+"""A step down that a scale-up takes back within this time was one too many."""
+PAUSE_SECONDS = 10.0
+PAUSE_SECONDS_COOPERATIVE = 5.0
+"""Processing time that a rebalance costs, before it was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that is known at `now` about one group and its workload, when nothing essential is unknown.
+
+    Args:
+        lag: records between the committed and the end offset, by partition.
+        waiting: the lag without what was probably processed since the last commit.
+        stuck: partitions that have lag and whose committed offset has not moved for long.
+        kept: partitions that had the same consumer for as long as it takes to be stuck.
+        hot: partitions that get more than one consumer can process.
+        age: age of the oldest record that is not committed, seconds.
+        ages: age of the oldest record that is waiting, by partition, seconds.
+        shares: each partition's share of the arrival of the window.
+        shares_newest: each partition's share of the arrival of the last interval.
+        commit_interval: seconds between two commits of a consumer.
+        memory: what is remembered, with what the latest sample taught.
+        quiet_seconds: for how long, up to the latest sample, no offset moved; 0 when one just did.
+        unbroken_seconds: for how long every sample was complete.
+        peace_seconds: for how long every sample was complete and nothing was scaled.
+        awaits_first_commit: there are members and lag, and the group has not committed any offset.
+        retention: the partition that loses records first, and in how many seconds; None without a risk.
+        details: what the brokers are asked less often.
+        memberless_seconds: for how long, up to the latest sample, the group had no member.
+        unrest: how often members came and went.
+        hung: partitions that an open transaction holds up.
+    """
+
+    now: float
+    replicas: Replicas
+    group: Group | Unknown
+    lag: Mapping[TopicPartition, int]
+    waiting: Mapping[TopicPartition, float]
+    stuck: frozenset[TopicPartition]
+    hot: frozenset[TopicPartition]
+    age: float | Unknown
+    ages: Mapping[TopicPartition, float | Unknown]
+    shares: Mapping[TopicPartition, float]
+    shares_newest: Mapping[TopicPartition, float]
+    rates: Rates
+    commit_interval: float | Unknown
+    assignor: str
+    spread: Spread
+    backlog: Backlog
+    memory: Memory
+    quiet_seconds: float
+    unbroken_seconds: float
+    peace_seconds: float
+    awaits_first_commit: bool
+    retention: tuple[TopicPartition, float] | None = None
+    details: Details = field(default_factory=Details)
+    memberless_seconds: float = 0.0
+    unrest: Unrest = field(default_factory=Unrest)
+    hung: Mapping[TopicPartition, Hung] = field(default_factory=dict)
+    kept: frozenset[TopicPartition] = frozenset()
+
+    @property
+    def lag_records(self) -> int:
+        """Total lag, stuck partitions included."""
+        return sum(self.lag.values())
+
+    @property
+    def current(self) -> int:
+        """Replicas asked for at present."""
+        return self.replicas.spec
+
+    @property
+    def members(self) -> int | Unknown:
+        """Members of the group."""
+        return self.group if isinstance(self.group, Unknown) else len(self.group.members)
+
+    @property
+    def join_seconds(self) -> float:
+        """From asking for replicas to their consumers' having joined, as far as it was measured."""
+        return JOIN_SECONDS if self.memory.join_seconds is None else self.memory.join_seconds
+
+    @property
+    def pause_seconds(self) -> float:
+        """Processing time that a rebalance costs, as far as it was measured."""
+        if self.memory.pause_seconds is not None:
+            return self.memory.pause_seconds
+        return PAUSE_SECONDS_COOPERATIVE if self.assignor in COOPERATIVE else PAUSE_SECONDS
+
+    @property
+    def since_scaled(self) -> float:
+        """Seconds since the last change; for ever when none is known."""
+        last = self.memory.last_scale
+        return self.now - last.at if last else inf
+
+    @property
+    def regretted_replicas(self) -> int:
+        """A scale-down to this number was taken back within the last hour, after 15 minutes at most; 0 for none."""
+        return max((scale.after for scale in self.memory.regretted(self.now, PROBED_SECONDS, KEEP_SCALES_SECONDS)),
+                   default=0)
+
+    @property
+    def withdrawn_to(self) -> int | None:
+        """Replicas beyond which a scale-up was shown not to help, while its back-off lasts."""
+        found = self.memory.ineffective
+        return found.replicas if found is not None and self.now < found.until else None
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """The present replicas are those that were shown not to help."""
+        found = self.memory.ineffective
+        return self.withdrawn_to is not None and found is not None and found.tried == self.current
+
+    def can_help(self, tp: TopicPartition) -> bool:
+        """Whether more consumers can help a partition: one that is stuck or hot has what they could give."""
+        return tp not in self.stuck and tp not in self.hot
+
+    def loads(self, arrival: float) -> Loads | Unknown:
+        """Each partition's load at a rate of arrival, without those that more consumers cannot help."""
+        found: dict[TopicPartition, Load] = {}
+        for tp, lag in self.waiting.items():
+            age = self.ages[tp]
+            if not self.can_help(tp):
+                continue
+            if isinstance(age, Unknown):
+                return age
+            found[tp] = Load(lag, age, arrival * self.shares.get(tp, 0.0))
+        return dict(sorted(found.items()))

@@ -1,0 +1,299 @@
+"""What changes taught, by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kafka_consumer_scaler.core.capacity import Capacity
+from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.effect import (
+    after_scaling,
+    expected_members,
+    foreign_members,
+    kept_capacity,
+    learned,
+    not_joining_seconds,
+)
+from kafka_consumer_scaler.core.history import History
+from kafka_consumer_scaler.core.memory import Awaited, Foreign, Ineffective, Memory, Trial
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, Unknown
+from tests.core.making import NOW, even, history, members, seen
+
+POLICY = Policy(max_replicas=12)
+
+
+def draining(consumers: int, total: float, seconds: int = 70, behind: int = 50_000) -> History:
+    """12 partitions on so many busy consumers, `total` records/s drained by all together, a sample every 10 s."""
+    return history(*(
+        seen(NOW - ago, *[(behind + 100_000, 50_000 - round(total / 12 * ago))] * 12, group=members(consumers))
+        for ago in range(seconds, -1, -10)))
+
+
+def behind(replicas: int, memory: Memory, joined: int | None = None) -> Situation:
+    count = replicas if joined is None else joined
+    return replace(even(replicas, 900.0, 100.0), memory=memory, backlog=Backlog.BEHIND, group=members(count))
+
+
+QUIET = draining(6, 0.0)
+
+
+def taught(situation: Situation, found: History = QUIET) -> Memory:
+    return learned(POLICY, found, situation)
+
+
+# members that are not ours
+
+def others(count: int, existing: int = 4, memory: Memory | None = None) -> Situation:
+    return replace(even(4, 0.0), memory=memory or Memory(), replicas=Replicas(4, existing), group=members(4 + count))
+
+
+def test_members_beyond_our_replicas_are_noted_and_count_after_a_minute() -> None:
+    memory = taught(others(2))
+    assert memory.foreign == Foreign(2, NOW)
+    assert [foreign_members(memory, NOW + after) for after in (0.0, 59.9, 60.0)] == [0, 0, 2]
+    assert foreign_members(Memory(), NOW) == 0
+
+
+def test_as_many_as_before_keep_their_time_and_another_number_starts_anew() -> None:
+    before = Memory(foreign=Foreign(2, NOW - 30))
+    assert taught(others(2, memory=before)).foreign == Foreign(2, NOW - 30)
+    assert taught(others(3, memory=before)).foreign == Foreign(3, NOW)
+    assert taught(others(0, memory=before)).foreign == Foreign(0, NOW)
+    assert taught(others(0)).foreign is None
+    assert taught(others(-2)).foreign is None
+
+
+@pytest.mark.parametrize("restless", [
+    others(2, existing=6), others(2, existing=3),
+    others(2, memory=Memory(awaited=Awaited(NOW - 5, NOW - 1))),
+    replace(others(2), group=Unknown("no coordinator")),
+    replace(others(2), group=Group("PreparingRebalance", "range", tuple(Member(f"m{n}") for n in range(9)))),
+])
+def test_only_a_workload_at_rest_tells_who_is_not_ours(restless: Situation) -> None:
+    assert taught(restless).foreign is None
+
+
+def test_each_thread_of_a_replica_is_a_member_of_ours() -> None:
+    situation = others(4)
+    assert taught(replace(situation, spread=replace(situation.spread, threads=2))).foreign is None
+    assert taught(replace(situation, spread=replace(situation.spread, threads=1))).foreign == Foreign(4, NOW)
+
+
+# joining
+
+def test_expected_members_are_those_that_can_have_a_partition() -> None:
+    assert expected_members(even(4, 0.0)) == 4
+    assert expected_members(replace(even(4, 0.0), replicas=Replicas(15, 15))) == 12
+    situation = even(4, 0.0)
+    assert expected_members(replace(situation, spread=replace(situation.spread, threads=3, foreign=2))) == 14
+
+
+def test_joining_took_until_between_the_last_look_without_and_the_first_with_them() -> None:
+    memory = taught(behind(6, Memory(awaited=Awaited(NOW - 30, missing_at=NOW - 10))))
+    assert (memory.join_seconds, memory.awaited) == (25.0, None)
+    assert taught(behind(6, Memory(awaited=Awaited(NOW - 30)))).join_seconds == 15.0
+
+
+def test_what_was_known_of_joining_counts_half() -> None:
+    assert taught(behind(6, Memory(awaited=Awaited(NOW - 30), join_seconds=45.0))).join_seconds == 30.0
+
+
+@pytest.mark.parametrize("situation", [
+    behind(6, Memory(awaited=Awaited(NOW - 30)), joined=5),
+    replace(behind(6, Memory(awaited=Awaited(NOW - 30))), replicas=Replicas(6, 5)),
+    replace(behind(6, Memory(awaited=Awaited(NOW - 30))), group=Unknown("no coordinator")),
+    replace(behind(6, Memory(awaited=Awaited(NOW - 30))), group=replace(members(6), state="CompletingRebalance")),
+])
+def test_who_has_not_joined_is_awaited_further(situation: Situation) -> None:
+    assert taught(situation).awaited == Awaited(NOW - 30, missing_at=NOW)
+
+
+def test_who_joins_after_ten_minutes_tells_nothing_of_joining() -> None:
+    assert taught(behind(6, Memory(awaited=Awaited(NOW - 601)))) == Memory()
+    assert taught(behind(6, Memory(awaited=Awaited(NOW - 600)))).join_seconds == 300.0
+
+
+def test_the_trial_begins_when_all_have_joined() -> None:
+    trial = Trial(NOW - 30, 3, 6, 300.0)
+    memory = taught(behind(6, Memory(awaited=Awaited(NOW - 30), trial=trial)), draining(6, 300.0))
+    assert memory.trial == replace(trial, joined_at=NOW)
+    other = replace(trial, at=NOW - 99)
+    assert taught(behind(6, Memory(awaited=Awaited(NOW - 30), trial=other)), draining(6, 300.0)).trial == other
+
+
+def test_not_joining_is_unknown_without_a_scale_up() -> None:
+    assert not_joining_seconds(behind(6, Memory())) is None
+    assert not_joining_seconds(behind(6, Memory(awaited=Awaited(NOW - 200)))) == 200.0
+
+
+# the price of a rebalance
+
+def paused(processed: int, known: float | None = None, drain: float = 300.0) -> float | None:
+    """3 consumers of 300 records/s together; 30 s from the last sample before the change to the first after."""
+    found = history(seen(NOW - 40, *[(90_000, 0)] * 12), seen(NOW - 30, *[(90_000, 0)] * 12),
+                    seen(NOW, *[(90_000, processed // 12)] * 12, group=members(6)))
+    memory = Memory(awaited=Awaited(NOW - 25), trial=Trial(NOW - 25, 3, 6, drain), pause_seconds=known)
+    return taught(behind(6, memory), found).pause_seconds
+
+
+def test_2400_records_less_than_9000_by_300_a_second_are_a_pause_of_8_s() -> None:
+    assert paused(6600) == pytest.approx(8.0)
+    assert paused(6600, known=4.0) == pytest.approx(6.0)
+
+
+def test_a_pause_is_never_negative_and_unknown_without_a_drain() -> None:
+    assert paused(24_000) == 0.0
+    assert paused(6600, drain=0.0) is None
+    assert paused(6600, known=4.0, drain=0.0) == 4.0
+
+
+def test_a_pause_is_two_minutes_at_most() -> None:
+    found = history(seen(NOW - 300, *[(90_000, 0)] * 12), seen(NOW, *[(90_000, 0)] * 12, group=members(6)))
+    memory = Memory(awaited=Awaited(NOW - 299), trial=Trial(NOW - 299, 3, 6, 300.0))
+    assert taught(behind(6, memory), found).pause_seconds == 120.0
+
+
+# the trial
+
+def on_trial(joined: float = 60.0, before: int = 6, ineffective: Ineffective | None = None) -> Situation:
+    trial = Trial(NOW - 200, before, 12, 300.0, joined_at=NOW - joined)
+    return behind(12, Memory(trial=trial, ineffective=ineffective, capacity=Capacity(50.0, True)))
+
+
+def test_a_tenth_of_what_was_promised_is_enough() -> None:
+    """300 by 6, 12 asked for: 600 promised, 330 at least."""
+    memory = taught(on_trial(), draining(12, 330.0))
+    assert (memory.trial, memory.ineffective, memory.capacity) == (None, None, Capacity(50.0, True))
+
+
+@pytest.mark.parametrize("drained", [0.2 * 12, 305.0, 328.8])
+def test_less_is_a_bound_downstream_and_is_taken_back(drained: float) -> None:
+    memory = taught(on_trial(), draining(12, drained))
+    found = memory.ineffective
+    assert found is not None
+    assert (found.replicas, found.until, found.times, found.tried, found.drain) == (6, NOW + 600, 1, 12, 300.0)
+    assert found.drained == pytest.approx(drained, abs=2.0)
+    assert memory.trial is None
+    assert memory.capacity is not None
+    assert memory.capacity.per_consumer == pytest.approx(min(50.0, drained / 6), abs=0.4)
+
+
+@pytest.mark.parametrize(("times", "back_off"), [(1, 1200), (2, 2400), (3, 3600), (4, 3600), (2000, 3600)])
+def test_the_back_off_doubles_up_to_an_hour(times: int, back_off: int) -> None:
+    before = Ineffective(6, NOW - 10, times, 12, 300.0, 300.0)
+    found = taught(on_trial(ineffective=before), draining(12, 300.0)).ineffective
+    assert found is not None
+    assert (found.until, found.times) == (NOW + back_off, times + 1)
+
+
+def test_a_trial_that_succeeds_ends_the_back_off() -> None:
+    before = Ineffective(6, NOW - 10, 2, 12, 300.0, 300.0)
+    assert taught(on_trial(ineffective=before), draining(12, 600.0)).ineffective is None
+
+
+def test_a_window_passes_before_the_judgement() -> None:
+    situation = on_trial(joined=59.9)
+    assert taught(situation, draining(12, 300.0)) == situation.memory
+
+
+def test_a_trial_without_busy_consumers_is_given_up_after_five_minutes() -> None:
+    patient, over = on_trial(joined=300.0), on_trial(joined=300.1)
+    assert taught(patient, QUIET).trial == patient.memory.trial
+    assert taught(over, QUIET).trial is None
+
+
+def test_an_uneven_drain_is_no_bound_downstream() -> None:
+    def halves(first: float, second: float) -> History:
+        done = [0.0]
+        for ago in range(60, -10, -10):
+            done.append(done[-1] + 10 * (first if ago > 20 else second) / 12)
+        return history(*(seen(NOW - 70 + 10 * index, *[(150_000, round(each))] * 12, group=members(12))
+                         for index, each in enumerate(done)))
+
+    assert taught(on_trial(), halves(240.0, 240.0)).ineffective is not None
+    assert taught(on_trial(), halves(240.0, 288.0)).ineffective is not None
+    assert taught(on_trial(), halves(120.0, 312.0)).ineffective is None
+    assert taught(on_trial(), halves(312.0, 120.0)).ineffective is None
+
+
+def test_a_trial_ends_with_other_replicas_or_once_caught_up() -> None:
+    situation = on_trial()
+    assert taught(replace(situation, replicas=Replicas(8, 8)), draining(12, 300.0)).trial is None
+    caught_up = taught(replace(situation, backlog=Backlog.CAUGHT_UP), draining(12, 300.0))
+    assert (caught_up.trial, caught_up.ineffective) == (None, None)
+
+
+def test_a_trial_waits_for_its_consumers() -> None:
+    situation = on_trial()
+    assert situation.memory.trial is not None
+    waiting = replace(situation.memory, trial=replace(situation.memory.trial, joined_at=None))
+    assert taught(replace(situation, memory=waiting), draining(12, 300.0)) == waiting
+
+
+# after a withdrawal
+
+def forgiven(until: float) -> Ineffective | None:
+    memory = Memory(ineffective=Ineffective(6, until, 3, 12, 300.0, 305.0))
+    return taught(replace(behind(6, memory), backlog=Backlog.CAUGHT_UP)).ineffective
+
+
+def test_a_group_that_has_caught_up_may_climb_again_and_its_failures_are_kept_for_an_hour() -> None:
+    assert forgiven(NOW + 500) == Ineffective(6, NOW, 3, 12, 300.0, 305.0)
+    assert forgiven(NOW - 3600) == Ineffective(6, NOW - 3600, 3, 12, 300.0, 305.0)
+    assert forgiven(NOW - 3601) is None
+
+
+def regretted(drained: float, ago: float = 65.0) -> bool:
+    """2 did 170 records/s, 4 did 172, back to 2, which now do `drained`."""
+    memory = Memory(ineffective=Ineffective(2, NOW + 500, 1, 4, 170.0, 172.0)).with_scaled(4, 2, NOW - ago)
+    return taught(behind(2, memory), draining(2, drained, seconds=120)).ineffective is None
+
+
+@pytest.mark.parametrize(("drained", "was_wrong"), [
+    (170.4, False), (130.8, False), (127.2, True), (86.4, True), (213.6, False), (216.0, True)])
+def test_a_withdrawal_that_cost_throughput_was_a_mistake(drained: float, was_wrong: bool) -> None:
+    """Bound downstream they do 172 again, slowed down 86: below 129, or beyond 215, the climb is open again."""
+    assert regretted(drained) is was_wrong
+
+
+def test_half_a_window_after_the_pause_must_have_been_seen() -> None:
+    assert regretted(86.4, ago=45.0), "the samples of the last 40 s"
+    assert regretted(86.4, ago=35.0), "the samples of the last 30 s"
+    assert not regretted(86.4, ago=34.0), "the samples of the last 20 s"
+
+
+def test_only_the_withdrawal_itself_is_regretted() -> None:
+    found = Ineffective(2, NOW + 500, 1, 4, 170.0, 172.0)
+    slow = draining(2, 86.4, seconds=120)
+    for memory in (Memory(ineffective=found), Memory(ineffective=found).with_scaled(5, 2, NOW - 65)):
+        assert taught(behind(2, memory), slow).ineffective == found
+    moved = Memory(ineffective=found).with_scaled(4, 2, NOW - 65)
+    assert taught(behind(3, moved), slow).ineffective == found
+
+
+# what is kept and what is begun
+
+def test_less_work_by_each_consumer_on_trial_is_not_yet_less_capacity() -> None:
+    known, trial = Capacity(100.0, True), Trial(NOW, 3, 6, 300.0)
+    less, more = Capacity(60.0, True), Capacity(120.0, True)
+    assert kept_capacity(Memory(capacity=known, trial=trial), less) == known
+    assert kept_capacity(Memory(capacity=known, trial=trial), more) == more
+    assert kept_capacity(Memory(capacity=known), less) == less
+    assert kept_capacity(Memory(trial=trial), less) == less
+
+
+def test_a_scale_up_of_busy_consumers_is_awaited_and_on_trial() -> None:
+    memory = after_scaling(Memory(), 3, 6, NOW, 300.0)
+    assert (memory.awaited, memory.trial) == (Awaited(NOW), Trial(NOW, 3, 6, 300.0))
+    assert after_scaling(Memory(), 3, 6, NOW, None).trial is None
+    assert after_scaling(Memory(), 0, 6, NOW, 300.0).trial is None
+    assert after_scaling(Memory(), 1, 6, NOW, 300.0).trial is not None
+
+
+def test_a_scale_down_ends_waiting_and_trial() -> None:
+    memory = after_scaling(after_scaling(Memory(), 3, 6, NOW, 300.0), 6, 5, NOW + 9, 300.0)
+    assert (memory.awaited, memory.trial, len(memory.scales)) == (None, None, 2)

@@ -1,0 +1,226 @@
+"""Findings: when, in which words, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.findings import RULES, findings_of, lasting
+from kafka_consumer_scaler.core.limits import Limit
+from kafka_consumer_scaler.core.membership import Hung, Unrest
+from kafka_consumer_scaler.core.memory import Awaited, Found, Ineffective, Memory, Scaled, Trial, Usual
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, Unknown
+from tests.core.making import NOW, even, known, members, orders
+
+POLICY = Policy(max_replicas=12)
+TPS = orders(12)
+CALM = even(6, 300.0)
+TOO_MUCH = even(12, 1201.0)
+"""1,201 records/s arrive, and 12 consumers do 100 each."""
+
+
+def said(situation: Situation, *trail: Limit) -> dict[Reason, str]:
+    return {finding.reason: finding.evidence for finding in findings_of(POLICY, situation, trail)}
+
+
+def test_a_calm_group_has_no_findings() -> None:
+    assert findings_of(POLICY, CALM, ()) == ()
+    assert findings_of(POLICY, CALM, (Limit(1, Reason.AT_MIN_REPLICAS, "minReplicas 1"),)) == ()
+
+
+def test_the_most_urgent_comes_first() -> None:
+    memory = Memory(awaited=Awaited(NOW - 500), ineffective=Ineffective(3, NOW + 9, 1, 6, 300.0, 305.0))
+    all_of_them = replace(CALM, memory=memory, retention=(TPS[0], 60.0), hot=frozenset({TPS[1]}), group=members(2),
+                          stuck=frozenset({TPS[2]}))
+    assert list(said(all_of_them)) == [
+        Reason.RETENTION_RISK, Reason.REPLICAS_NOT_JOINING, Reason.INEFFECTIVE_SCALING, Reason.HOT_PARTITION,
+        Reason.STUCK_PARTITION]
+    bound = replace(FLOODED, retention=(TPS[0], 60.0))
+    assert list(said(bound, PARTITIONS, MOST)) == [
+        Reason.RETENTION_RISK, Reason.PRODUCER_SPIKE, Reason.AT_PARTITION_LIMIT, Reason.AT_MAX_REPLICAS]
+
+
+def test_retention_tells_partition_and_time() -> None:
+    assert said(replace(CALM, retention=(TPS[3], 1234.5))) == {
+        Reason.RETENTION_RISK: "orders/3 loses unprocessed records in 1,234 s"}
+    assert said(replace(CALM, retention=(TPS[3], 0.0)))[Reason.RETENTION_RISK] == (
+        "orders/3 loses unprocessed records now")
+
+
+@pytest.mark.parametrize(("count", "named"), [
+    (1, "orders/0"), (3, "orders/0, orders/1, orders/2"), (4, "orders/0, orders/1, orders/2 and 1 more")])
+def test_stuck_partitions_are_named_up_to_three(count: int, named: str) -> None:
+    behind = replace(CALM, stuck=frozenset(TPS[:count]), lag=dict.fromkeys(TPS, 500))
+    assert said(behind) == {Reason.STUCK_PARTITION: f"{named} not moving with {500 * count:,} records behind"}
+
+
+def test_a_hot_partition_is_told_with_what_it_gets() -> None:
+    shares = {**CALM.shares, TPS[4]: 0.5, TPS[5]: 0.4}
+    hot = replace(CALM, hot=frozenset({TPS[4], TPS[5]}), shares=shares)
+    assert said(hot) == {Reason.HOT_PARTITION: "orders/4, orders/5 gets 150 records/s and one consumer does 100"}
+    assert said(replace(hot, rates=known(300.0, Unknown("not measured")))) == {}
+
+
+def test_an_ineffective_scale_up_is_told_while_its_back_off_lasts() -> None:
+    memory = Memory(ineffective=Ineffective(3, NOW + 60, 1, 6, 300.0, 305.0))
+    found = findings_of(POLICY, replace(CALM, memory=memory), ())[0]
+    assert found.evidence == "6 replicas processed 305 records/s and 3 had 300"
+    assert found.remedy.endswith("tried again in 60 s")
+    assert findings_of(POLICY, replace(CALM, memory=memory, now=NOW + 60), ()) == ()
+
+
+@pytest.mark.parametrize(("waited", "join", "late"), [
+    (119.9, None, False), (120.0, None, True), (159.0, 40.0, False), (160.0, 40.0, True), (120.0, 5.0, True)])
+def test_replicas_do_not_join_when_four_times_as_long_as_usual_has_passed(
+    waited: float, join: float | None, late: bool
+) -> None:
+    memory = Memory(awaited=Awaited(NOW - waited), join_seconds=join)
+    found = said(replace(CALM, memory=memory, group=members(2)))
+    assert found == ({Reason.REPLICAS_NOT_JOINING: f"2 of 6 consumers are members for {waited:,.0f} s"}
+                     if late else {})
+
+
+def test_who_does_not_join_is_not_told_where_the_group_is_unknown() -> None:
+    memory = Memory(awaited=Awaited(NOW - 500))
+    assert said(replace(CALM, memory=memory, group=Unknown("no coordinator"))) == {}
+
+
+def test_bounds_are_told_as_they_stand_in_the_trail() -> None:
+    assert said(TOO_MUCH, Limit(12, Reason.AT_PARTITION_LIMIT, "12 useful for the partitions")) == {
+        Reason.AT_PARTITION_LIMIT: "more replicas are wanted than 12, 12 useful for the partitions"}
+    assert said(TOO_MUCH, Limit(8, Reason.AT_MAX_REPLICAS, "maxReplicas 8"), Limit(6, Reason.AT_MAX_REPLICAS, "x")) == {
+        Reason.AT_MAX_REPLICAS: "more replicas are wanted than maxReplicas 8"}
+
+
+USUAL = Memory(usual=Usual(NOW, 600.0, 200.0, 100.0))
+BEHIND = replace(even(6, 300.0), backlog=Backlog.BEHIND, memory=USUAL)
+FLOODED = replace(TOO_MUCH, backlog=Backlog.BEHIND, memory=USUAL)
+EMPTY = replace(CALM, group=Group("Empty"), lag=dict.fromkeys(TPS, 5))
+PARTITIONS, MOST = Limit(12, Reason.AT_PARTITION_LIMIT, "12 useful"), Limit(8, Reason.AT_MAX_REPLICAS, "maxReplicas 8")
+CRASHES = Replicas(6, 6, "1 of 6 pods in CrashLoopBackOff")
+
+
+def usual(arrival: float, per_consumer: float | None, seconds: float = 600.0) -> Memory:
+    return Memory(usual=Usual(NOW, seconds, arrival, per_consumer))
+
+
+def memberless(hours: float) -> Memory:
+    return Memory(memberless_since=NOW - 3600 * hours)
+
+
+SPIKE, SLOW, NOBODY = Reason.PRODUCER_SPIKE, Reason.SLOW_CONSUMERS, Reason.NO_MEMBERS
+STORM, HUNG, EXPIRING = Reason.REBALANCE_STORM, Reason.HUNG_TRANSACTION, Reason.OFFSETS_EXPIRING
+CASES: list[tuple[str, Situation, tuple[Limit, ...], set[Reason]]] = [
+    ("calm", CALM, (), set()),
+    ("1.5 times the usual", BEHIND, (), {SPIKE}),
+    ("less than 1.5 times", replace(BEHIND, memory=usual(201.0, 100.0)), (), set()),
+    ("a spike that is no backlog", replace(BEHIND, backlog=Backlog.CAUGHT_UP), (), set()),
+    ("two minutes tell what is usual", replace(BEHIND, memory=usual(200.0, 100.0, 120.0)), (), {SPIKE}),
+    ("less does not", replace(BEHIND, memory=usual(200.0, 100.0, 119.0)), (), set()),
+    ("nothing is known to be usual", replace(BEHIND, memory=Memory()), (), set()),
+    ("usually nothing", replace(BEHIND, memory=usual(0.0, None)), (), {SPIKE}),
+    ("usually nothing, now a trickle", replace(BEHIND, memory=usual(0.0, None), rates=known(1.4, 100.0)), (), set()),
+    ("the arrival is not known", replace(BEHIND, rates=known(Unknown("one look"), 100.0)), (), set()),
+    ("under 0.7 of the usual", replace(BEHIND, memory=usual(300.0, 143.0)), (), {SLOW}),
+    ("0.7 of it", replace(BEHIND, memory=usual(300.0, 142.0)), (), set()),
+    ("both", replace(BEHIND, memory=usual(200.0, 200.0)), (), {SPIKE, SLOW}),
+    ("a bound proves no slowness", replace(BEHIND, memory=usual(300.0, 200.0), rates=known(300, 100, learned=False)),
+     (), set()),
+    ("slow before a scale-up", replace(BEHIND, memory=replace(usual(300.0, 200.0), trial=Trial(NOW, 3, 6, 300.0))), (),
+     {SLOW}),
+    ("slow since a scale-up", replace(
+        BEHIND, memory=replace(usual(300.0, 200.0), ineffective=Ineffective(3, NOW, 1, 6, 300.0, 305.0))), (), set()),
+    ("a bound while a scale-up is on trial", replace(CALM, memory=Memory(trial=Trial(NOW, 3, 6, 300.0))), (MOST,),
+     set()),
+    ("30 s without members", replace(EMPTY, memberless_seconds=30.0), (), {NOBODY}),
+    ("less than 30 s", replace(EMPTY, memberless_seconds=29.0), (), set()),
+    ("nobody, and nothing to do", replace(EMPTY, memberless_seconds=99.0, lag=dict.fromkeys(TPS, 0)), (), set()),
+    ("nobody is asked for", replace(EMPTY, memberless_seconds=99.0, replicas=Replicas(0, 0)), (), set()),
+    ("nobody yet", replace(EMPTY, memberless_seconds=99.0, memory=Memory(scales=(Scaled(NOW - 59, 0, 6),))), (), set()),
+    ("nobody, though there was time", replace(
+        EMPTY, memberless_seconds=99.0, memory=Memory(scales=(Scaled(NOW - 60, 0, 6),))), (), {NOBODY}),
+    ("nobody, and more are wanted", replace(EMPTY, memberless_seconds=99.0), (PARTITIONS, MOST), {NOBODY}),
+    ("the group is not known", replace(EMPTY, memberless_seconds=0.0, group=Unknown("moving")), (), set()),
+    ("some are missing", replace(CALM, memory=Memory(awaited=Awaited(NOW - 120)), group=members(2)), (),
+     {Reason.REPLICAS_NOT_JOINING}),
+    ("some are missing, and more are wanted", replace(
+        CALM, memory=Memory(awaited=Awaited(NOW - 120)), group=members(2)), (PARTITIONS,),
+     {Reason.REPLICAS_NOT_JOINING}),
+    ("three came and went", replace(CALM, unrest=Unrest(3)), (), {STORM}),
+    ("two came and went", replace(CALM, unrest=Unrest(2)), (), set()),
+    ("three came and went, and we took one", replace(
+        CALM, unrest=Unrest(3), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),))), (), set()),
+    ("half of the time in a rebalance", replace(CALM, unrest=Unrest(0, 0.5)), (), {STORM}),
+    ("less than half", replace(CALM, unrest=Unrest(0, 0.49)), (), set()),
+    ("pods crash", replace(CALM, unrest=Unrest(3), replicas=CRASHES), (), {Reason.REPLICAS_NOT_JOINING}),
+    ("one pod crashed once", replace(CALM, unrest=Unrest(1), replicas=CRASHES), (), set()),
+    ("an open transaction", replace(CALM, hung={TPS[0]: Hung(70, 180.0)}), (), {HUNG}),
+    ("half of six days", replace(CALM, memory=memberless(6 * 24.0)), (), {EXPIRING}),
+    ("two days left", replace(CALM, memory=memberless(5 * 24.0)), (), set()),
+    ("half of a short retention", replace(
+        CALM, memory=memberless(12.0), details=Details(offsets_retention_seconds=86_400.0)), (), {EXPIRING}),
+    ("less than half of it", replace(
+        CALM, memory=memberless(11.9), details=Details(offsets_retention_seconds=86_400.0)), (), set()),
+    ("stuck", replace(CALM, stuck=frozenset(TPS[:1])), (), {Reason.STUCK_PARTITION}),
+    ("hot", replace(CALM, hot=frozenset(TPS[:1])), (), {Reason.HOT_PARTITION}),
+    ("at the partitions", TOO_MUCH, (PARTITIONS,), {Reason.AT_PARTITION_LIMIT}),
+    ("at the most", TOO_MUCH, (MOST,), {Reason.AT_MAX_REPLICAS}),
+    ("a bound that is enough", replace(TOO_MUCH, rates=known(1200.0, 100.0)), (PARTITIONS,), set()),
+    ("a bound that is not enough to recover", replace(
+        CALM, rates=known(1100.0, 100.0), lag=dict.fromkeys(TPS, 2501)), (PARTITIONS,), {Reason.AT_PARTITION_LIMIT}),
+    ("a bound of which nobody knows", replace(CALM, rates=known(300.0, Unknown("not measured"))), (MOST,),
+     {Reason.AT_MAX_REPLICAS}),
+    ("stuck, and another had it before", replace(CALM, stuck=frozenset(TPS[:1]), kept=frozenset()), (), set()),
+    ("more did not help", replace(CALM, memory=Memory(ineffective=Ineffective(3, NOW + 9, 1, 6, 300.0, 305.0))),
+     (PARTITIONS, MOST), {Reason.INEFFECTIVE_SCALING}),
+    ("records are lost", replace(CALM, retention=(TPS[0], 60.0)), (), {Reason.RETENTION_RISK}),
+]
+
+
+@pytest.mark.parametrize(
+    ("situation", "trail", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_every_rule_says_what_the_table_says(
+    situation: Situation, trail: tuple[Limit, ...], expected: set[Reason]
+) -> None:
+    by_rule = {Reason[rule.__name__.upper()]: rule(POLICY, situation, trail) for rule in RULES}
+    assert {reason: found is not None for reason, found in by_rule.items()} == {
+        reason: reason in expected for reason in by_rule}
+    assert all(found is None or found.reason is reason for reason, found in by_rule.items())
+
+
+def test_evidence_is_told_in_numbers() -> None:
+    assert said(BEHIND)[SPIKE] == "300 records/s arrive and usually 200, 1.5 times as many"
+    assert said(replace(BEHIND, memory=usual(300.0, 200.0)))[SLOW] == (
+        "one consumer does 100 records/s and usually 200")
+    crashed = replace(EMPTY, memberless_seconds=99.0, replicas=CRASHES)
+    assert said(crashed)[NOBODY] == (
+        "no member for 99 s (replicas: 6, records behind: 60): 1 of 6 pods in CrashLoopBackOff")
+    assert said(replace(CALM, unrest=Unrest(4, 0.25)))[STORM] == (
+        "4 members came and went within 10 min, 25% of looks in a rebalance")
+    assert said(replace(CALM, hung={TPS[0]: Hung(70, 240.0)}))[HUNG] == (
+        "orders/0 has 70 records behind a transaction open for 240 s")
+    assert said(replace(CALM, memory=memberless(6 * 24.0)))[EXPIRING] == (
+        "no member for 144 h, 24 h left; offsets are kept for 7.0 days (by default)")
+    assert said(replace(CALM, unrest=Unrest(3), replicas=CRASHES))[Reason.REPLICAS_NOT_JOINING] == (
+        "3 members came and went: 1 of 6 pods in CrashLoopBackOff")
+
+
+@pytest.mark.parametrize(("interval", "ago", "lasts"), [
+    (15, 60.0, True), (15, 60.1, False), (60, 180.0, True), (60, 180.1, False), (15, -1.0, False)])
+def test_a_finding_lasts_for_a_minute_and_three_polls(interval: int, ago: float, lasts: bool) -> None:
+    old = Found(Reason.HOT_PARTITION, NOW - ago, "seen", "do")
+    policy = replace(POLICY, polling_interval_seconds=interval)
+    assert lasting((), policy, Memory(found=(old,)), NOW) == ((old,) if lasts else ())
+
+
+def test_what_is_seen_now_replaces_what_was_seen() -> None:
+    seen = findings_of(POLICY, replace(CALM, stuck=frozenset(TPS[:1])), ())
+    old = (Found(Reason.STUCK_PARTITION, NOW - 15, "old", "do"), Found(Reason.HOT_PARTITION, NOW - 15, "seen", "do"))
+    found = lasting(seen, POLICY, Memory(found=old), NOW)
+    assert [(each.reason, each.evidence) for each in found] == [
+        (Reason.STUCK_PARTITION, "orders/0 not moving with 0 records behind"), (Reason.HOT_PARTITION, "seen")]

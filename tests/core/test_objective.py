@@ -1,0 +1,291 @@
+"""The objective by hand: 60 s, 12 partitions, 100 records/s a consumer, help in 30 + 15 s."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kafka_consumer_scaler.core.assignment import Spread
+from kafka_consumer_scaler.core.capacity import Capacity, Rates
+from kafka_consumer_scaler.core.memory import Memory, Peak
+from kafka_consumer_scaler.core.objective import age_ahead, by_age, lead_seconds
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.prediction import Plant
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Unknown
+from tests.core.making import NOW, even, known, members, orders
+
+POLICY = Policy(max_replicas=12)
+WHY = Unknown("not measured")
+
+
+def wanted(situation: Situation, policy: Policy = POLICY) -> int:
+    return by_age(policy, situation)[0]
+
+
+def ahead(situation: Situation, policy: Policy = POLICY) -> float:
+    assert not isinstance(situation.rates.arrival, Unknown)
+    loads = situation.loads(situation.rates.arrival.average)
+    assert not isinstance(loads, Unknown)
+    return age_ahead(policy, situation, Plant(situation.spread, situation.assignor, 100.0), loads)
+
+
+def test_help_comes_after_the_next_poll_and_the_joining() -> None:
+    assert lead_seconds(POLICY, even(1, 350.0)) == 45.0
+    quick = replace(even(1, 350.0), memory=Memory(join_seconds=12.0))
+    assert lead_seconds(Policy(max_replicas=12, polling_interval_seconds=5), quick) == 17.0
+
+
+@pytest.mark.parametrize(("age", "replicas"), [(12.0, 1), (12.85, 1), (12.86, 4), (13.0, 4), (30.0, 4)])
+def test_one_replica_of_the_example_becomes_four_when_help_would_come_too_late(age: float, replicas: int) -> None:
+    situation = even(1, 350.0, age)
+    assert ahead(situation) == pytest.approx(age + 45 * (1 - 100 / 350)), "grows by 0.71 a second"
+    assert wanted(situation) == replicas
+
+
+def test_the_sentence_tells_rate_capacity_and_age() -> None:
+    assert by_age(POLICY, even(1, 350.0, 13.0))[1] == (
+        "350 records/s to be ready for and a consumer does 100; 45 s old before help could come")
+    assert by_age(POLICY, even(12, 100.0))[1] == (
+        "100 records/s to be ready for and a consumer does 100; at most 100 of late")
+
+
+def test_the_forecast_counts_over_the_lead() -> None:
+    """Half a minute allowed, 390 records/s in 45 s: 6,000 + 17,550 - 13,500 records are left, 25.8 s old."""
+    strict, calm, rising = replace(POLICY, lag_seconds=30.0), even(3, 300.0, 20.0), known(300.0, 100.0, rise=2.0)
+    assert wanted(calm, strict) == 3
+    assert wanted(replace(calm, rates=rising), strict) == 6, "4 would leave 7,700 after 300 s, 19.7 s old"
+    assert wanted(replace(calm, rates=known(300.0, 100.0, newest=390.0)), strict) == 6
+
+
+def test_utilization_is_the_share_of_the_capacity_that_is_planned_with() -> None:
+    assert wanted(even(1, 350.0, 30.0), replace(POLICY, utilization=0.5)) == 12, "6 would have 58 for 50"
+    assert wanted(even(1, 240.0, 30.0), replace(POLICY, utilization=0.5)) == 6
+
+
+@pytest.mark.parametrize(("age", "replicas"), [(64.2, 4), (64.3, 6)])
+def test_a_backlog_older_than_the_objective_is_recovered_from_in_a_hurry(age: float, replicas: int) -> None:
+    """After 30 s 4.3 s are made up: 59.9 s may take 300 s, 60.01 s have 120 s, in which 4 win 6,000 records."""
+    assert wanted(even(4, 350.0, age)) == replicas
+
+
+def test_a_shorter_recovery_of_the_user_is_kept_in_a_hurry() -> None:
+    assert wanted(even(4, 350.0, 100.0), replace(POLICY, recovery_seconds=300.0)) == 6
+    assert wanted(even(4, 350.0, 100.0), replace(POLICY, recovery_seconds=60.0)) == 12
+
+
+def test_the_present_number_is_enough_when_it_recovers_in_time() -> None:
+    assert wanted(even(4, 350.0, 60.0)) == 4, "51 s old before help, back under 36 s in 300 s"
+
+
+def test_when_none_can_hold_it_more_than_useful_are_wanted() -> None:
+    slow = replace(even(1, 350.0, 20.0), rates=known(350.0, 10.0))
+    assert wanted(slow) == 41, "350 a second and 17,200 records in 300 s, at 10 a consumer"
+    assert wanted(replace(slow, rates=known(350.0, 28.0))) == 15, "16,660 records"
+    threads = replace(slow, spread=Spread((12,), threads=2))
+    assert wanted(threads, replace(POLICY, consumer_threads=2)) == 21
+
+
+def test_one_more_than_useful_is_the_least_that_says_that_none_can() -> None:
+    """9 replicas allowed, thus 5 of 10 partitions: 500 for 700 records/s. 9 would do; 11 say that none can."""
+    assert wanted(even(5, 700.0, 45.0, partitions=10), replace(POLICY, max_replicas=9)) == 11
+    assert wanted(even(5, 700.0, 45.0, partitions=10), replace(POLICY, max_replicas=10)) == 10
+
+
+def starting(joined: int, since: float) -> Situation:
+    memory = Memory().with_scaled(1, 4, NOW - since)
+    return replace(even(4, 350.0), group=members(joined), memory=memory)
+
+
+def test_replicas_that_are_starting_help_once_they_have_joined() -> None:
+    assert ahead(starting(1, since=10.0)) == pytest.approx((350 * 45 - 100 * 20 - 400 * 25) / 350)
+    assert ahead(starting(4, since=10.0)) == 0.0
+    assert ahead(replace(starting(1, since=10.0), group=Unknown("no coordinator"))) == 0.0
+
+
+def test_replicas_that_should_have_joined_and_did_not_are_not_counted_on() -> None:
+    assert ahead(starting(1, since=30.0)) == pytest.approx((350 * 45 - 100 * 45) / 350)
+    assert ahead(starting(1, since=29.0)) == pytest.approx((350 * 45 - 100 * 1 - 400 * 44 + 1500 + 350) / 350, abs=6.0)
+
+
+def test_members_beyond_our_own_do_not_count_as_ours() -> None:
+    assert ahead(replace(even(1, 350.0), group=members(4))) == pytest.approx(45 * (1 - 100 / 350))
+
+
+@pytest.mark.parametrize(("arrival", "replicas"), [(102.0, 1), (103.0, 2), (204.0, 2), (207.0, 3)])
+def test_down_goes_to_the_fewest_that_stay_under_18_s_for_ten_minutes(arrival: float, replicas: int) -> None:
+    """One consumer, 5 s of pause: 102 * 600 - 59,500 = 1,700 records, 16.7 s; 103: 2,300 records, 22 s."""
+    assert wanted(even(12, arrival)) == replicas
+
+
+def remembering(situation: Situation, peak: float, *scales: tuple[int, int, float]) -> Situation:
+    memory = Memory(peaks=(Peak(NOW - 200, peak),))
+    for before, after, ago in scales:
+        memory = memory.with_scaled(before, after, NOW - ago)
+    return replace(situation, memory=memory)
+
+
+def test_down_is_measured_by_the_highest_arrival_of_the_window() -> None:
+    assert wanted(remembering(even(12, 100.0), peak=500.0)) == 6
+    assert wanted(remembering(even(12, 100.0), peak=700.0)) == 12
+    old = replace(even(12, 100.0), memory=Memory(peaks=(Peak(NOW - 301, 700.0),)))
+    assert wanted(old) == 1
+
+
+def test_a_small_step_waits_where_a_larger_one_will_soon_be_allowed() -> None:
+    assert wanted(remembering(even(6, 100.0), peak=350.0)) == 6, "4 now, 1 soon"
+    assert wanted(remembering(even(6, 350.0), peak=350.0)) == 4
+    assert wanted(remembering(even(12, 100.0), peak=500.0)) == 6, "half is no small step"
+
+
+def test_a_small_step_waits_for_five_minutes_after_a_scale_up() -> None:
+    assert wanted(remembering(even(6, 350.0), 350.0, (4, 6, 299.0))) == 6
+    assert wanted(remembering(even(6, 350.0), 350.0, (4, 6, 300.0))) == 4
+    assert wanted(remembering(even(6, 350.0), 350.0, (12, 6, 60.0))) == 4, "it was no scale-up"
+    assert wanted(remembering(even(12, 350.0), 350.0, (4, 12, 60.0))) == 4, "4 of 12 is no small step"
+
+
+def peaceful(arrival: float, replicas: int = 4, learned: bool = True) -> Situation:
+    calm = replace(even(replicas, arrival), peace_seconds=300.0)
+    return replace(calm, rates=known(arrival, 100.0, learned=learned))
+
+
+@pytest.mark.parametrize(("arrival", "replicas"), [(368.0, 3), (369.0, 4)])
+def test_after_a_window_of_peace_one_step_less_is_tried_if_it_keeps_the_objective(
+    arrival: float, replicas: int
+) -> None:
+    """3 replicas, 300 s, 5 s of pause: (368 * 300 - 88,500) / 368 = 59.5 s."""
+    assert wanted(peaceful(arrival)) == replicas
+    assert wanted(replace(peaceful(arrival), peace_seconds=299.0)) == 4
+
+
+def test_a_capacity_that_is_only_a_lower_bound_may_always_be_probed() -> None:
+    assert wanted(peaceful(399.0, learned=False)) == 3
+
+
+@pytest.mark.parametrize(("age", "replicas"), [(40.0, 1), (40.1, 12)])
+def test_nothing_is_taken_away_while_a_rebalance_would_pass_the_share(age: float, replicas: int) -> None:
+    """The oldest record and 5 s of pause: 45 s are 0.75 of the objective."""
+    assert wanted(even(12, 50.0, age)) == replicas
+
+
+def test_waking_from_zero_takes_one() -> None:
+    assert wanted(even(0, 50.0)) == 1
+
+
+def blind(age: float | Unknown, current: int = 3, lag: int = 10) -> Situation:
+    """Nothing is known of the capacity; there was traffic."""
+    names = orders(12)
+    return replace(even(current, 100.0), rates=known(100.0, WHY), age=age, ages=dict.fromkeys(names, age),
+                   lag=dict.fromkeys(names, lag))
+
+
+@pytest.mark.parametrize(("age", "replicas"), [(45.0, 3), (45.1, 6), (500.0, 6)])
+def test_without_a_capacity_what_is_too_old_doubles_the_replicas(age: float, replicas: int) -> None:
+    assert wanted(blind(age)) == replicas
+    assert wanted(blind(age, current=0)) == 1
+
+
+def test_without_a_capacity_and_without_traffic_one_is_enough() -> None:
+    assert wanted(blind(0.0, lag=0)) == 1
+    assert wanted(remembering(blind(0.0, lag=0), peak=1.0)) == 3
+    assert wanted(replace(blind(0.0), peace_seconds=300.0)) == 2, "one step down is tried"
+    assert wanted(blind(Unknown("only one sample"))) == 3
+
+
+def test_what_cannot_be_known_changes_nothing() -> None:
+    unknown_arrival = replace(even(3, 0.0), rates=Rates(WHY, WHY, Capacity(100.0, True)))
+    assert by_age(POLICY, unknown_arrival) == (3, "arrival unknown: not measured")
+    blurred = even(3, 800.0, 50.0)
+    blurred = replace(blurred, ages={**blurred.ages, orders(12)[3]: WHY})
+    assert by_age(POLICY, blurred) == (3, "age unknown: not measured")
+
+
+def test_what_more_consumers_cannot_help_asks_for_none() -> None:
+    tps = frozenset(orders(12))
+    assert wanted(even(3, 800.0, 50.0)) == 12
+    assert wanted(replace(even(3, 800.0, 50.0), stuck=tps)) == 1
+    assert wanted(replace(even(3, 800.0, 50.0), hot=tps)) == 1
+
+
+def with_a_hot_one(others: float, current: int = 3) -> Situation:
+    """One partition gets 150 records/s, the eleven others so many each; nothing waits."""
+    names, total = orders(12), 150 + 11 * others
+    shares = {tp: (150 if tp == names[0] else others) / total for tp in names}
+    return replace(even(current, total), shares=shares, shares_newest=shares, hot=frozenset(names[:1]))
+
+
+@pytest.mark.parametrize(("others", "replicas"), [
+    (5.0, 1), (5.1, 2), (11.0, 2), (11.1, 3), (18.3, 3), (18.4, 4), (27.5, 4), (27.6, 6), (55.1, 12)])
+def test_a_hot_partition_is_kept_from_much_company(others: float, replicas: int) -> None:
+    """It lacks 50 records/s alone, so beside it may be 50 and 5: eleven of 5, three of 18.3, one of 55."""
+    assert wanted(with_a_hot_one(others)) == replicas
+    assert wanted(replace(with_a_hot_one(others), hot=frozenset())) > 0
+
+
+def bound_only(replicas: int, arrival: float, age: float, *, busy: bool = False) -> Situation:
+    """A consumer is known to do 10 records/s, and no more than that is known."""
+    found = even(replicas, arrival, age, capacity=10.0)
+    return replace(found, rates=replace(found.rates, capacity=Capacity(10.0, learned=False, busy=busy)))
+
+
+@pytest.mark.parametrize(("age", "replicas", "once_busy"), [(8.9, 1, 1), (15.0, 1, 6), (15.1, 6, 6)])
+def test_a_lower_bound_alone_waits_a_poll_while_help_would_still_come_in_time(
+    age: float, replicas: int, once_busy: int
+) -> None:
+    """15 s old and 45 s until help: 60 s, the objective."""
+    assert wanted(bound_only(1, 50.0, age)) == replicas
+    assert wanted(bound_only(1, 50.0, age, busy=True)) == once_busy
+
+
+def test_more_than_now_is_wanted_at_least_when_none_can_bring_the_age_back() -> None:
+    assert wanted(even(20, 5000.0, 100.0)) >= 20
+
+
+def test_no_step_down_is_taken_whose_pause_alone_would_pass_the_up_share() -> None:
+    resting = even(6, 100.0)
+    assert wanted(resting) == 1
+    assert wanted(replace(resting, memory=replace(resting.memory, pause_seconds=45.1))) == 6
+
+
+def test_the_assignor_tells_which_partitions_share_a_consumer() -> None:
+    """Two partitions of 81 records/s, two of 9, two consumers: dealt in turn 90 each, in rows 162 and 18."""
+    shares = dict(zip(orders(4), (0.45, 0.45, 0.05, 0.05), strict=True))
+    waiting = {tp: share * 180 * 40 for tp, share in shares.items()}
+    skewed = replace(even(2, 180.0, 40.0, partitions=4), shares=shares, waiting=waiting)
+    assert wanted(skewed) == 2
+    assert wanted(replace(skewed, assignor="range")) > 2
+
+
+def test_no_room_for_a_hot_partition_changes_nothing() -> None:
+    crowded, few = with_a_hot_one(55.1), replace(POLICY, max_replicas=2)
+    assert by_age(few, crowded) == by_age(few, replace(crowded, shares_newest=dict.fromkeys(crowded.shares, 0.0)))
+
+
+def test_room_for_a_hot_partition_takes_nothing_from_an_old_backlog() -> None:
+    others = with_a_hot_one(5.1)
+    old = replace(others, ages=dict.fromkeys(others.ages, 600.0), waiting=dict.fromkeys(others.waiting, 4000.0))
+    assert wanted(others) == 2
+    assert wanted(old) == 4
+
+
+@pytest.mark.parametrize(("recovery", "replicas"), [(139.0, 4), (137.0, 6)])
+def test_the_present_number_pays_no_rebalance(recovery: float, replicas: int) -> None:
+    """350 * 60 - 30 * 50 = 19,500 records are left at 50 a second; 36 s are 12,600: 138 s."""
+    slow = replace(even(4, 350.0, 60.0), memory=Memory(pause_seconds=40.0))
+    assert wanted(slow, replace(POLICY, recovery_seconds=recovery)) == replicas
+
+
+def test_one_replica_may_be_enough() -> None:
+    assert wanted(even(1, 90.0, 60.0)) == 1
+
+
+def test_spare_replicas_are_not_taken_away_when_none_can_hold_it() -> None:
+    """15 would do by the sum; 20 are there, and more than 12 have nothing to do."""
+    assert wanted(even(20, 1250.0, 50.0)) == 20
+
+
+def test_before_any_commit_was_seen_nobody_can_tell_a_backlog_from_rare_commits() -> None:
+    assert wanted(replace(blind(500.0), commit_interval=WHY)) == 3
+    assert wanted(blind(500.0)) == 6

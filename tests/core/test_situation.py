@@ -1,0 +1,108 @@
+"""What a situation says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kafka_consumer_scaler.core.memory import Ineffective, Memory
+from kafka_consumer_scaler.core.prediction import Load
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
+from tests.core.making import NOW, even, orders
+
+SIX = even(6, arrival=300.0, age=4.0)
+
+
+def remembering(memory: Memory) -> Situation:
+    return replace(SIX, memory=memory)
+
+
+def test_lag_counts_stuck_partitions_too() -> None:
+    assert SIX.lag_records == 1200
+    assert replace(SIX, stuck=frozenset(orders(3))).lag_records == 1200
+
+
+def test_members_are_those_of_the_group() -> None:
+    why = Unknown("no coordinator")
+    assert SIX.members == 6
+    assert replace(SIX, group=why).members is why
+    assert replace(SIX, replicas=Replicas(5, 7)).current == 5
+
+
+def test_joining_takes_30_s_until_it_was_measured() -> None:
+    assert SIX.join_seconds == 30.0
+    assert remembering(Memory(join_seconds=12.0)).join_seconds == 12.0
+
+
+def test_a_rebalance_costs_5_s_where_only_moved_partitions_pause_and_else_10_s_until_it_was_measured() -> None:
+    assert SIX.pause_seconds == 5.0
+    assert replace(SIX, assignor="uniform").pause_seconds == 5.0
+    assert replace(SIX, assignor="range").pause_seconds == 10.0
+    assert replace(SIX, assignor="sticky").pause_seconds == 10.0
+    assert remembering(Memory(pause_seconds=0.0)).pause_seconds == 0.0
+
+
+def test_the_time_since_the_last_change_counts_from_the_newest() -> None:
+    assert remembering(Memory().with_scaled(1, 2, NOW - 90).with_scaled(2, 6, NOW - 20)).since_scaled == 20.0
+
+
+def regretting(down_at: float, up_at: float) -> int:
+    return remembering(Memory().with_scaled(6, 4, down_at).with_scaled(4, 6, up_at)).regretted_replicas
+
+
+def test_a_step_down_that_was_taken_back_within_15_minutes_is_remembered_for_an_hour() -> None:
+    assert regretting(NOW - 1000, NOW - 100) == 4
+    assert regretting(NOW - 1000, NOW - 99) == 0
+    assert regretting(NOW - 3600, NOW - 3500) == 4
+    assert regretting(NOW - 3601, NOW - 3500) == 0
+    assert SIX.regretted_replicas == 0
+
+
+def test_the_largest_regretted_number_counts() -> None:
+    memory = Memory()
+    for number, (before, after) in enumerate([(6, 4), (4, 6), (6, 2), (2, 6)]):
+        memory = memory.with_scaled(before, after, NOW - 1000 + 10 * number)
+    assert remembering(memory).regretted_replicas == 4
+
+
+def withdrawn(until: float, tried: int) -> Situation:
+    return remembering(Memory(ineffective=Ineffective(3, until, 1, tried, 300.0, 305.0)))
+
+
+def test_a_withdrawal_holds_while_its_back_off_lasts() -> None:
+    assert withdrawn(NOW + 1, tried=6).withdrawn_to == 3
+    assert withdrawn(NOW, tried=6).withdrawn_to is None
+    assert SIX.withdrawn_to is None
+
+
+def test_the_replicas_that_did_not_help_are_the_ones_to_be_withdrawn() -> None:
+    assert withdrawn(NOW + 1, tried=6).is_withdrawn
+    assert not withdrawn(NOW + 1, tried=7).is_withdrawn
+    assert not withdrawn(NOW, tried=6).is_withdrawn
+    assert not SIX.is_withdrawn
+
+
+def test_loads_leave_out_what_more_consumers_cannot_help() -> None:
+    tps = orders(12)
+    found = replace(SIX, stuck=frozenset({tps[0]}), hot=frozenset({tps[1]})).loads(600.0)
+    assert found == dict.fromkeys(tps[2:], Load(100.0, 4.0, 50.0))
+
+
+def test_loads_are_unknown_when_an_age_is_unless_it_is_that_of_a_stuck_one() -> None:
+    why, tps = Unknown("only one sample"), orders(12)
+    blurred = replace(SIX, ages={**SIX.ages, tps[2]: why})
+    assert blurred.loads(600.0) is why
+    assert not isinstance(replace(blurred, stuck=frozenset({tps[2]})).loads(600.0), Unknown)
+
+
+def test_loads_are_in_the_order_of_the_partitions() -> None:
+    backwards = replace(SIX, waiting=dict(reversed(list(SIX.waiting.items()))))
+    assert list(backwards.loads(600.0)) == list(orders(12))  # type: ignore[arg-type]
+
+
+def test_a_partition_without_a_share_gets_nothing() -> None:
+    tp = orders(12)[5]
+    shares = {each: share for each, share in SIX.shares.items() if each != tp}
+    found = replace(SIX, shares=shares).loads(600.0)
+    assert not isinstance(found, Unknown)
+    assert found[tp].arrival == 0.0

@@ -1,0 +1,143 @@
+"""Causes over the simulator: what the page says is found, and nothing in groups that are healthy."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import findings
+from benchmarks.findings_page import COLUMNS, Cell, Confusion, page
+from benchmarks.findings_runs import Looks, Named, Run, run_one
+from benchmarks.findings_truth import TRUTHS, truth
+from kafka_consumer_scaler.core.findings import RULES
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.simulation.troubles import (
+    SCENARIOS,
+    WARM_UP_SECONDS,
+    Scenario,
+    family,
+    healthy_noisy,
+    play,
+    scenario,
+)
+
+HEALTHY_SEEDS = 100
+EVENT_SEEDS = 20
+EVENTS_IN_AN_HOUR = 5
+PLAYED_SEEDS = (1, 2)
+HOUR = 3600
+
+
+def settled(scenario: Scenario) -> Looks:
+    """The looks after the warm-up."""
+    return [(at, verdict) for at, verdict in play(scenario).verdicts if at > WARM_UP_SECONDS]
+
+
+def test_nothing_is_found_in_a_healthy_group_however_noisy() -> None:
+    """What fails is told with the command that plays it again."""
+    found = [f"python -m benchmarks.findings_runs healthy-noisy {seed}: {each.reason} at {at:.0f} s, {each.evidence}"
+             for seed in range(1, HEALTHY_SEEDS + 1)
+             for at, verdict in settled(healthy_noisy(seed)) for each in verdict.findings]
+    assert found == []
+
+
+def lengthened(scenario: Scenario, seconds: int) -> Scenario:
+    """The same load, from its beginning again once it is over."""
+    arrival = scenario.load.arrival * (1 + seconds // len(scenario.load.arrival))
+    return replace(scenario, load=replace(scenario.load, arrival=arrival[:seconds]))
+
+
+def events(looks: Looks) -> int:
+    return sum(len(verdict.events) + (verdict.announcement is not None) for _, verdict in looks)
+
+
+def test_an_hour_of_a_steady_load_posts_a_handful_of_events() -> None:
+    """All of them tell of a scale-up or a scale-down: most are probes, and of those that are taken back two each."""
+    seconds = WARM_UP_SECONDS + HOUR
+    steady = Counter(events(settled(lengthened(family("steady", seed), seconds))) for seed in range(1, EVENT_SEEDS + 1))
+    noisy = Counter(events(settled(healthy_noisy(seed, seconds))) for seed in range(1, EVENT_SEEDS + 1))
+    print(f"events in an hour: runs by their number, steady {sorted(steady.items())}, noisy {sorted(noisy.items())}")
+    assert max(steady) <= EVENTS_IN_AN_HOUR
+    assert max(noisy) <= EVENTS_IN_AN_HOUR
+
+
+@pytest.fixture(scope="module")
+def played() -> Confusion:
+    """The first seeds of every scenario."""
+    return Confusion([run_one(name, seed) for name in SCENARIOS for seed in PLAYED_SEEDS])
+
+
+def told(row: str, reason: Reason) -> str:
+    """A cell of the table on the page."""
+    return PAGE[row].get(reason, "")
+
+
+def _page() -> dict[str, dict[str, str]]:
+    text = findings.SECTION.read()
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    head = next(line for line in lines if line[:2] == ["scenario", "runs"])
+    start = lines.index(head) + 2
+    rows = lines[start:start + len({truth(scenario(name, seed)).row for name in SCENARIOS for seed in range(1, 21)})]
+    return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+
+
+PAGE = _page()
+
+
+def missing_at_most(cell: Cell) -> int:
+    """Runs of the page that did not find it: no more than these can be missing among its first seeds."""
+    count = re.match(r"\*\*(\d+)\*\*", told(cell.truth.row, cell.reason))
+    return int(PAGE[cell.truth.row]["runs"]) - (int(count[1]) if count else 0)
+
+
+def test_what_is_right_is_found_as_often_as_the_page_says(played: Confusion) -> None:
+    assert [f"{cell.truth.row}: {cell.reason} in {len(cell.delays)} of {cell.runs}" for cell in played.cells
+            if cell.is_right and cell.runs - len(cell.delays) > missing_at_most(cell)] == []
+
+
+def test_what_is_false_is_on_the_page(played: Confusion) -> None:
+    assert [f"{cell.truth.row}: {cell.reason}, seeds {cell.false_seeds}" for cell in played.false_cells
+            if "false" not in told(cell.truth.row, cell.reason)] == []
+
+
+def test_the_truth_of_every_scenario_was_decided() -> None:
+    assert set(TRUTHS) == set(SCENARIOS)
+    assert len(COLUMNS) == len(set(COLUMNS)) == len(RULES)
+
+
+def named(at: float) -> Named:
+    return Named(at, at - 10, 3, "evidence")
+
+
+def two_runs() -> Confusion:
+    right, false = Reason.SLOW_CONSUMERS, Reason.HOT_PARTITION
+    return Confusion([Run("slow-consumers", 1, {right: named(40), false: named(50)}, {}),
+                      Run("slow-consumers", 2, {right: named(60)}, {})])
+
+
+def test_a_cell_tells_how_often_and_how_soon() -> None:
+    cells = {cell.reason: str(cell) for cell in two_runs().cells if str(cell)}
+    assert cells == {Reason.SLOW_CONSUMERS: "**2** 40 s", Reason.HOT_PARTITION: "1 false"}
+    assert (two_runs().asked, two_runs().found, two_runs().false) == (2, 2, 1)
+
+
+def test_what_is_true_too_is_neither_right_nor_false() -> None:
+    one = Confusion([Run("ramp", 1, {Reason.PRODUCER_SPIKE: named(30)}, {})])
+    assert (str(one.cell("ramp", Reason.PRODUCER_SPIKE)), one.asked, one.false) == ("(1) 20 s", 0, 0)
+
+
+def test_what_is_right_and_was_not_found_is_shown() -> None:
+    one = Confusion([Run("stuck-partition", 1, {}, {})])
+    assert (str(one.cell("stuck-partition", Reason.STUCK_PARTITION)), one.asked, one.found) == ("**0**", 1, 0)
+
+
+def test_a_false_finding_is_on_the_page_with_its_seed_and_evidence() -> None:
+    assert "| slow-consumers | HotPartition  | 1 of 2 |     1 |" in page(two_runs())
+
+
+def test_the_goals_are_missed_by_a_false_finding_in_two_runs() -> None:
+    assert not findings.FindingsResult(two_runs()).is_good
+    assert findings.FindingsResult(Confusion(two_runs().runs[1:])).is_good

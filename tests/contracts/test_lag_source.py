@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from kafka_consumer_scaler.core.policy import IsolationLevel
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, Uncommitted, Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.details import THREAD
 from kafka_consumer_scaler.kafka.lag_source import GroupQuery, GroupSample, LagSource
 
 pytestmark = pytest.mark.cluster
@@ -76,6 +78,11 @@ def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
     while not holds():
         assert time.monotonic() < until, f"not within {seconds} s"
         time.sleep(0.05)
+
+
+def is_asking_brokers() -> bool:
+    """Whether a source is still asking for details, in a thread and on a connection of its own."""
+    return any(thread.name == THREAD for thread in threading.enumerate())
 
 
 @pytest.fixture
@@ -281,6 +288,7 @@ def test_any_number_of_groups_costs_one_round_of_end_offsets_and_one_fetch_each(
         cluster.commit(group, topic, 0)
     queries = [GroupQuery(group) for group in groups]
     source.poll(queries, DEADLINE_SECONDS)
+    eventually(lambda: not is_asking_brokers())
     before = environment.broker_request_counts()
     source.poll(queries, DEADLINE_SECONDS)
     after = environment.broker_request_counts()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kafka_consumer_scaler.core.policy import IsolationLevel, OffsetReset
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.snapshot import Group, Member, Reading, TopicPartition, Uncommitted, Unknown
+from kafka_consumer_scaler.core.snapshot import Details, Group, Member, Reading, TopicPartition, Uncommitted, Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.protocol import (
     HEADER_BYTES,
@@ -30,7 +30,14 @@ READINGS = st.builds(Reading, end=OFFSETS, committed=OFFSETS | st.builds(Uncommi
 MEMBERS = st.builds(Member, NAMES, st.frozensets(TOPIC_PARTITIONS, max_size=4))
 GROUPS = st.builds(Group, NAMES, NAMES, st.lists(MEMBERS, max_size=3).map(tuple))
 PARTITIONS = st.dictionaries(TOPIC_PARTITIONS, READINGS | UNKNOWNS, max_size=8)
-SAMPLES = st.builds(GroupSample, partitions=PARTITIONS | UNKNOWNS, group=GROUPS | UNKNOWNS)
+SIZES = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+DETAILS = st.builds(
+    Details,
+    st.dictionaries(NAMES, SIZES, max_size=3),
+    st.dictionaries(TOPIC_PARTITIONS, OFFSETS, max_size=3),
+    st.none() | st.floats(0, 1e9),
+)
+SAMPLES = st.builds(GroupSample, PARTITIONS | UNKNOWNS, GROUPS | UNKNOWNS, DETAILS)
 QUERIES = st.builds(
     GroupQuery,
     NAMES,
@@ -53,6 +60,10 @@ def test_every_sample_arrives_as_it_was_sent(sample: GroupSample) -> None:
     received = through_a_pipe({"sample": sample_as_json(sample)})["sample"]
     assert isinstance(received, dict)
     assert sample_from_json(received) == sample
+
+
+def test_nothing_is_sent_about_details_that_were_not_told() -> None:
+    assert sample_as_json(GroupSample({}, Group("Empty"))).keys() == {"partitions", "group"}
 
 
 @given(QUERIES)

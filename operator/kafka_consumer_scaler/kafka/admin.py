@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -20,12 +20,14 @@ from kafka_consumer_scaler.kafka.errors import is_retriable, is_timeout
 
 K = TypeVar("K")
 Ask = Callable[[Collection[K], float], Mapping[K, "Future[Any]"]]
+Place = tuple[IsolationLevel, TopicPartition]
+"""A partition, and up to where it is read."""
 GRACE_SECONDS = 1.0
 """The library keeps its own time limits; this much later we stop believing that it will."""
 
-_ISOLATION = {
-    IsolationLevel.READ_COMMITTED: _IsolationLevel.READ_COMMITTED,
+_ISOLATION = {  # in the order in which they are asked: `details.py` tells why
     IsolationLevel.READ_UNCOMMITTED: _IsolationLevel.READ_UNCOMMITTED,
+    IsolationLevel.READ_COMMITTED: _IsolationLevel.READ_COMMITTED,
 }
 _SPEC = {"earliest": OffsetSpec.earliest(), "latest": OffsetSpec.latest()}
 
@@ -95,19 +97,28 @@ class Admin:
         answer: Mapping[str, Future[Any]] = self._client.describe_topics(topics, request_timeout=seconds)
         return answer
 
-    def offsets(
-        self, which: str, isolation: IsolationLevel, partitions: Iterable[TopicPartition], by: float
-    ) -> dict[TopicPartition, Any]:
-        """The offset, in records, of each partition: `earliest` or `latest`. One ListOffsets for each leader."""
+    def offsets(self, which: str, places: Collection[Place], by: float) -> dict[Place, Any]:
+        """The offset, in records, of each place: `earliest` or `latest`.
 
-        def ask(wanted: Collection[TopicPartition], seconds: float) -> Mapping[TopicPartition, Future[Any]]:
-            theirs = {tp: _TopicPartition(tp.topic, tp.partition) for tp in wanted}
-            request = dict.fromkeys(theirs.values(), _SPEC[which])
-            level = _ISOLATION[isolation]
-            answer = self._client.list_offsets(request, isolation_level=level, request_timeout=seconds)
-            return {tp: answer[theirs[tp]] for tp in wanted}
+        One ListOffsets for each leader and isolation level, all in flight together.
+        """
 
-        return self._settle(ask, list(partitions), by, read=lambda said: _offset(said.offset))
+        def ask(wanted: Collection[Place], seconds: float) -> Mapping[Place, Future[Any]]:
+            futures: dict[Place, Future[Any]] = {}
+            for level in _ISOLATION:
+                if partitions := [tp for of, tp in wanted if of == level]:
+                    futures |= {(level, tp): one for tp, one in self._ask_offsets(which, level, partitions, seconds)}
+            return futures
+
+        return self._settle(ask, places, by, read=lambda said: _offset(said.offset))
+
+    def _ask_offsets(
+        self, which: str, level: IsolationLevel, partitions: Collection[TopicPartition], seconds: float
+    ) -> Iterator[tuple[TopicPartition, Future[Any]]]:
+        theirs = {tp: _TopicPartition(tp.topic, tp.partition) for tp in partitions}
+        request = dict.fromkeys(theirs.values(), _SPEC[which])
+        said = self._client.list_offsets(request, isolation_level=_ISOLATION[level], request_timeout=seconds)
+        return ((tp, said[key]) for tp, key in theirs.items())
 
     def topic_names(self, by: float) -> frozenset[str] | KafkaError:
         """The names of all topics that we may see. Kafka's own (`__consumer_offsets` and the like) are left out."""

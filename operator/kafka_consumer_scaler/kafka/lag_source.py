@@ -7,7 +7,7 @@ and then committed 110: lag -10.
 
 One poll asks a DescribeGroups and then an OffsetFetch for each group, all groups in flight together; then one
 ListOffsets of each partition leader, for all groups together; and once in `cache_seconds` the partitions of the topics,
-and the log starts of the partitions that lag or have no commit.
+and the log starts of the partitions that lag or have no commit. `details.py` adds what is asked less often.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from confluent_kafka import KafkaError
 from kafka_consumer_scaler.core.policy import IsolationLevel
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, Unknown
-from kafka_consumer_scaler.kafka.admin import Admin
+from kafka_consumer_scaler.kafka.admin import Admin, Place
 from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.details import DetailsCache
 from kafka_consumer_scaler.kafka.errors import is_absence, is_silence, is_timeout, reason_of, unknown_because
 from kafka_consumer_scaler.kafka.groups import Committed, committed_of, group_of
 from kafka_consumer_scaler.kafka.readings import (
@@ -45,7 +46,7 @@ class LagSource:
     """The offsets of one cluster. Synchronous, for one thread.
 
     Args:
-        cache_seconds: how long partitions of topics and log starts are believed.
+        cache_seconds: how long partitions of topics, log starts and high watermarks are believed.
 
     Raises KafkaException when the client refuses the connection's settings.
     """
@@ -54,6 +55,7 @@ class LagSource:
         self._servers = connection.bootstrap_servers
         self._admin = Admin(connection)
         self._topics = TopicCache(self._admin, cache_seconds)
+        self._details = DetailsCache(connection, cache_seconds)
         self._cache_seconds = cache_seconds
         self._starts: dict[TopicPartition, tuple[float, int]] = {}
 
@@ -72,7 +74,7 @@ class LagSource:
         committed = self._committed(described, began + 0.5 * deadline_seconds)
         partitions = self._partitions(queries, committed, began, deadline_seconds)
         states = {group: group_of(group, said) for group, said in described.items()}
-        return [_sample(query, partitions[query], states[query.group]) for query in queries]
+        return [self._sample(query, partitions[query], states[query.group]) for query in queries]
 
     def _silence(self, by: float) -> Unknown:
         """Why no coordinator answered: because no broker does, or in spite of brokers that do."""
@@ -97,8 +99,16 @@ class LagSource:
     ) -> dict[GroupQuery, dict[TopicPartition, Reading | Unknown] | Unknown]:
         wanted = self._wanted(queries, committed, began + 0.65 * seconds)
         ends = self._ends(wanted, began + 0.85 * seconds)
-        starts = self._log_starts(needing_start(wanted, committed, ends), began + 0.95 * seconds)
+        needed = needing_start(wanted, committed, ends)
+        starts = self._log_starts_and_measure(needed, ends, began + 0.95 * seconds)
         return {query: readings_of(query, wanted[query], committed[query.group], ends, starts) for query in queries}
+
+    def _log_starts_and_measure(self, needed: Mapping[TopicPartition, int], ends: Ends, by: float) -> Starts:
+        """The log starts that readings need, and no others: the measure of the records must make no reading Unknown."""
+        unmeasured = self._details.unmeasured(ends)
+        starts = self._log_starts({**unmeasured, **needed}, by)
+        self._details.measure(unmeasured, starts)
+        return {tp: starts[tp] for tp in needed}
 
     def _wanted(self, queries: Iterable[GroupQuery], committed: Mapping[str, Committed | Unknown], by: float) -> Wanted:
         names = {query: self._topic_names(query, committed[query.group], by) for query in queries}
@@ -115,12 +125,12 @@ class LagSource:
         return names if isinstance(names, Unknown) else matching(query.topic_pattern, names)
 
     def _ends(self, wanted: Wanted, by: float) -> Ends:
-        """End offsets of the union of all partitions, one round for each isolation level in use."""
-        ends: dict[tuple[IsolationLevel, TopicPartition], int | Unknown] = {}
-        for level in {query.isolation_level for query in wanted}:
-            lists = [tps for query, tps in wanted.items() if query.isolation_level == level]
-            union = {tp for tps in lists if not isinstance(tps, Unknown) for tp in tps}
-            ends |= {(level, tp): said for tp, said in self._offsets("latest", level, union, by).items()}
+        """End offsets of the union of all partitions, at each isolation level in use, and the high watermarks due."""
+        lists = [(query.isolation_level, tps) for query, tps in wanted.items() if not isinstance(tps, Unknown)]
+        places = {(level, tp) for level, tps in lists for tp in tps}
+        due = self._details.watermarks_due(places)
+        ends = self._offsets("latest", places | due, by)
+        self._details.keep_watermarks(due, ends)
         return ends
 
     def _log_starts(self, needed: Mapping[TopicPartition, int], by: float) -> Starts:
@@ -132,20 +142,21 @@ class LagSource:
         known = {tp: self._starts[tp] for tp in needed if tp in self._starts}
         fresh = {tp: entry for tp, entry in known.items() if entry[0] > oldest and entry[1] <= needed[tp]}
         missing = [tp for tp in needed if tp not in fresh]
-        said = self._offsets("earliest", IsolationLevel.READ_UNCOMMITTED, missing, by)
+        answers = self._offsets("earliest", [(IsolationLevel.READ_UNCOMMITTED, tp) for tp in missing], by)
+        said = {tp: start for (_, tp), start in answers.items()}
         now = time.monotonic()
         self._starts = fresh | {tp: (now, start) for tp, start in said.items() if isinstance(start, int)}
         return said | {tp: start for tp, (_, start) in fresh.items()}
 
-    def _offsets(
-        self, which: str, level: IsolationLevel, partitions: Collection[TopicPartition], by: float
-    ) -> dict[TopicPartition, int | Unknown]:
-        leaderless = self._topics.leaderless().intersection(partitions)
-        asked = [tp for tp in partitions if tp not in leaderless]
-        said = {tp: self._judged(tp, answer) for tp, answer in self._admin.offsets(which, level, asked, by).items()}
-        return said | {tp: Unknown(f"partition {tp} has no leader", Reason.BROKERS_UNREACHABLE) for tp in leaderless}
+    def _offsets(self, which: str, places: Collection[Place], by: float) -> dict[Place, int | Unknown]:
+        leaderless = self._topics.leaderless()
+        asked = [place for place in places if place[1] not in leaderless]
+        answers = self._admin.offsets(which, asked, by)
+        return {place: self._judged(place[1], answers.get(place)) for place in places}
 
     def _judged(self, tp: TopicPartition, answer: Any) -> int | Unknown:
+        if answer is None:
+            return Unknown(f"partition {tp} has no leader", Reason.BROKERS_UNREACHABLE)
         if not isinstance(answer, KafkaError):
             return int(answer)
         self._topics.suspect(tp.topic)
@@ -153,8 +164,8 @@ class LagSource:
             return Unknown(f"the leader of partition {tp} did not answer in time", Reason.BROKERS_UNREACHABLE)
         return unknown_because(answer, f"partition {tp}")
 
-
-def _sample(
-    query: GroupQuery, partitions: dict[TopicPartition, Reading | Unknown] | Unknown, group: Group | Unknown
-) -> GroupSample:
-    return GroupSample(no_offsets(query.group, group) if partitions == {} else partitions, group)
+    def _sample(
+        self, query: GroupQuery, partitions: dict[TopicPartition, Reading | Unknown] | Unknown, group: Group | Unknown
+    ) -> GroupSample:
+        told = no_offsets(query.group, group) if partitions == {} else partitions
+        return GroupSample(told, group, self._details.of(query, partitions))

@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka_consumer_scaler.core.policy import IsolationLevel, OffsetReset
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.snapshot import Group, Member, Reading, TopicPartition, Uncommitted, Unknown
+from kafka_consumer_scaler.core.snapshot import Details, Group, Member, Reading, TopicPartition, Uncommitted, Unknown
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 
 HEADER_BYTES = 4
@@ -35,13 +35,18 @@ def query_from_json(values: Sequence[Any]) -> GroupQuery:
 
 
 def sample_as_json(sample: GroupSample) -> dict[str, Any]:
-    """`{"partitions": {"orders": [[0, end, committed, start]]}, "group": {...}}`; no commit is null."""
-    return {"partitions": _partitions_as_json(sample.partitions), "group": _group_as_json(sample.group)}
+    """`{"partitions": {"orders": [[0, end, committed, start]]}, "group": {...}}`; no commit is null.
+
+    Details are there as `[record bytes, [[topic, partition, high watermark]], retention]` only if there are any.
+    """
+    values = {"partitions": _partitions_as_json(sample.partitions), "group": _group_as_json(sample.group)}
+    return values if sample.details == Details() else {**values, "details": _details_as_json(sample.details)}
 
 
 def sample_from_json(values: Mapping[str, Any]) -> GroupSample:
     """The sample that `sample_as_json` wrote."""
-    return GroupSample(_partitions_from_json(values["partitions"]), _group_from_json(values["group"]))
+    details = _details_from_json(values["details"]) if "details" in values else Details()
+    return GroupSample(_partitions_from_json(values["partitions"]), _group_from_json(values["group"]), details)
 
 
 def _partitions_as_json(partitions: Mapping[TopicPartition, Reading | Unknown] | Unknown) -> Any:
@@ -85,6 +90,16 @@ def _group_from_json(values: Any) -> Group | Unknown:
         return _unknown_from_json(values)
     members = (Member(name, frozenset(TopicPartition(*pair) for pair in pairs)) for name, pairs in values["members"])
     return Group(values["state"], values["assignor"], tuple(members))
+
+
+def _details_as_json(details: Details) -> list[Any]:
+    highs = [[tp.topic, tp.partition, offset] for tp, offset in details.high_watermarks.items()]
+    return [dict(details.record_bytes), highs, details.offsets_retention_seconds]
+
+
+def _details_from_json(values: Sequence[Any]) -> Details:
+    record_bytes, highs, retention = values
+    return Details(record_bytes, {TopicPartition(topic, number): offset for topic, number, offset in highs}, retention)
 
 
 def _unknown_as_json(unknown: Unknown) -> list[Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kafka_consumer_scaler.core.policy import IsolationLevel, OffsetReset
-from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Details, Group, Reading, TopicPartition, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class GroupSample:
 
     partitions: Mapping[TopicPartition, Reading | Unknown] | Unknown
     group: Group | Unknown
+    details: Details = field(default_factory=Details)
 
     @classmethod
     def unknown(cls, unknown: Unknown) -> GroupSample:

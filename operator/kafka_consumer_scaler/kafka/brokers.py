@@ -1,0 +1,146 @@
+"""What brokers say of themselves: how many bytes they store of each partition, and one of their settings.
+
+librdkafka has no DescribeLogDirs, so kafka-python asks. It is loaded at the first question, and its connection is there
+for one question only. It waits for brokers, so ask in a thread on which nothing else waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka_consumer_scaler.core.snapshot import TopicPartition
+from kafka_consumer_scaler.kafka.connection import Connection
+
+log = logging.getLogger("kafka_consumer_scaler.kafka")
+
+RETENTION = "offsets.retention.minutes"
+REQUEST_SECONDS = 5.0
+"""For how long one broker is waited for."""
+LONGEST_SECONDS = 30.0
+"""After this no further broker is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the brokers told; what they did not tell is absent.
+
+    Args:
+        log_bytes: bytes in the log, compressed as they are; of several replicas the largest.
+        offsets_retention_seconds: for how long offsets of a group without members are kept.
+    """
+
+    log_bytes: Mapping[TopicPartition, int] = field(default_factory=dict)
+    offsets_retention_seconds: float | None = None
+
+
+def ask(connection: Connection, partitions: Collection[TopicPartition], *, retention: bool) -> Told:
+    """The bytes of the partitions, and the retention of offsets if wanted. Never raises: no answer is `Told()`."""
+    by = time.monotonic() + LONGEST_SECONDS
+    try:
+        with _connected(connection) as admin:
+            brokers = [one["broker_id"] for one in admin.describe_cluster()["brokers"] if not one.get("is_fenced")]
+            seconds = _offsets_retention(admin, brokers, by) if retention else None
+            log_bytes = _log_bytes(admin, brokers, partitions, by)
+    except Exception as problem:  # whatever it is, offsets are read by another client
+        _note(f"the brokers of {connection.bootstrap_servers}", problem)
+        return Told()
+    if (partitions and not log_bytes) or (retention and seconds is None):
+        servers = connection.bootstrap_servers
+        log.debug("brokers of %s did not tell all: are DESCRIBE and DESCRIBE_CONFIGS of the cluster allowed?", servers)
+    return Told(log_bytes, seconds)
+
+
+@contextmanager
+def _connected(connection: Connection) -> Iterator[Any]:
+    """kafka-python's client. It is kept from its first moment: one that cannot connect leaves its thread behind."""
+    from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]  # 10 MiB: only for those who ask
+    from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]
+
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it tells every connection at level info
+    clients: list[Any] = []
+
+    def kept(**settings: Any) -> Any:
+        clients.append(KafkaNetClient(**settings))
+        return clients[-1]
+
+    try:
+        yield KafkaAdminClient(**_settings(connection), kafka_client=kept)
+    finally:
+        for client in clients:
+            client.close()
+
+
+def _settings(connection: Connection) -> dict[str, Any]:
+    milliseconds = int(REQUEST_SECONDS * 1000)
+    return {
+        "bootstrap_servers": connection.bootstrap_servers.split(","),
+        "client_id": "kafka-consumer-scaler",
+        "bootstrap_timeout_ms": milliseconds,
+        "request_timeout_ms": milliseconds,
+    }
+
+
+def _log_bytes(
+    admin: Any, brokers: Iterable[int], partitions: Collection[TopicPartition], by: float
+) -> dict[TopicPartition, int]:
+    """Each broker is asked by itself, so that a silent one costs only what it alone stores."""
+    topics: dict[str, list[int]] = {}
+    for tp in partitions:
+        topics.setdefault(tp.topic, []).append(tp.partition)
+    found: dict[TopicPartition, int] = {}
+    for broker in brokers:
+        if topics and time.monotonic() < by:
+            for tp, size in sizes_of(_directories(admin, broker, topics)):
+                found[tp] = max(size, found.get(tp, 0))
+    return found
+
+
+def _directories(admin: Any, broker: int, topics: Mapping[str, Collection[int]]) -> list[Any]:
+    """The broker's log directories; none when it does not answer. One that refuses us answers that it has none."""
+    try:
+        [answer] = admin.describe_log_dirs(topics, brokers=[broker])
+    except Exception as problem:
+        _note(f"the log directories of broker {broker}", problem)
+        return []
+    return list(answer["log_dirs"])
+
+
+def sizes_of(directories: Iterable[Mapping[str, Any]]) -> Iterator[tuple[TopicPartition, int]]:
+    """The bytes of each replica that is told of; one that is being copied into another directory is left out."""
+    for directory in directories:
+        for topic in directory["topics"]:
+            for one in topic["partitions"]:
+                if not one["is_future_key"]:
+                    yield TopicPartition(topic["name"], one["partition_index"]), one["partition_size"]
+
+
+def _offsets_retention(admin: Any, brokers: Iterable[int], by: float) -> float | None:
+    """The setting of the first broker that answers, which is that of all. One that refuses us tells no setting."""
+    from kafka.admin import ConfigResource, ConfigResourceType
+
+    for broker in map(str, brokers):
+        if time.monotonic() > by:
+            break
+        try:
+            asked = ConfigResource(ConfigResourceType.BROKER, broker, [RETENTION])
+            said = admin.describe_configs([asked], config_filter="all")
+        except Exception as problem:
+            _note(f"{RETENTION} of broker {broker}", problem)
+            continue
+        return retention_of(said["broker"].get(broker, {}))
+    return None
+
+
+def retention_of(settings: Mapping[str, Any]) -> float | None:
+    """Seconds; None when the broker did not tell the setting."""
+    minutes = settings.get(RETENTION, {}).get("value")
+    return None if minutes is None else 60.0 * int(minutes)
+
+
+def _note(subject: str, problem: Exception) -> None:
+    log.debug("%s: %s: %s", subject, type(problem).__name__, problem)

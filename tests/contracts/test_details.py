@@ -1,0 +1,209 @@
+"""What a real broker tells of its records, its open transactions and its settings, and how seldom it is asked."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from kafka_consumer_scaler.core.policy import IsolationLevel
+from kafka_consumer_scaler.core.snapshot import Details, TopicPartition
+from kafka_consumer_scaler.kafka.brokers import Told
+from kafka_consumer_scaler.kafka.brokers import ask as ask_brokers
+from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.details import THREAD
+from kafka_consumer_scaler.kafka.lag_source import GroupQuery, LagSource
+from kafka_consumer_scaler.kafka.polling_process import PollingProcess
+from tests.contracts.test_lag_source import (
+    Cluster,
+    ask,
+    delete_records_before,
+    eventually,
+    fresh,
+    is_asking_brokers,
+)
+from tests.environment import Environment
+
+pytestmark = pytest.mark.cluster
+
+RARE = ("DescribeLogDirs", "DescribeConfigs", "DescribeCluster")
+RECORD = bytes(1000)
+WEEK_SECONDS = 7 * 86_400.0
+"""Kafka's default of offsets.retention.minutes, which the environment's broker keeps."""
+
+
+@pytest.fixture
+def cluster(kafka_bootstrap_servers: str) -> Iterator[Cluster]:
+    cluster = Cluster(kafka_bootstrap_servers)
+    yield cluster
+    cluster.clear()
+
+
+@pytest.fixture
+def source(kafka_bootstrap_servers: str) -> LagSource:
+    return LagSource(Connection(kafka_bootstrap_servers))
+
+
+def fill(cluster: Cluster, topic: str, records: int, partition: int = 0, compression: str = "none") -> None:
+    producer = Producer({"bootstrap.servers": cluster.servers, "compression.type": compression, "linger.ms": 200})
+    for _ in range(records):
+        producer.produce(topic, RECORD, partition=partition)
+    assert producer.flush(30) == 0
+
+
+def details(source: LagSource, *topics: str) -> Details:
+    """The details of the first look after the brokers have answered what the look before asked of them."""
+    query = GroupQuery(fresh("group"), topics=topics)
+    ask(source, query)
+    eventually(lambda: not is_asking_brokers())
+    return ask(source, query).details
+
+
+def test_records_are_as_large_as_they_are_stored(cluster: Cluster, source: LagSource) -> None:
+    plain, packed, empty = cluster.topic(partitions=2), cluster.topic(), cluster.topic()
+    fill(cluster, plain, 300)
+    fill(cluster, plain, 100, partition=1)
+    fill(cluster, packed, 300, compression="gzip")
+    told = details(source, plain, packed, empty).record_bytes
+    assert told.keys() == {plain, packed}
+    assert told[plain] == pytest.approx(1000, rel=0.1)
+    assert told[packed] < 100
+
+
+def test_only_the_topics_of_a_query_are_told_of(cluster: Cluster, source: LagSource) -> None:
+    mine, other = cluster.topic(), cluster.topic()
+    fill(cluster, mine, 100)
+    fill(cluster, other, 100)
+    details(source, mine, other)
+    assert ask(source, GroupQuery("any", topics=(mine,))).details.record_bytes.keys() == {mine}
+
+
+def test_an_open_transaction_shows_above_the_end_and_a_topic_at_rest_shows_nothing(
+    cluster: Cluster, source: LagSource
+) -> None:
+    held, rest = cluster.topic(), cluster.topic()
+    cluster.produce(held, 5)
+    cluster.produce(rest, 5)
+    producer = Producer({"bootstrap.servers": cluster.servers, "transactional.id": fresh("transaction")})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(held, "in doubt", partition=0)
+    assert producer.flush(30) == 0
+    stable = ask(source, GroupQuery("any", topics=(held, rest)))
+    loose = ask(source, GroupQuery("any", topics=(held, rest), isolation_level=IsolationLevel.READ_UNCOMMITTED))
+    producer.abort_transaction(30)
+    assert stable.details.high_watermarks == {TopicPartition(held, 0): 6}
+    assert loose.details.high_watermarks == {}
+
+
+def test_records_that_arrive_without_a_transaction_do_not_look_like_one(
+    cluster: Cluster, kafka_bootstrap_servers: str
+) -> None:
+    source, topic = LagSource(Connection(kafka_bootstrap_servers), cache_seconds=0), cluster.topic()
+    producer, done = Producer({"bootstrap.servers": cluster.servers, "linger.ms": 0}), threading.Event()
+
+    def produce() -> None:
+        while not done.wait(0.0005):
+            producer.produce(topic, "x")
+            producer.poll(0)
+
+    writer = threading.Thread(target=produce)
+    writer.start()
+    looks = [ask(source, GroupQuery("any", topics=(topic,))) for _ in range(100)]
+    done.set()
+    writer.join()
+    producer.flush(30)
+    assert sum(bool(look.details.high_watermarks) for look in looks) <= 5
+
+
+def test_a_transaction_that_ended_is_forgotten_when_it_is_asked_for_again(
+    cluster: Cluster, kafka_bootstrap_servers: str
+) -> None:
+    source, topic = LagSource(Connection(kafka_bootstrap_servers), cache_seconds=0), cluster.topic()
+    producer = Producer({"bootstrap.servers": cluster.servers, "transactional.id": fresh("transaction")})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, "in doubt", partition=0)
+    assert producer.flush(30) == 0
+    query = GroupQuery("any", topics=(topic,))
+    assert ask(source, query).details.high_watermarks == {TopicPartition(topic, 0): 1}
+    producer.commit_transaction(30)
+    eventually(lambda: ask(source, query).details.high_watermarks == {})
+
+
+def test_the_retention_of_offsets_is_the_brokers(cluster: Cluster, source: LagSource) -> None:
+    assert details(source, cluster.topic()).offsets_retention_seconds == WEEK_SECONDS
+
+
+def test_the_questions_for_details_are_not_asked_at_every_poll(
+    cluster: Cluster, source: LagSource, environment: Environment
+) -> None:
+    topic, group = cluster.topic(partitions=3), fresh("group")
+    fill(cluster, topic, 100)
+    for partition, end in enumerate([100, 0, 0]):
+        cluster.commit(group, topic, end, partition)
+    before = environment.broker_request_counts()
+    details(source, topic)
+    between = environment.broker_request_counts()
+    for _ in range(5):
+        ask(source, GroupQuery(group))
+    eventually(lambda: not is_asking_brokers())
+    after = environment.broker_request_counts()
+    assert sent(before, between, *RARE) == dict.fromkeys(RARE, 1)
+    assert sent(between, after, *RARE, "ListOffsets") == {**dict.fromkeys(RARE, 0), "ListOffsets": 5}
+
+
+def sent(before: dict[str, int], after: dict[str, int], *names: str) -> dict[str, int]:
+    return {name: after.get(name, 0) - before.get(name, 0) for name in names}
+
+
+def test_no_reading_rests_on_the_measure_of_records(cluster: Cluster, kafka_bootstrap_servers: str) -> None:
+    """The log start of a partition that is all read is asked for the measure, and kept out of the reading."""
+    source, topic, group = LagSource(Connection(kafka_bootstrap_servers)), cluster.topic(), fresh("group")
+    fill(cluster, topic, 100)
+    cluster.commit(group, topic, 100)
+    delete_records_before(cluster, topic, 10)
+    looks = [ask(source, GroupQuery(group)).partitions for _ in range(2)]
+    assert looks[0] == looks[1]
+
+
+def test_a_broker_that_is_slow_to_tell_delays_no_poll(
+    cluster: Cluster, source: LagSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, released = cluster.topic(), threading.Event()
+    fill(cluster, topic, 100)
+
+    def slowly(*question: Any, **how: Any) -> Told:
+        released.wait(30)
+        return ask_brokers(*question, **how)
+
+    monkeypatch.setattr(source._details, "_ask_brokers", slowly)
+    query = GroupQuery("any", topics=(topic,))
+    assert [ask(source, query).details.record_bytes for _ in range(3)] == [{}, {}, {}]
+    assert sum(thread.name == THREAD for thread in threading.enumerate()) == 1
+    released.set()
+    eventually(lambda: ask(source, query).details.record_bytes.keys() == {topic})
+
+
+async def test_details_reach_the_operator_and_nothing_else_is_logged(
+    cluster: Cluster, kafka_bootstrap_servers: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    topic, process = cluster.topic(), PollingProcess()
+    fill(cluster, topic, 100)
+    await process.start()
+    try:
+        told = Details()
+        for _ in range(100):
+            [sample] = await process.poll(Connection(kafka_bootstrap_servers), [GroupQuery("any", topics=(topic,))], 10)
+            if (told := sample.details).record_bytes:
+                break
+    finally:
+        await process.stop()
+    assert told.record_bytes[topic] == pytest.approx(1000, rel=0.1)
+    assert told.offsets_retention_seconds == WEEK_SECONDS
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("kafka")] == []

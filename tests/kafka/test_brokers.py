@@ -1,0 +1,82 @@
+"""What brokers tell of themselves, and that one which tells nothing leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kafka_consumer_scaler.core.snapshot import TopicPartition
+from kafka_consumer_scaler.kafka import brokers
+from kafka_consumer_scaler.kafka.brokers import Told, ask, retention_of, sizes_of
+from kafka_consumer_scaler.kafka.connection import Connection
+
+P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        yield server
+        with contextlib.suppress(OSError):  # it never listened
+            server.shutdown(socket.SHUT_RDWR)
+
+
+def answer_with_garbage(server: socket.socket) -> None:
+    while True:
+        try:
+            client, _ = server.accept()
+        except OSError:
+            return
+        with client:
+            client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def replica(partition: int, size: int, *, future: bool = False) -> dict[str, Any]:
+    return {"partition_index": partition, "partition_size": size, "offset_lag": 0, "is_future_key": future}
+
+
+def directory(*replicas: dict[str, Any]) -> dict[str, Any]:
+    return {"error_code": 0, "log_dir": "/data", "topics": [{"name": "orders", "partitions": list(replicas)}]}
+
+
+def test_a_replica_that_is_being_copied_is_left_out() -> None:
+    directories = [directory(replica(0, 500)), directory(replica(0, 100, future=True), replica(1, 7))]
+    assert list(sizes_of(directories)) == [(P0, 500), (P1, 7)]
+
+
+def test_the_retention_is_told_in_minutes_or_not_at_all() -> None:
+    assert retention_of({"offsets.retention.minutes": {"value": "10080"}}) == 7 * 86_400
+    assert retention_of({"offsets.retention.minutes": {"value": None}}) is None
+    assert retention_of({}) is None
+
+
+@pytest.mark.parametrize("behaviour", ["refuses", "is silent", "speaks another language"])
+def test_a_broker_that_does_not_answer_costs_its_time_and_no_more(
+    behaviour: str, listener: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(brokers, "REQUEST_SECONDS", 1.0)
+    caplog.set_level(logging.DEBUG)
+    if behaviour != "refuses":
+        listener.listen()
+    if behaviour == "speaks another language":
+        threading.Thread(target=answer_with_garbage, args=(listener,), daemon=True).start()
+    before, began = threading.active_count(), time.monotonic()
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
+    assert ask(Connection(address), [P0], retention=True) == Told()
+    assert time.monotonic() - began < 3
+    assert threading.active_count() == before
+    [said] = caplog.records
+    assert (said.name, said.levelno) == ("kafka_consumer_scaler.kafka", logging.DEBUG)
+    assert address in said.getMessage()
+
+
+def test_an_address_that_is_none_is_an_answer_that_tells_nothing() -> None:
+    assert ask(Connection("::::"), [P0], retention=True) == Told()

@@ -1,0 +1,175 @@
+"""What is remembered of the brokers: for how long, of which partitions, and what nobody told is absent."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+import pytest
+
+from kafka_consumer_scaler.core.policy import IsolationLevel
+from kafka_consumer_scaler.core.snapshot import Details, TopicPartition, Unknown
+from kafka_consumer_scaler.kafka.brokers import Told
+from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.details import (
+    FORGOTTEN_SECONDS,
+    THREAD,
+    DetailsCache,
+    Remembered,
+    record_bytes,
+    records_of,
+)
+from kafka_consumer_scaler.kafka.sample import GroupQuery
+
+P0, P1, Q0 = TopicPartition("orders", 0), TopicPartition("orders", 1), TopicPartition("mails", 0)
+STABLE, LOOSE = IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED
+SILENT = Unknown("the leader did not answer in time")
+QUERY = GroupQuery("orders", topics=("orders",))
+ENDS = {(STABLE, P0): 100, (STABLE, P1): 50}
+STARTS = {P0: 0, P1: 0}
+
+
+class Brokers:
+    """Answers when it is told to, and counts how often it was asked."""
+
+    def __init__(self, told: Told) -> None:
+        self.told, self.may_answer = told, threading.Event()
+        self.asked: list[tuple[set[TopicPartition], bool]] = []
+
+    def __call__(self, connection: Connection, partitions: Collection[TopicPartition], *, retention: bool) -> Told:
+        self.asked.append((set(partitions), retention))
+        assert self.may_answer.wait(10)
+        return self.told
+
+
+def cache(brokers: Callable[..., Told]) -> DetailsCache:
+    return DetailsCache(Connection("nobody:9092"), 60, brokers)
+
+
+def measured(details: DetailsCache, ends: Any = ENDS) -> Details:
+    """What one poll tells."""
+    details.measure(details.unmeasured(ends), STARTS)
+    return details.of(QUERY, [P0, P1])
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_an_answer_is_due_again_when_its_time_is_over() -> None:
+    answers: Remembered[str, int] = Remembered(60)
+    assert answers.due(["a"], now=0) == ["a"]
+    answers.keep({"a": 1}, at=0)
+    assert list(answers.due(["a"], now=59.9)) == []
+    assert answers.due(["a"], now=60) == ["a"]
+    assert answers.told(["a", "b"]) == {"a": 1}
+
+
+def test_when_one_is_due_all_are_asked_so_that_they_stay_together() -> None:
+    answers: Remembered[str, int] = Remembered(60)
+    answers.keep({"a": 1}, at=0)
+    assert answers.due(["a", "new"], now=30) == ["a", "new"]
+    answers.keep({"a": 1, "new": 1}, at=30)
+    assert list(answers.due(["a", "new"], now=60)) == []
+
+
+def test_that_nothing_was_told_is_remembered_too() -> None:
+    answers: Remembered[str, int] = Remembered(60)
+    answers.keep({"a": 1}, at=0)
+    answers.keep({"a": None}, at=60)
+    assert list(answers.due(["a"], now=100)) == []
+    assert answers.told(["a"]) == {}
+
+
+def test_what_nobody_asks_about_any_more_is_forgotten() -> None:
+    answers: Remembered[str, int] = Remembered(60)
+    answers.keep({"gone": 1}, at=0)
+    answers.keep({"here": 2}, at=FORGOTTEN_SECONDS)
+    assert answers.told(["gone", "here"]) == {"here": 2}
+
+
+def test_high_watermarks_are_asked_only_for_readers_of_committed_records() -> None:
+    assert cache(Brokers(Told())).watermarks_due([(STABLE, P0), (LOOSE, Q0)]) == {(LOOSE, P0)}
+
+
+@pytest.mark.parametrize(
+    ("high", "stable", "told"),
+    [(9, 9, {}), (8, 9, {}), (10, 9, {P0: 10}), (SILENT, 9, {}), (10, SILENT, {})],
+)
+def test_only_a_high_watermark_above_the_end_is_kept(high: Any, stable: Any, told: dict[TopicPartition, int]) -> None:
+    details = cache(Brokers(Told()))
+    details.keep_watermarks({(LOOSE, P0)}, {(LOOSE, P0): high, (STABLE, P0): stable})
+    assert details.of(QUERY, [P0, P1]).high_watermarks == told
+    assert details.watermarks_due([(STABLE, P0)]) == set()
+
+
+def test_the_mean_is_over_the_partitions_of_which_both_bytes_and_records_are_known() -> None:
+    assert record_bytes({P0: 1000, P1: 5000}, {P0: 10, Q0: 10}) == {"orders": 100}
+    assert record_bytes({P0: 1000, P1: 5000}, {P0: 10, P1: 10}) == {"orders": 300}
+    assert record_bytes({P0: 0}, {P0: 10}) == {}
+
+
+def test_partitions_without_records_or_without_a_known_start_count_for_nothing() -> None:
+    assert records_of({P0: 9, P1: 9, Q0: 9}, {P0: 4, P1: 9, Q0: SILENT}) == {P0: 5}
+
+
+def test_the_brokers_are_asked_once_and_their_answer_is_told_by_a_later_poll() -> None:
+    brokers = Brokers(Told({P0: 30_000, P1: 15_000}, 3600.0))
+    details = cache(brokers)
+    assert [measured(details) for _ in range(3)] == [Details()] * 3
+    brokers.may_answer.set()
+    eventually(lambda: measured(details) == Details({"orders": 300.0}, {}, 3600.0))
+    assert brokers.asked == [({P0, P1}, True)]
+
+
+def test_brokers_that_told_nothing_are_not_asked_again_at_the_next_poll() -> None:
+    brokers = Brokers(Told())
+    brokers.may_answer.set()
+    details = cache(brokers)
+    measured(details)
+    eventually(lambda: details.unmeasured(ENDS) == {} and not threads())
+    assert [measured(details) for _ in range(3)] == [Details()] * 3
+    assert len(brokers.asked) == 1
+
+
+def test_a_topic_that_is_new_is_measured_along_with_the_others() -> None:
+    brokers = Brokers(Told({P0: 100, P1: 50, Q0: 9}))
+    brokers.may_answer.set()
+    details = cache(brokers)
+    eventually(lambda: measured(details).record_bytes == {"orders": 1.0})
+    assert details.unmeasured({**ENDS, (STABLE, Q0): 3}) == {P0: 100, P1: 50, Q0: 3}
+
+
+def test_a_fault_while_asking_is_an_answer_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda fault: None)
+
+    def faulty(*question: Any, **how: Any) -> Told:
+        raise RuntimeError("boom")
+
+    details = cache(faulty)
+    measured(details)
+    eventually(lambda: not threads())
+    assert details.unmeasured(ENDS) == {}
+    assert measured(details) == Details()
+
+
+def test_a_thread_that_cannot_start_fails_no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    details = cache(Brokers(Told({P0: 100})))
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert [measured(details) for _ in range(2)] == [Details()] * 2
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == THREAD]
+
+
+def test_of_what_is_unknown_there_are_no_details() -> None:
+    assert cache(Brokers(Told())).of(QUERY, SILENT) == Details()

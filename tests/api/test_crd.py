@@ -141,17 +141,22 @@ def test_the_schemas_default_behavior_is_the_cores(direction: str) -> None:
     )  # fmt: skip
 
 
-def test_the_columns_are_those_users_were_promised() -> None:
-    names = [column["name"].upper() for column in VERSION["additionalPrinterColumns"]]
-    promised = "TARGET, GROUP, LAG, LAG-SECONDS, BACKLOG, REPLICAS, DESIRED, PARTITIONS, READY, AGE"
+@pytest.mark.parametrize(("priority", "promised"), [
+    (0, "TARGET, GROUP, LAG, LAG-SECONDS, BACKLOG, REPLICAS, DESIRED, PARTITIONS, READY, AGE"),
+    (1, "ARRIVAL, DRAIN, CAPACITY"),
+], ids=["default", "wide"])
+def test_the_columns_are_those_users_were_promised(priority: int, promised: str) -> None:
+    columns = VERSION["additionalPrinterColumns"]
+    names = [column["name"].upper() for column in columns if column.get("priority", 0) == priority]
     assert names == promised.split(", ")
+    assert re.search(rf"(prints|-o wide` also) {promised}[;.]", reference_page())
 
 
 def test_every_column_and_selectable_field_leads_to_a_field() -> None:
     known = {path for part in PARTS if part in ("spec", "status") for path, _, _ in fields(PARTS[part], part)}
     paths = [each["jsonPath"] for each in VERSION["additionalPrinterColumns"] + VERSION["selectableFields"]]
     simple = [path.lstrip(".") for path in paths if path.startswith((".spec", ".status")) and "[" not in path]
-    assert len(simple) == 11
+    assert len(simple) == 14
     assert set(simple) <= known
 
 

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_consumer_scaler.api.memory import memory_from_status, memory_to_status
-from kafka_consumer_scaler.core.limits import Scaled
-from kafka_consumer_scaler.core.rates import Capacity
+from kafka_consumer_scaler.core.capacity import Capacity
+from kafka_consumer_scaler.core.memory import (
+    Awaited,
+    Foreign,
+    Found,
+    Ineffective,
+    Memory,
+    Peak,
+    Recommended,
+    Scaled,
+    Trial,
+    Usual,
+)
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.stabilization import Memory, Recommended
+from kafka_consumer_scaler.core.verdict import LASTING
 
 NOW = 1_795_417_200.0
 TIMES = st.floats(min_value=0, max_value=NOW)
 REPLICAS = st.integers(0, 10_000)
+RATES = st.floats(min_value=0, max_value=1e9)
 RECOMMENDED = st.lists(st.builds(Recommended, TIMES, REPLICAS), max_size=5).map(
     lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))
 )
@@ -29,8 +41,21 @@ MEMORIES = st.builds(
     ),
     highs=RECOMMENDED,
     lows=RECOMMENDED,
-    capacity=st.none() | st.builds(Capacity, st.floats(min_value=1e-6, max_value=1e9), st.booleans()),
+    peaks=st.lists(st.builds(Peak, TIMES, RATES), max_size=5).map(
+        lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))
+    ),
+    join_seconds=st.none() | st.floats(0, 600),
+    pause_seconds=st.none() | st.floats(0, 120),
+    awaited=st.none() | st.builds(Awaited, TIMES, st.none() | TIMES, st.booleans()),
+    trial=st.none() | st.builds(Trial, TIMES, REPLICAS, REPLICAS, RATES, st.none() | TIMES),
+    ineffective=st.none() | st.builds(Ineffective, REPLICAS, TIMES, REPLICAS, REPLICAS, RATES, RATES),
+    foreign=st.none() | st.builds(Foreign, REPLICAS, TIMES),
+    capacity=st.none() | st.builds(Capacity, st.floats(min_value=1e-6, max_value=1e9), st.booleans(), st.booleans()),
     assignor=st.sampled_from(["", "range", "cooperative-sticky", "com.example.Assignor$1"]),
+    usual=st.none() | st.builds(Usual, TIMES, RATES, RATES, st.none() | RATES),
+    memberless_since=st.none() | TIMES,
+    found=st.lists(st.builds(Found, st.sampled_from(sorted(LASTING)), TIMES, st.text("a;.", max_size=9), st.just("do")),
+                   max_size=3).map(lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))),
     said=st.frozensets(st.sampled_from(Reason)),
 )
 JSON = st.recursive(
@@ -42,8 +67,18 @@ FULL = Memory(
     scales=(Scaled(NOW - 60, 2, 5),),
     highs=(Recommended(NOW - 30, 5),),
     lows=(Recommended(NOW - 15, 4),),
+    peaks=(Peak(NOW - 15, 350.5),),
+    join_seconds=22.5,
+    pause_seconds=4.5,
+    awaited=Awaited(NOW - 60, NOW - 15),
+    trial=Trial(NOW - 60, 2, 5, 203.5, NOW - 30),
+    ineffective=Ineffective(6, NOW + 500, 2, 12, 300.5, 305.5),
+    foreign=Foreign(2, NOW - 90),
     capacity=Capacity(101.5, learned=True),
     assignor="range",
+    usual=Usual(NOW - 15, 900.5, 350.5, 101.5),
+    memberless_since=NOW - 120,
+    found=(Found(Reason.HOT_PARTITION, NOW - 15, "orders/3 gets 150 records/s", "spread the keys"),),
     said=frozenset({Reason.SCALING_LIMITED}),
 )
 
@@ -71,6 +106,7 @@ def test_any_piece_of_junk_leaves_a_memory_that_makes_sense(spoilt: dict[str, An
     times = [scale.at for scale in memory.scales] + [entry.at for entry in (*memory.highs, *memory.lows)]
     assert all(math.isfinite(at) and 0 <= at <= NOW for at in times)
     assert all(0 <= entry.replicas <= 10_000 for entry in (*memory.highs, *memory.lows))
+    assert memory.ineffective is None or memory.ineffective.until <= NOW + 3600
     assert memory.capacity is None or 0 < memory.capacity.per_consumer < math.inf
     assert memory_from_status({"memory": memory_to_status(memory)}, NOW) == memory
 
@@ -81,7 +117,29 @@ def test_junk_in_one_piece_leaves_the_others() -> None:
     stored["said"] = ["NoSuchReason", 5, "ScalingLimited"]
     stored["lows"] = "none"
     read = memory_from_status({"memory": stored}, NOW)
-    assert read == Memory(FULL.scales, FULL.highs, (), FULL.capacity, FULL.assignor, FULL.said)
+    assert read == replace(FULL, lows=())
+
+
+def test_what_is_no_finding_is_not_found_in_the_memory() -> None:
+    stored = memory_to_status(FULL)
+    stored["found"] += [{"reason": "ScaledUp", "at": 1, "evidence": "x", "remedy": "y"}, {"reason": "HotPartition"}]
+    assert memory_from_status({"memory": stored}, NOW) == FULL
+
+
+def test_half_a_trial_is_no_trial() -> None:
+    stored = memory_to_status(FULL)
+    del stored["trial"]["drain"]
+    del stored["awaited"]["missingAt"]
+    read = memory_from_status({"memory": stored}, NOW)
+    assert (read.trial, read.awaited) == (None, Awaited(NOW - 60))
+
+
+def test_a_back_off_ends_an_hour_from_now_at_the_latest() -> None:
+    stored = memory_to_status(FULL)
+    stored["ineffective"]["until"] = 1e15
+    read = memory_from_status({"memory": stored}, NOW)
+    assert read.ineffective is not None
+    assert read.ineffective.until == NOW + 3600
 
 
 def test_a_time_in_the_future_becomes_now() -> None:

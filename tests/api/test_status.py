@@ -10,14 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_consumer_scaler.api.memory import memory_from_status, memory_to_status
-from kafka_consumer_scaler.api.status import Status, same_meaning, status_of, status_of_invalid
+from kafka_consumer_scaler.api.status import (
+    ExplanationStatus,
+    Status,
+    explained,
+    explanation_as_status,
+    same_meaning,
+    status_of,
+    status_of_invalid,
+)
+from kafka_consumer_scaler.core.advice import Advice
 from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.explain import Explanation, PartitionStanding
+from kafka_consumer_scaler.core.limits import Limit
+from kafka_consumer_scaler.core.memory import Memory
+from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.core.stabilization import Memory
+from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
 from kafka_consumer_scaler.core.verdict import Abstain, ConditionType, Hold, Measurements, Verdict
 from tests.api.verdicts import MEMORY, NOW, VERDICT
+from tests.core.making import even
 
+POLICY = Policy(max_replicas=12)
 AT_NOW = "2026-11-23T07:00:00Z"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -28,7 +42,7 @@ DARK = Measurements(*[Unknown("no broker answered")] * 10)
 
 
 def status(verdict: Verdict = VERDICT, previous: dict[str, Any] | None = None, now: float = NOW) -> dict[str, Any]:
-    return status_of(verdict, 3, previous or {}, now)
+    return explained(status_of(verdict, 3, previous or {}, now), POLICY, verdict)
 
 
 def condition(found: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -44,7 +58,7 @@ def with_ready(holds: bool | None, message: str = "no broker answered") -> Verdi
 
 def test_a_status_says_what_was_measured_and_decided() -> None:
     found = status()
-    assert {key: value for key, value in found.items() if key not in ("conditions", "memory")} == {
+    assert {key: value for key, value in found.items() if key not in ("conditions", "memory", "explanation")} == {
         "observedGeneration": 3,
         "currentReplicas": 5,
         "desiredReplicas": 6,
@@ -74,7 +88,9 @@ def test_what_is_unknown_is_left_out_and_never_zero() -> None:
         memory=Memory(),
         backlog=Backlog.UNKNOWN,
     )
-    assert set(status(dark)) == {"observedGeneration", "conditions", "backlog", "lastDecision", "memory"}
+    kept = {"observedGeneration", "conditions", "backlog", "lastDecision", "explanation", "memory"}
+    assert set(status(dark)) == kept
+    assert set(status(dark)["explanation"]) == {"why", "otherwise"}
 
 
 def test_a_hold_desires_the_number_it_holds() -> None:
@@ -152,6 +168,48 @@ def test_control_characters_in_messages_are_escaped() -> None:
     assert found["lastDecision"] == r"x\r\ny\u2028z"
 
 
+def test_the_explanation_tells_why_limits_otherwise_partitions_and_advice() -> None:
+    situation = replace(even(6, 350.0, age=12.0), hot=frozenset({TopicPartition("orders", 3)}))
+    trail = (Limit(6, Reason.AT_MAX_REPLICAS, "maxReplicas 6"),)
+    found = status(replace(VERDICT, situation=situation, trail=trail))["explanation"]
+    assert list(found) == ["why", "limits", "otherwise", "partitions", "advice"]
+    assert "the oldest 12 s old" in found["why"][0]
+    assert found["limits"][0].startswith("9 wanted, 6 allowed: ")
+    assert len(found["partitions"]) == 5
+    numbers = {"lag": 350, "seconds": 12, "arrival": 29.2}
+    assert found["partitions"][3] == {"partition": "orders/3", "note": "hot", **numbers}
+    assert found["partitions"][0] == {"partition": "orders/0", **numbers}
+    assert found["advice"][0] == {
+        "about": "processing",
+        "evidence": "one consumer does 100 records/s: 10 ms a record",
+        "remedy": "if that is mostly waiting, process the records of a poll as one batch, or several at once "
+                  "(asynchronously)",
+        "gain": "at 5 ms a record 2 instead of 4 consumers keep up",
+    }
+
+
+def test_what_an_explanation_does_not_know_or_have_is_left_out() -> None:
+    partition = PartitionStanding(TopicPartition("orders", 3), 5, Unknown("one sample"), Unknown("one sample"))
+    explanation = Explanation(("Because.",), partitions=(partition,), advice=(Advice("keys", "skew", "spread", ""),))
+    assert explanation_as_status(explanation) == {
+        "why": ["Because."],
+        "partitions": [{"partition": "orders/3", "lag": 5}],
+        "advice": [{"about": "keys", "evidence": "skew", "remedy": "spread"}],
+    }
+
+
+def test_an_explanation_is_bounded_and_on_single_lines() -> None:
+    foreign = "x\x1b[31m\n" + "y" * 5000
+    partition = PartitionStanding(TopicPartition(foreign, 3), 5, 1.0, 1.0)
+    long = Explanation((foreign,) * 99, (foreign,) * 99, (foreign,) * 99, (partition,) * 99,
+                       (Advice(foreign, foreign, foreign, foreign),) * 99)
+    found = explanation_as_status(long)
+    assert [len(found[name]) for name in ("why", "limits", "otherwise", "partitions", "advice")] == [30, 30, 30, 5, 30]
+    told = [*found["why"], *found["advice"][0].values(), found["partitions"][0]["partition"]]
+    assert all(text.startswith(r"x\x1b[31m\ny") and len(text) <= 1024 for text in told)
+    assert ExplanationStatus.model_validate(found).why == found["why"]
+
+
 def test_a_very_long_message_is_cut() -> None:
     assert len(status(replace(VERDICT, message="x" * 100_000))["lastDecision"]) == 1024
 
@@ -172,11 +230,17 @@ def test_an_invalid_spec_is_told_in_the_status_and_memory_stays() -> None:
     assert not {"lag", "rates", "currentReplicas", "desiredReplicas"} & set(found)
 
 
-@given(st.dictionaries(st.sampled_from(["conditions", "memory", "lastScaleTime", "lag"]), JSON))
+@given(st.dictionaries(st.sampled_from(["conditions", "memory", "lastScaleTime", "lag", "explanation"]), JSON))
 def test_any_previous_status_gives_a_status_that_fits_the_schema(previous: dict[str, Any]) -> None:
     for found in (status_of(VERDICT, 1, previous, NOW), status_of_invalid("spec: bad", 1, previous, NOW)):
         assert Status.model_validate(found).observed_generation == 1
         assert same_meaning(found, previous) is False
+
+
+def test_statuses_that_differ_in_their_explanation_mean_the_same() -> None:
+    behind, more = (replace(VERDICT, situation=even(6, rate, age=12.0)) for rate in (350.0, 351.0))
+    assert status(behind)["explanation"] != status(more)["explanation"]
+    assert same_meaning(status(behind), status(more))
 
 
 def test_statuses_that_differ_in_numbers_words_and_memory_mean_the_same() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.diagnosis import Backlog
-from kafka_consumer_scaler.core.limits import Scaled
-from kafka_consumer_scaler.core.rates import Capacity
+from kafka_consumer_scaler.core.memory import Memory, Recommended, Scaled
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.stabilization import Memory, Recommended
 from kafka_consumer_scaler.core.verdict import Condition, ConditionType, Measurements, ScaleTo, Verdict
 
 NOW = 1_795_417_200.0  # 2026-11-23T07:00:00Z

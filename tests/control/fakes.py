@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka_consumer_scaler.control.reconcile import Reconciler
+from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
@@ -30,10 +31,10 @@ def resource(name: str = "orders", uid: str = "u1", created: str = "2026-01-01T0
     }
 
 
-def sample(lag: int, partitions: int = 4) -> GroupSample:
+def sample(lag: int, partitions: int = 4, members: int = 1) -> GroupSample:
     """A stable group with so much lag on each partition."""
     tps = [TopicPartition("orders", number) for number in range(partitions)]
-    group = Group("Stable", "range", (Member("m1", frozenset(tps)),))
+    group = Group("Stable", "range", tuple(Member(f"m{n}", frozenset(tps[n::members])) for n in range(members)))
     return GroupSample({tp: Reading(end=1000 + lag, committed=1000) for tp in tps}, group)
 
 
@@ -47,8 +48,10 @@ class Outside:
     status_refusal: Unknown | None = None
     uids: dict[str, str] = field(default_factory=lambda: {"orders": "u1"})
     rival: str | Unknown | None = None
+    pod_trouble: str = ""
     answer: GroupSample = field(default_factory=lambda: sample(0))
     reads: int = 0
+    asked_about_pods: list[Target] = field(default_factory=list)
     writes: list[tuple[int, int]] = field(default_factory=list)
     statuses: list[Mapping[str, Any]] = field(default_factory=list)
     posted: list[Reason] = field(default_factory=list)
@@ -64,6 +67,10 @@ class Outside:
 
     async def other_scalers(self, target: Target) -> str | Unknown | None:
         return self.rival
+
+    async def trouble(self, target: Target) -> str:
+        self.asked_about_pods.append(target)
+        return self.pod_trouble
 
     async def listed(self) -> list[dict[str, Any]] | Unknown:
         return Unknown("not listed here")
@@ -124,7 +131,9 @@ class NoMetrics:
     def forget_cluster(self, cluster: str) -> None: ...
 
 
-def reconciler(outside: Outside, registry: Registry) -> Reconciler:
+def reconciler(outside: Outside, registry: Registry, recorder: Recorder | None = None) -> Reconciler:
     """The loop's body in this outside."""
     scale, status = ScaleSide(outside), StatusSide(outside)
-    return Reconciler(registry, outside, scale, outside, outside, status, outside, NoMetrics())
+    return Reconciler(
+        registry, outside, scale, outside, outside, outside, status, outside, NoMetrics(), recorder or Recorder()
+    )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from kafka_consumer_scaler.api.snapshots import looks_of
 from kafka_consumer_scaler.control.reconcile import Reconciler
+from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry, Watched
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
+from kafka_consumer_scaler.kube.target import Target
 from tests.control.fakes import Outside, reconciler, resource, sample
 
 
@@ -33,14 +36,14 @@ def body(outside: Outside, registry: Registry) -> Reconciler:
     return reconciler(outside, registry)
 
 
-async def poll(body: Reconciler, watched: Watched, lag: int = 0, times: int = 1) -> None:
+async def poll(body: Reconciler, watched: Watched, lag: int = 0, times: int = 1, members: int = 1) -> None:
     """So many polls, 5 s apart."""
     outside = body.clock
     assert isinstance(outside, Outside)
     for _ in range(times):
         outside.time += 5
         assert watched.subject is not None
-        await body.reconcile(watched, watched.subject, sample(lag))
+        await body.reconcile(watched, watched.subject, sample(lag, members=members))
 
 
 async def test_a_backlog_is_written_to_the_scale_once_and_announced(
@@ -101,7 +104,7 @@ async def test_a_change_is_decided_on_replicas_that_were_read_just_now(
 ) -> None:
     await poll(body, watched, times=2)
     outside.replicas = Replicas(3, 3)
-    await poll(body, watched, lag=500)
+    await poll(body, watched, lag=500, members=3)
     assert outside.writes == [(3, 4)]
 
 
@@ -144,3 +147,79 @@ async def test_an_invalid_resource_says_so_once(body: Reconciler, outside: Outsi
     (status,) = outside.statuses
     ready = next(each for each in status["conditions"] if each["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
+
+
+CRASHES = "1 of 4 pods in CrashLoopBackOff (exit code 1)"
+
+
+async def test_the_pods_of_a_healthy_group_are_never_asked_about(
+    body: Reconciler, watched: Watched, outside: Outside
+) -> None:
+    outside.replicas = Replicas(2, 2)
+    await poll(body, watched, members=2, times=40)
+    await poll(body, watched, lag=10, members=2, times=40)
+    assert outside.reads > 3
+    assert outside.asked_about_pods == []
+
+
+async def test_consumers_of_a_scale_up_that_do_not_join_are_told_with_what_is_the_matter_with_their_pods(
+    body: Reconciler, watched: Watched, outside: Outside
+) -> None:
+    outside.pod_trouble = CRASHES
+    await poll(body, watched, lag=500, times=2)
+    assert outside.writes == [(1, 4)]
+    assert set(outside.asked_about_pods) == {Target("apps/v1", "Deployment", "shop", "orders-consumer")}
+    await poll(body, watched, lag=500, times=30)
+    finding = next(each for each in outside.statuses[-1]["conditions"] if each["type"] == "ReplicasNotJoining")
+    assert CRASHES in finding["message"]
+
+
+async def test_a_scale_up_whose_consumers_joined_asks_no_more(
+    body: Reconciler, watched: Watched, outside: Outside
+) -> None:
+    await poll(body, watched, lag=500, times=2)
+    await poll(body, watched, lag=500, times=5, members=4)
+    asked, reads = len(outside.asked_about_pods), outside.reads
+    await poll(body, watched, lag=500, times=5, members=4)
+    assert outside.reads > reads
+    assert len(outside.asked_about_pods) == asked > 0
+
+
+@pytest.mark.parametrize(("replicas", "is_asked"), [(1, True), (0, False)])
+async def test_a_group_without_members_asks_about_pods_if_there_should_be_some(
+    body: Reconciler, watched: Watched, outside: Outside, replicas: int, is_asked: bool
+) -> None:
+    outside.replicas = Replicas(replicas, replicas)
+    await poll(body, watched, members=0)
+    assert (outside.reads, len(outside.asked_about_pods)) == (1, int(is_asked))
+    await poll(body, watched, members=0, times=3)
+    assert len(outside.asked_about_pods) in {0, outside.reads}, "only with replicas that were read just now"
+
+
+@pytest.mark.parametrize(("members", "is_asked"), [(3, True), (2, False)])
+async def test_members_that_come_and_go_are_a_reason_to_ask_about_pods(
+    body: Reconciler, watched: Watched, outside: Outside, members: int, is_asked: bool
+) -> None:
+    for number in (1, members, 1):
+        await poll(body, watched, members=number)
+    assert watched.memory.awaited is None
+    assert outside.asked_about_pods == []
+    await poll(body, watched, times=10)
+    assert bool(outside.asked_about_pods) is is_asked
+
+
+async def test_pods_of_a_target_that_is_not_ours_are_not_asked_about(
+    body: Reconciler, watched: Watched, outside: Outside
+) -> None:
+    outside.rival = "HorizontalPodAutoscaler shop/orders"
+    await poll(body, watched, members=0, times=3)
+    assert outside.asked_about_pods == []
+
+
+async def test_trouble_with_the_pods_is_in_the_looks_that_are_recorded(outside: Outside, registry: Registry) -> None:
+    recorder = Recorder(10)
+    outside.pod_trouble = CRASHES
+    watched = registry.all()[0]
+    await poll(reconciler(outside, registry, recorder), watched, members=0)
+    (look,) = looks_of(line.encode() for line in recorder.lines(watched.uid))
+    assert look.replicas == Replicas(1, 1, CRASHES)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.diagnosis import Backlog, Finding
+from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.core.stabilization import Memory
+from kafka_consumer_scaler.core.snapshot import Details, Unknown
 from kafka_consumer_scaler.core.verdict import (
     Abstain,
     Condition,
@@ -26,6 +26,7 @@ from kafka_consumer_scaler.core.verdict import (
 from kafka_consumer_scaler.telemetry import series
 from kafka_consumer_scaler.telemetry.metrics import Metrics
 from kafka_consumer_scaler.telemetry.reference import reference
+from tests.core.making import even
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
 POLICY = Policy(max_replicas=12, min_replicas=2, lag_seconds=30.0)
@@ -41,6 +42,8 @@ BEHIND = Measurements(
     replicas_wanted=11,
     replicas_allowed=9,
 )
+SITUATION = replace(even(4, arrival=900.0, age=12.0), details=Details(record_bytes={"orders": 200.0}))
+HOT = Finding(Reason.HOT_PARTITION, "", "")
 READY = Condition(ConditionType.READY, True, Reason.AS_EXPECTED, "")
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -48,7 +51,8 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 def verdict(
     decision: Decision, measurements: Measurements = BEHIND, *conditions: Condition, backlog: Backlog = Backlog.BEHIND
 ) -> Verdict:
-    return Verdict(decision, Memory(), conditions or (READY,), (), None, backlog, measurements, (), "")
+    plain = Verdict(decision, Memory(), conditions or (READY,), (), None, backlog, measurements, (), "")
+    return replace(plain, situation=SITUATION)
 
 
 def samples(metrics: Metrics) -> Samples:
@@ -92,10 +96,14 @@ def metrics() -> Metrics:
         ("replicas_min", 2),
         ("replicas_max", 12),
         ("objective_lag_seconds", 30),
+        ("polling_interval_seconds", 15),
+        ("group_members", 4),
+        ("group_commit_interval_seconds", 5),
+        ("group_arrival_bytes_per_second", 900 * 200),
     ],
 )
 def test_each_measurement_is_shown_under_its_name(metrics: Metrics, name: str, expected: float) -> None:
-    assert of_orders(metrics, name) == expected
+    assert of_orders(metrics, name) == pytest.approx(expected)
 
 
 def test_a_value_that_became_unknown_is_absent_and_not_zero(metrics: Metrics) -> None:
@@ -106,6 +114,37 @@ def test_a_value_that_became_unknown_is_absent_and_not_zero(metrics: Metrics) ->
     assert of_orders(metrics, "group_lag_records") is None
     assert of_orders(metrics, "group_lag_seconds") is None
     assert of_orders(metrics, "group_partitions") == 12
+
+
+def test_what_is_read_off_the_situation_is_absent_without_one(metrics: Metrics) -> None:
+    blind = replace(verdict(Abstain(Reason.BROKERS_UNREACHABLE, "")), situation=Unknown("no broker answered"))
+
+    metrics.observe_verdict("shop", "orders", blind, POLICY)
+
+    names = ("group_members", "group_commit_interval_seconds", "group_arrival_bytes_per_second", "consumergroup_lag",
+             "consumergroup_lag_seconds", "topic_record_bytes")
+    assert [name for name, _ in samples(metrics) if name in names] == []
+
+
+def test_bytes_are_unknown_while_the_size_of_one_topics_records_is() -> None:
+    assert isinstance(series.arrival_bytes_per_second(replace(SITUATION, details=Details())), Unknown)
+
+
+def test_a_group_that_nothing_arrives_for_gets_no_bytes() -> None:
+    idle = even(1, arrival=0.0)
+
+    assert series.arrival_bytes_per_second(idle) == 0
+
+
+def test_a_finding_is_one_while_it_lasts_and_absent_afterwards(metrics: Metrics) -> None:
+    shown = []
+    for findings in ((), (HOT, replace(HOT, reason=Reason.AT_MAX_REPLICAS)), (HOT,), ()):
+        told = replace(verdict(Hold(4, Reason.COOLING_DOWN)), findings=findings)
+        metrics.observe_verdict("shop", "orders", told, POLICY)
+        of_findings = [one for one in samples(metrics).items() if one[0][0] == "finding"]
+        shown.append({dict(labels)["finding"]: seen for (_, labels), seen in of_findings})
+
+    assert shown == [{}, {"HotPartition": 1, "AtMaxReplicas": 1}, {"HotPartition": 1}, {}]
 
 
 def test_one_backlog_state_is_one_and_the_others_are_zero(metrics: Metrics) -> None:
@@ -223,6 +262,8 @@ def test_writes_and_events_are_counted_by_result(metrics: Metrics) -> None:
 
 def test_every_declared_series_is_exposed_with_its_type_and_labels_and_no_other(metrics: Metrics) -> None:
     metrics.observe_resource("shop", "orders", "orders", "Deployment/orders-consumer")
+    found = replace(verdict(Hold(4, Reason.COOLING_DOWN)), findings=(HOT,))
+    metrics.observe_verdict("shop", "orders", found, POLICY)
     metrics.observe_poll("kafka:9092", 0.3, Reason.BROKERS_UNREACHABLE)
     metrics.observe_event(Reason.SCALED_UP)
 
@@ -250,4 +291,4 @@ def test_the_documented_number_of_series_of_a_resource_is_that_of_the_exposition
 
     shown = [name for name, labels in samples(metrics) if ("name", "orders") in labels]
 
-    assert f"about {len(shown)}." in reference()
+    assert f"about {len(shown)} with one topic." in reference()

@@ -29,6 +29,12 @@ _COLUMNS: Final = (
     ("Ready", "string", _READY),
     ("Age", "date", ".metadata.creationTimestamp"),
 )
+_WIDE: Final = (
+    ("Arrival", "number", ".status.rates.arrival"),
+    ("Drain", "number", ".status.rates.drain"),
+    ("Capacity", "number", ".status.rates.capacityPerConsumer"),
+)
+"""Shown by `-o wide` only."""
 _SELECTABLE: Final = (".spec.consumerGroup", ".spec.kafka.bootstrapServers", ".spec.scaleTargetRef.name")
 
 
@@ -84,9 +90,14 @@ def _version() -> dict[str, Any]:
         "storage": True,
         "schema": {"openAPIV3Schema": _root_schema()},
         "subresources": {"status": {}},
-        "additionalPrinterColumns": [{"name": name, "type": kind, "jsonPath": path} for name, kind, path in _COLUMNS],
+        "additionalPrinterColumns": [*map(_column, _COLUMNS), *(_column(wide) | {"priority": 1} for wide in _WIDE)],
         "selectableFields": [{"jsonPath": path} for path in _SELECTABLE],
     }
+
+
+def _column(column: tuple[str, str, str]) -> dict[str, Any]:
+    name, kind, path = column
+    return {"name": name, "type": kind, "jsonPath": path}
 
 
 def _root_schema() -> dict[str, Any]:

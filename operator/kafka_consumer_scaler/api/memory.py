@@ -8,34 +8,62 @@ that waits for a full window again, as after its first start.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
 from typing import Any, Final, TypeVar
 
+from pydantic.alias_generators import to_camel
+
+from kafka_consumer_scaler.api.rules import one_line
 from kafka_consumer_scaler.api.spec import MAX_REPLICAS
-from kafka_consumer_scaler.core.limits import Scaled
-from kafka_consumer_scaler.core.rates import Capacity
+from kafka_consumer_scaler.core.capacity import Capacity
+from kafka_consumer_scaler.core.effect import BACK_OFF_SECONDS_MAX, PAUSE_SECONDS_MAX
+from kafka_consumer_scaler.core.memory import (
+    Awaited,
+    Foreign,
+    Found,
+    Ineffective,
+    Memory,
+    Peak,
+    Recommended,
+    Scaled,
+    Trial,
+    Usual,
+)
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.stabilization import Memory, Recommended
+from kafka_consumer_scaler.core.verdict import LASTING
 
 VERSION: Final = 1
 LONGEST: Final = 1000
 """Entries of one list that are read back, the newest."""
+JOIN_SECONDS_MAX: Final = 600.0
+KNOWN_REASONS: Final = {reason.value: reason for reason in Reason}
 
-
-T = TypeVar("T", Scaled, Recommended)
+T = TypeVar("T")
 
 
 def memory_to_status(memory: Memory) -> dict[str, Any]:
     """The stored form: pieces that are empty are left out."""
     capacity = memory.capacity
     pieces: dict[str, Any] = {
-        "scales": [{"at": each.at, "before": each.before, "after": each.after} for each in memory.scales],
-        "highs": [{"at": each.at, "replicas": each.replicas} for each in memory.highs],
-        "lows": [{"at": each.at, "replicas": each.replicas} for each in memory.lows],
-        "capacity": {"perConsumer": capacity.per_consumer, "learned": capacity.learned} if capacity else None,
+        "scales": [_stored(each) for each in memory.scales],
+        "highs": [_stored(each) for each in memory.highs],
+        "lows": [_stored(each) for each in memory.lows],
+        "peaks": [_stored(each) for each in memory.peaks],
+        "capacity": {"perConsumer": capacity.per_consumer, "learned": capacity.learned,
+                     "busy": capacity.busy} if capacity else None,
+        "joinSeconds": memory.join_seconds,
+        "pauseSeconds": memory.pause_seconds,
+        "awaited": _stored(memory.awaited),
+        "trial": _stored(memory.trial),
+        "ineffective": _stored(memory.ineffective),
+        "foreign": _stored(memory.foreign),
         "assignor": memory.assignor,
+        "usual": _stored(memory.usual),
+        "memberlessSince": memory.memberless_since,
+        "found": [_stored(each) for each in memory.found],
         "said": sorted(memory.said),
     }
-    return {"version": VERSION} | {name: piece for name, piece in pieces.items() if piece}
+    return {"version": VERSION} | {name: piece for name, piece in pieces.items() if piece or piece == 0.0}
 
 
 def memory_from_status(status: Mapping[str, Any], now: float) -> Memory:
@@ -49,11 +77,21 @@ def memory_from_status(status: Mapping[str, Any], now: float) -> Memory:
     if not isinstance(stored, Mapping) or stored.get("version") != VERSION:
         return Memory()
     return Memory(
-        scales=_read_all(stored.get("scales"), now, _scaled),
-        highs=_read_all(stored.get("highs"), now, _recommended),
-        lows=_read_all(stored.get("lows"), now, _recommended),
+        scales=_read_all(Scaled, stored.get("scales"), now),
+        highs=_read_all(Recommended, stored.get("highs"), now),
+        lows=_read_all(Recommended, stored.get("lows"), now),
+        peaks=_read_all(Peak, stored.get("peaks"), now),
         capacity=_capacity(mapping(stored.get("capacity"))),
+        join_seconds=_up_to(JOIN_SECONDS_MAX, stored.get("joinSeconds")),
+        pause_seconds=_up_to(PAUSE_SECONDS_MAX, stored.get("pauseSeconds")),
+        awaited=_read(Awaited, stored.get("awaited"), now),
+        trial=_read(Trial, stored.get("trial"), now),
+        ineffective=_read(Ineffective, stored.get("ineffective"), now),
+        foreign=_read(Foreign, stored.get("foreign"), now),
         assignor=_assignor(stored.get("assignor")),
+        usual=_read(Usual, stored.get("usual"), now),
+        memberless_since=_time(stored.get("memberlessSince"), now),
+        found=tuple(each for each in _read_all(Found, stored.get("found"), now) if each.reason in LASTING),
         said=_reasons(stored.get("said")),
     )
 
@@ -63,20 +101,28 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _read_all(stored: Any, now: float, read: Callable[[Mapping[str, Any], float], T | None]) -> tuple[T, ...]:
+def _stored(piece: Any) -> dict[str, Any] | None:
+    if piece is None:
+        return None
+    values = {to_camel(field.name): getattr(piece, field.name) for field in fields(piece)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _read_all(kind: type[T], stored: Any, now: float) -> tuple[T, ...]:
     entries = stored[-LONGEST:] if isinstance(stored, list | tuple) else ()
-    found = [read(entry, now) for entry in entries if isinstance(entry, Mapping)]
-    return tuple(sorted((each for each in found if each is not None), key=lambda each: each.at))
+    found = [each for each in (_read(kind, entry, now) for entry in entries) if each is not None]
+    return tuple(sorted(found, key=lambda each: each.at))  # type: ignore[attr-defined]
 
 
-def _scaled(entry: Mapping[str, Any], now: float) -> Scaled | None:
-    at, before, after = _time(entry.get("at"), now), _replicas(entry.get("before")), _replicas(entry.get("after"))
-    return None if at is None or before is None or after is None else Scaled(at, before, after)
-
-
-def _recommended(entry: Mapping[str, Any], now: float) -> Recommended | None:
-    at, replicas = _time(entry.get("at"), now), _replicas(entry.get("replicas"))
-    return None if at is None or replicas is None else Recommended(at, replicas)
+def _read(kind: type[T], entry: Any, now: float) -> T | None:
+    """The piece, each field by the reader of its name; None when one that must be there makes no sense."""
+    found: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        value = READERS[field.name](mapping(entry).get(to_camel(field.name)), now)
+        if value is None and field.default is MISSING:
+            return None
+        found[field.name] = value
+    return kind(**found)
 
 
 def _time(value: Any, now: float) -> float | None:
@@ -84,28 +130,54 @@ def _time(value: Any, now: float) -> float | None:
     return None if at is None else min(at, now)
 
 
-def _number(value: Any) -> float | None:
+def _until(value: Any, now: float) -> float | None:
+    return _up_to(now + BACK_OFF_SECONDS_MAX, value)
+
+
+def _up_to(most: float, value: Any) -> float | None:
+    number = _number(value)
+    return None if number is None else min(number, most)
+
+
+def _number(value: Any, _: float = 0.0) -> float | None:
     """A finite number that is not negative."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= 1e15 else None
 
 
-def _replicas(value: Any) -> int | None:
+def _replicas(value: Any, _: float = 0.0) -> int | None:
     number = _number(value)
     return int(number) if number is not None and number <= MAX_REPLICAS and number.is_integer() else None
 
 
 def _capacity(entry: Mapping[str, Any]) -> Capacity | None:
     rate, learned = _number(entry.get("perConsumer")), entry.get("learned")
-    return Capacity(rate, learned) if rate and isinstance(learned, bool) else None
+    return Capacity(rate, learned, entry.get("busy") is True) if rate and isinstance(learned, bool) else None
 
 
 def _assignor(value: Any) -> str:
     return value if isinstance(value, str) and value.isprintable() and len(value) <= 255 else ""
 
 
+def _reason(value: Any, _: float = 0.0) -> Reason | None:
+    return KNOWN_REASONS.get(value) if isinstance(value, str) else None
+
+
 def _reasons(stored: Any) -> frozenset[Reason]:
-    known = {reason.value: reason for reason in Reason}
     words = stored if isinstance(stored, list | tuple) else ()
-    return frozenset(known[word] for word in words if isinstance(word, str) and word in known)
+    return frozenset(reason for reason in map(_reason, words) if reason is not None)
+
+
+def _words(value: Any, _: float = 0.0) -> str | None:
+    return one_line(value) if isinstance(value, str) else None
+
+
+READERS: Mapping[str, Callable[[Any, float], Any]] = {
+    "at": _time, "since": _time, "joined_at": _time, "missing_at": _time, "until": _until,
+    "before": _replicas, "after": _replicas, "replicas": _replicas, "tried": _replicas, "times": _replicas,
+    "seconds": _number, "per_consumer": _number, "reason": _reason, "evidence": _words, "remedy": _words,
+    "lost": lambda value, _: value is True,
+    "count": _replicas, "arrival": _number, "drain": _number, "drained": _number,
+}
+"""How a field of a stored piece is read, by its name."""

@@ -32,17 +32,23 @@ def reference_page() -> str:
     version = custom_resource_definition()["spec"]["versions"][0]
     root = version["schema"]["openAPIV3Schema"]
     parts = root["properties"]
-    columns = ", ".join(column["name"].upper() for column in version["additionalPrinterColumns"])
+    columns, wide = _columns(version, wide=False), _columns(version, wide=True)
     selectable = ", ".join(f"`{field['jsonPath'].lstrip('.')}`" for field in version["selectableFields"])
     return "\n".join(
         [
             _INTRODUCTION.format(description=root["description"]),
-            f"`kubectl get {SHORT_NAME}` prints {columns}. Field selectors: {selectable}.\n",
+            f"`kubectl get {SHORT_NAME}` prints {columns}; with `-o wide` also {wide}.\n",
+            f"Field selectors: {selectable}.\n",
             f"## spec\n\n{_HEADER}{_rows(parts['spec'], 'spec')}",
             f"## Rules\n\n{_rules(parts['spec'])}",
             f"## status\n\n{parts['status']['description']}\n\n{_HEADER}{_rows(parts['status'], 'status')}",
         ]
     )
+
+
+def _columns(version: Mapping[str, Any], *, wide: bool) -> str:
+    shown = (column for column in version["additionalPrinterColumns"] if ("priority" in column) == wide)
+    return ", ".join(column["name"].upper() for column in shown)
 
 
 def fields(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any], bool]]:

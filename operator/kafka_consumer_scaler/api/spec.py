@@ -153,7 +153,7 @@ class _Direction(Part):
     stabilization_window_seconds: WindowSeconds
     cooldown_seconds: WindowSeconds
     tolerance: Annotated[float, Field(ge=0, le=1)] = DEFAULT_SCALE_UP.tolerance
-    """Share by which the measured value may differ from its target without a change of replicas."""
+    """Under `lagPerReplica`: share by which lag may differ from its target without a change of replicas."""
     policies: Annotated[tuple[Step, ...], Field(max_length=10)] = ()
     """Limits to the size of a change. Without any, one jump to the wanted number."""
     select_policy: SelectPolicy = DEFAULT_SCALE_UP.select_policy
@@ -184,11 +184,11 @@ class ScaleDown(_Direction):
     """How replicas are removed."""
 
     stabilization_window_seconds: WindowSeconds = DEFAULT_SCALE_DOWN.stabilization_window_seconds
-    """The highest recommendation of this many past seconds counts."""
+    """The highest arrival of this many past seconds counts; under `lagPerReplica`, the highest recommendation."""
     cooldown_seconds: WindowSeconds = DEFAULT_SCALE_DOWN.cooldown_seconds
     """Replicas are not removed sooner than this many seconds after the last change."""
     tolerance: Annotated[float, Field(ge=0, le=1)] = DEFAULT_SCALE_DOWN.tolerance
-    """Share by which the measured value may differ from its target without a change of replicas."""
+    """Under `lagPerReplica`: share by which lag may differ from its target without a change of replicas."""
     select_policy: SelectPolicy = DEFAULT_SCALE_DOWN.select_policy
     """Which policy holds when there are several: the one allowing the most (Max), the least (Min), or none, so that \
 replicas never change in this direction (Disabled)."""

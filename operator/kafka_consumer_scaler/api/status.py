@@ -12,13 +12,20 @@ from kafka_consumer_scaler.api.conditions import conditions_as_status, condition
 from kafka_consumer_scaler.api.memory import mapping, memory_to_status
 from kafka_consumer_scaler.api.rules import one_line
 from kafka_consumer_scaler.api.spec import Int32, Int64, Part
+from kafka_consumer_scaler.core.advice import Advice
 from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.explain import PARTITIONS_SHOWN, Explanation, PartitionStanding, explain
+from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.core.verdict import Abstain, Condition, ConditionType, Measurements, Verdict
 
 TREND_MARGIN: Final = 0.05
 """Arrival and drain that differ by no more than this share of the larger are called steady."""
+
+SENTENCES_AT_MOST: Final = 30
+SENTENCE_LONGEST: Final = 1024
+NAME_LONGEST: Final = 316
 
 DateTime = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
@@ -38,7 +45,7 @@ class ConditionStatus(Part):
     """One aspect of the resource's state."""
 
     type: Annotated[str, Field(max_length=316)]
-    """Ready, MetricsAvailable, AbleToScale or ScalingLimited."""
+    """Ready, MetricsAvailable, AbleToScale, ScalingLimited, or the name of a finding while it lasts."""
     status: Literal["True", "False", "Unknown"]
     """Whether the condition holds."""
     reason: Annotated[str, Field(max_length=1024)]
@@ -73,6 +80,54 @@ class RatesStatus(Part):
     """Records that one consumer can process; known once all consumers were seen busy."""
 
 
+Sentences = Annotated[
+    list[Annotated[str, Field(max_length=SENTENCE_LONGEST)]], Field(max_length=SENTENCES_AT_MOST)
+]
+
+
+class PartitionStatus(Part):
+    """Where one partition stands."""
+
+    partition: Annotated[str, Field(max_length=NAME_LONGEST)]
+    """Topic and number, such as `orders/3`."""
+    lag: Whole64 | None = None
+    """Records not yet processed."""
+    seconds: float | None = None
+    """Age of the oldest record that waits."""
+    arrival: float | None = None
+    """Records produced per second."""
+    note: Annotated[str, Field(max_length=64)] | None = None
+    """`hot`: more arrives than one consumer can do; `stuck`: its committed offset does not move."""
+
+
+class AdviceStatus(Part):
+    """What could be changed outside of the operator."""
+
+    about: Annotated[str, Field(max_length=SENTENCE_LONGEST)]
+    """The setting or the part it is about."""
+    evidence: Annotated[str, Field(max_length=SENTENCE_LONGEST)] | None = None
+    """The measurements it rests on."""
+    remedy: Annotated[str, Field(max_length=SENTENCE_LONGEST)] | None = None
+    """What to do."""
+    gain: Annotated[str, Field(max_length=SENTENCE_LONGEST)] | None = None
+    """What it brings at best."""
+
+
+class ExplanationStatus(Part):
+    """The last decision in prose."""
+
+    why: Sentences | None = None
+    """What is so, and why it was decided."""
+    limits: Sentences | None = None
+    """Each limit that bound, and whose setting it is."""
+    otherwise: Sentences | None = None
+    """What would have to change for another decision."""
+    partitions: Annotated[list[PartitionStatus], Field(max_length=PARTITIONS_SHOWN)] | None = None
+    """The partitions with most lag, and those that more consumers cannot help."""
+    advice: Annotated[list[AdviceStatus], Field(max_length=SENTENCES_AT_MOST)] | None = None
+    """What could be changed in consumers, topics and producers, with its evidence."""
+
+
 class Status(Part):
     """What was seen and decided. Values that are not known are left out."""
 
@@ -83,7 +138,7 @@ class Status(Part):
     conditions: list[ConditionStatus] | None = Field(
         default=None, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     )
-    """Ready, MetricsAvailable, AbleToScale and ScalingLimited."""
+    """Ready, MetricsAvailable, AbleToScale and ScalingLimited, and the findings that last."""
     current_replicas: Whole32 | None = None
     """Replicas the workload asks for, as last seen."""
     desired_replicas: Whole32 | None = None
@@ -100,6 +155,8 @@ class Status(Part):
     """When replicas were last changed by this resource."""
     last_decision: str | None = None
     """The last decision in one sentence, with its numbers and its trail."""
+    explanation: ExplanationStatus | None = None
+    """The last decision in prose: why, what bound it, what would change it, and advice."""
     memory: (
         Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] | None
     ) = None
@@ -107,7 +164,7 @@ class Status(Part):
 
 
 def status_of(verdict: Verdict, generation: int, previous: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """The whole status that a verdict makes.
+    """The status that a verdict makes, but for its explanation.
 
     Args:
         verdict: with the memory that is to be saved.
@@ -134,6 +191,22 @@ def status_of(verdict: Verdict, generation: int, previous: Mapping[str, Any], no
     )
 
 
+def explained(status: Mapping[str, Any], policy: Policy, verdict: Verdict) -> dict[str, Any]:
+    """The status with the explanation of its verdict: prose that is made only where it is read."""
+    return {**status, "explanation": explanation_as_status(explain(policy, verdict))}
+
+
+def explanation_as_status(explanation: Explanation) -> dict[str, Any]:
+    """The explanation as it stands in the status: bounded, on single lines, without what is unknown or empty."""
+    return _without_empty({
+        "why": _sentences(explanation.why),
+        "limits": _sentences(explanation.limits),
+        "otherwise": _sentences(explanation.otherwise),
+        "partitions": [_partition(each) for each in explanation.partitions[:PARTITIONS_SHOWN]],
+        "advice": [_advice(each) for each in explanation.advice[:SENTENCES_AT_MOST]],
+    })
+
+
 def status_of_invalid(message: str, generation: int, previous: Mapping[str, Any], now: float) -> dict[str, Any]:
     """The status of a resource whose spec cannot be used; memory and the last change stay for when it can."""
     ready = Condition(ConditionType.READY, False, Reason.INVALID_SPEC, message)
@@ -158,7 +231,7 @@ def status_of_invalid(message: str, generation: int, previous: Mapping[str, Any]
 
 
 def same_meaning(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two statuses differ in nothing but numbers of lag and rates, wording, and memory."""
+    """Whether two statuses differ in nothing but numbers of lag and rates, wording, explanation and memory."""
     return _meaning(one) == _meaning(other)
 
 
@@ -172,6 +245,29 @@ def _meaning(status: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_unknown(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not (value is None or isinstance(value, Unknown))}
+
+
+def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in _without_unknown(values).items() if value not in ("", [])}
+
+
+def _sentences(sentences: tuple[str, ...]) -> list[str]:
+    return [one_line(sentence, SENTENCE_LONGEST) for sentence in sentences[:SENTENCES_AT_MOST]]
+
+
+def _partition(standing: PartitionStanding) -> dict[str, Any]:
+    return _without_empty({
+        "partition": one_line(str(standing.partition), NAME_LONGEST),
+        "lag": standing.lag,
+        "seconds": _rounded(standing.seconds),
+        "arrival": _rounded(standing.arrival),
+        "note": standing.note,
+    })
+
+
+def _advice(advice: Advice) -> dict[str, Any]:
+    words = {"about": advice.about, "evidence": advice.evidence, "remedy": advice.remedy, "gain": advice.gain}
+    return _without_empty({name: one_line(text, SENTENCE_LONGEST) for name, text in words.items()})
 
 
 def _lag(measured: Measurements) -> dict[str, Any] | None:

@@ -50,6 +50,13 @@ class RivalSource(Protocol):
         """The other one, in words."""
 
 
+class PodSource(Protocol):
+    """What is the matter with the target's pods. Never raises."""
+
+    async def trouble(self, target: Target) -> str:
+        """In one phrase; empty when nothing is, or when that cannot be learned."""
+
+
 class ResourceSource(Protocol):
     """The KafkaConsumerScalers as the API server has them."""
 

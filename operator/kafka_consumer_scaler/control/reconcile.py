@@ -7,22 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kafka_consumer_scaler.api.status import same_meaning, status_of, status_of_invalid
+from kafka_consumer_scaler.api.snapshots import Carried, Look
+from kafka_consumer_scaler.api.status import explained, same_meaning, status_of, status_of_invalid
 from kafka_consumer_scaler.control.ports import (
     Clock,
     EventSink,
     MetricsSink,
+    PodSource,
     ResourceSource,
     RivalSource,
     ScaleAccess,
     StatusAccess,
 )
+from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry, Subject, Watched
 from kafka_consumer_scaler.core.cycle import decide
 from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.findings import CRASHING_MEMBERS
+from kafka_consumer_scaler.core.history import History
+from kafka_consumer_scaler.core.membership import unrest
 from kafka_consumer_scaler.core.policy import Mode
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.snapshot import Replicas, Snapshot, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Replicas, Snapshot, Unknown
 from kafka_consumer_scaler.core.verdict import ScaleTo, Verdict
 from kafka_consumer_scaler.kafka.sample import GroupSample
 from kafka_consumer_scaler.kube.target import Target
@@ -42,16 +48,18 @@ class Reconciler:
     clock: Clock
     scale: ScaleAccess
     rivals: RivalSource
+    pods: PodSource
     resources: ResourceSource
     status: StatusAccess
     events: EventSink
     metrics: MetricsSink
+    recorder: Recorder
 
     async def reconcile(self, watched: Watched, subject: Subject, sample: GroupSample) -> None:
         """Bring one resource up to date with one sample of its group."""
-        watched.history = watched.history.append(Snapshot(self.clock.now(), sample.partitions, sample.group))
-        verdict = await self._decide(watched, subject)
-        verdict = await self._act(watched, subject, verdict)
+        snapshot = self._remember(watched, sample)
+        look, verdict = await self._decide(watched, subject, snapshot)
+        verdict = await self._act(watched, subject, look, verdict)
         await self._report(watched, subject, verdict)
 
     async def report_invalid(self, watched: Watched) -> None:
@@ -62,18 +70,32 @@ class Reconciler:
             logger.warning("invalid resource", extra=_labels(watched) | {"problem": watched.problem})
             await self._write_status(watched, status)
 
-    async def _decide(self, watched: Watched, subject: Subject) -> Verdict:
+    def _remember(self, watched: Watched, sample: GroupSample) -> Snapshot:
+        """Append the sample to the history. A history that begins anew begins a new recording."""
+        if watched.history == History():
+            self.recorder.forget(watched.uid)
+        snapshot = Snapshot(self.clock.now(), sample.partitions, sample.group, sample.details)
+        watched.history = watched.history.append(snapshot)
+        return snapshot
+
+    async def _decide(self, watched: Watched, subject: Subject, snapshot: Snapshot) -> tuple[Look, Verdict]:
         """Decide on what is known; a change is only ever decided on replicas that were read just now."""
         current, is_fresh = await self._observe(watched, subject)
-        verdict = self._judge(watched, subject, current)
+        look, verdict = self._judge(watched, subject, snapshot, current)
         if isinstance(verdict.decision, ScaleTo) and not is_fresh:
             watched.replicas = None
             current, _ = await self._observe(watched, subject)
-            verdict = self._judge(watched, subject, current)
-        return verdict
+            look, verdict = self._judge(watched, subject, snapshot, current)
+        return look, verdict
 
-    def _judge(self, watched: Watched, subject: Subject, current: Replicas | Unknown) -> Verdict:
-        return decide(subject.policy, watched.history, current, watched.memory, self.clock.now())
+    def _judge(
+        self, watched: Watched, subject: Subject, snapshot: Snapshot, current: Replicas | Unknown
+    ) -> tuple[Look, Verdict]:
+        """What was decided, and on what; recorded before, so that a decision that fails can be replayed too."""
+        now = self.clock.now()
+        look = Look(snapshot, current, now, watched.memory, scaled=None)
+        self._record(watched, look)
+        return look, decide(subject.policy, watched.history, current, watched.memory, now)
 
     async def _observe(self, watched: Watched, subject: Subject) -> tuple[Replicas | Unknown, bool]:
         """The target's replicas, or why it is not ours to scale; and whether they were read just now.
@@ -84,10 +106,17 @@ class Reconciler:
         if watched.replicas is not None and now - watched.replicas_read_at < REPLICAS_FRESH_SECONDS:
             return watched.replicas, False
         rival = None if subject.policy.mode is Mode.ADVISORY else await self._rival(watched, subject.target)
-        current = rival if rival is not None else await self.scale.read(subject.target)
+        current = rival if rival is not None else await self._replicas(watched, subject.target)
         watched.replicas = current if isinstance(current, Replicas) else None
         watched.replicas_read_at = now
         return current, True
+
+    async def _replicas(self, watched: Watched, target: Target) -> Replicas | Unknown:
+        """The target's replicas. Pods are asked about only while members are missing: healthy groups cost nothing."""
+        current = await self.scale.read(target)
+        if isinstance(current, Unknown) or not current.spec or not _misses_members(watched):
+            return current
+        return replace(current, trouble=await self.pods.trouble(target))
 
     async def _rival(self, watched: Watched, target: Target) -> Unknown | None:
         """Who else scales the target. Who may not ask for autoscalers goes on without: that was the admin's choice."""
@@ -99,7 +128,11 @@ class Reconciler:
             return Unknown(f"{other} scales {target}", Reason.TARGET_CONFLICT)
         return other if other is not None and other.reason is not Reason.NOT_AUTHORIZED else None
 
-    async def _act(self, watched: Watched, subject: Subject, verdict: Verdict) -> Verdict:
+    def _record(self, watched: Watched, look: Look) -> None:
+        if watched in self.registry:
+            self.recorder.record(watched.uid, look)
+
+    async def _act(self, watched: Watched, subject: Subject, look: Look, verdict: Verdict) -> Verdict:
         """Carry out a ScaleTo; what was not carried out is not remembered as done."""
         decision = verdict.decision
         if not isinstance(decision, ScaleTo) or watched.replicas is None:
@@ -114,7 +147,9 @@ class Reconciler:
             verdict = verdict.with_failed_scaling(problem)
             watched.memory = verdict.memory
             return verdict
-        watched.memory = verdict.memory_after_scaling(before, self.clock.now())
+        now = self.clock.now()
+        watched.memory = verdict.memory_after_scaling(before, now)
+        self._record(watched, replace(look, scaled=Carried(now, decision.replicas)))
         return replace(verdict, memory=watched.memory)
 
     async def _still_ours(self, watched: Watched) -> Unknown | None:
@@ -148,7 +183,7 @@ class Reconciler:
         is_due = now - watched.status_written_at >= STATUS_EVERY_SECONDS
         is_news = is_due and _numbers(status) != _numbers(watched.status)
         if is_news or not same_meaning(watched.status, status):
-            await self._write_status(watched, status)
+            await self._write_status(watched, explained(status, subject.policy, verdict))
 
     async def _write_status(self, watched: Watched, status: Mapping[str, Any]) -> None:
         problem = await self.status.write(watched.body, status)
@@ -160,9 +195,20 @@ class Reconciler:
         watched.status_written_at = self.clock.now()
 
 
+def _misses_members(watched: Watched) -> bool:
+    """Whether members are awaited, are all gone, or came and went of late."""
+    if watched.memory.awaited is not None:
+        return True
+    if not watched.history.samples:
+        return False
+    group = watched.history.samples[-1].group
+    is_empty = isinstance(group, Group) and not group.members
+    return is_empty or unrest(watched.history).left >= CRASHING_MEMBERS
+
+
 def _numbers(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The status without its memory, whose windows move on with the clock alone."""
-    return {key: value for key, value in status.items() if key != "memory"}
+    """The status without its memory and its prose, which move on with the clock alone."""
+    return {key: value for key, value in status.items() if key not in ("memory", "explanation")}
 
 
 def _labels(watched: Watched) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from kafka_consumer_scaler.api.memory import memory_from_status
 from kafka_consumer_scaler.api.v1alpha1 import InvalidSpec, KafkaConsumerScaler
 from kafka_consumer_scaler.control.ports import Clock
 from kafka_consumer_scaler.core.history import History
+from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.snapshot import Replicas
-from kafka_consumer_scaler.core.stabilization import Memory
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.sample import GroupQuery
 from kafka_consumer_scaler.kube.target import Target

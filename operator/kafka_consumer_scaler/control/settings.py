@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+RECORD_SNAPSHOTS_MAX = 10_000
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -21,12 +22,16 @@ class Settings:
         http_port: port of /healthz, /readyz and /metrics.
         kubeconfig: path of a kubeconfig; None means the pod's service account, else the default kubeconfig.
         instance: name of this instance in events; the pod's name.
+        record_snapshots: looks at each resource that are kept for `replay`, 0 to 10,000; 0 keeps none.
+        metrics_per_partition: whether lag is shown for each partition at /metrics, instead of each topic.
     """
 
     namespaces: tuple[str, ...] = ()
     http_port: int = 8080
     kubeconfig: str | None = None
     instance: str = "kafka-consumer-scaler"
+    record_snapshots: int = 0
+    metrics_per_partition: bool = False
 
     def __post_init__(self) -> None:
         for namespace in self.namespaces:
@@ -34,3 +39,5 @@ class Settings:
                 raise BadSettings(f"--namespace {namespace!r} is not a namespace's name")
         if not 0 < self.http_port < 65536:
             raise BadSettings(f"--http-port {self.http_port} is not between 1 and 65535")
+        if not 0 <= self.record_snapshots <= RECORD_SNAPSHOTS_MAX:
+            raise BadSettings(f"--record-snapshots {self.record_snapshots} is not between 0 and {RECORD_SNAPSHOTS_MAX}")

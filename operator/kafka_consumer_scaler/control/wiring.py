@@ -19,12 +19,14 @@ from kafka_consumer_scaler.control.fleet import Fleet
 from kafka_consumer_scaler.control.handlers import handlers_of, settings_of
 from kafka_consumer_scaler.control.health import Health
 from kafka_consumer_scaler.control.reconcile import Reconciler
-from kafka_consumer_scaler.control.registry import Registry
+from kafka_consumer_scaler.control.recorder import Recorder
+from kafka_consumer_scaler.control.registry import Registry, Watched
 from kafka_consumer_scaler.control.settings import Settings
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kube.client import connect
 from kafka_consumer_scaler.kube.events import EventRecorder
+from kafka_consumer_scaler.kube.pods import Pods
 from kafka_consumer_scaler.kube.resources import list_scalers, uid_of
 from kafka_consumer_scaler.kube.rivals import Rivals
 from kafka_consumer_scaler.kube.scale import ScaleClient
@@ -97,8 +99,9 @@ def _cancel_on_signal(task: asyncio.Task[None] | None) -> None:
 @contextlib.asynccontextmanager
 async def _running(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Everything started in order of need and ended in reverse: the watch and the loop first, the connections last."""
-    clock, metrics = SteadyClock(), Metrics()
-    registry = Registry(clock, on_forget=lambda gone: metrics.forget(gone.namespace, gone.name))
+    clock, recorder = SteadyClock(), Recorder(settings.record_snapshots)
+    metrics = Metrics(per_partition=settings.metrics_per_partition)
+    registry = Registry(clock, on_forget=lambda gone: _forget(gone, metrics, recorder))
     async with contextlib.AsyncExitStack() as stack:
         api = await connect(settings.kubeconfig)
         stack.push_async_callback(api.close)
@@ -109,10 +112,11 @@ async def _running(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]
         stack.push_async_callback(source.stop)
         resources = Resources(api, settings.namespaces)
         reconciler = Reconciler(
-            registry, clock, ScaleClient(api), Rivals(api), resources, StatusWriter(api), events, metrics
+            registry, clock, ScaleClient(api), Rivals(api), Pods(api), resources, StatusWriter(api), events, metrics,
+            recorder,
         )
         fleet = Fleet(registry, source, reconciler, resources, metrics, clock)
-        health = Health(registry, fleet, clock, lambda: _exposition(metrics, source, registry, events))
+        health = Health(registry, fleet, clock, lambda: _exposition(metrics, source, registry, events), recorder)
         runner = await health.serve(settings.http_port)
         stack.push_async_callback(runner.cleanup)
         await _first_list(registry, resources)
@@ -167,6 +171,11 @@ async def _ended(task: asyncio.Task[None]) -> None:
         task.cancel()
     elif not task.cancelled() and (problem := task.exception()):
         logger.error("%s ended: %s", task.get_name(), problem)
+
+
+def _forget(gone: Watched, metrics: Metrics, recorder: Recorder) -> None:
+    metrics.forget(gone.namespace, gone.name)
+    recorder.forget(gone.uid)
 
 
 def _exposition(metrics: Metrics, source: PollingProcess, registry: Registry, events: EventRecorder) -> bytes:

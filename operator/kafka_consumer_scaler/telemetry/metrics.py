@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -19,7 +19,7 @@ from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.core.verdict import Verdict
-from kafka_consumer_scaler.telemetry import series
+from kafka_consumer_scaler.telemetry import lag, series
 from kafka_consumer_scaler.telemetry.series import Series
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -34,14 +34,20 @@ class _Resource:
     backlog: Backlog | None = None
     sampled_at: float | None = None
     conditions: dict[str, bool] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+    lag: tuple[lag.Row, ...] = ()
+    record_bytes: Mapping[str, float] = field(default_factory=dict)
     info: tuple[str, str] | None = None
     decisions: Tally[tuple[str, str]] = field(default_factory=Tally)
 
 
 class Metrics:
-    """Takes observations, answers scrapes. The series of resources are drawn from their newest verdict when scraped."""
+    """Takes observations, answers scrapes. The series of resources are drawn from their newest verdict when scraped.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    `per_partition` shows lag for each partition, instead of each topic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, per_partition: bool = False) -> None:
         # Else each counter gets a second series, with nothing but the time of its creation.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
@@ -63,7 +69,8 @@ class Metrics:
         self._status_writes = _counter(series.STATUS_WRITES, self._registry)
         self._events = _counter(series.EVENTS, self._registry)
         self._clock = clock
-        self._registry.register(_Drawn(self._resources, self._polled_at, clock))
+        self._per_partition = per_partition
+        self._registry.register(_Drawn(self._resources, self._polled_at, clock, per_partition))
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
@@ -74,6 +81,11 @@ class Metrics:
         resource.backlog = verdict.backlog
         if not isinstance(verdict.measurements.lag_records, Unknown):
             resource.sampled_at = self._clock()
+        resource.findings = tuple(sorted({finding.reason.value for finding in verdict.findings}))
+        resource.lag, resource.record_bytes = (), {}
+        if not isinstance(verdict.situation, Unknown):
+            resource.lag = lag.rows(verdict.situation, self._per_partition)
+            resource.record_bytes = lag.record_bytes(verdict.situation)
         resource.conditions = {c.type.value: c.status for c in verdict.conditions if c.status is not None}
         resource.decisions[type(verdict.decision).__name__, verdict.decision.reason.value] += 1
 
@@ -139,10 +151,12 @@ class _Drawn(Collector):
         resources: dict[tuple[str, str], _Resource],
         polled_at: dict[str, float],
         clock: Callable[[], float],
+        per_partition: bool,
     ) -> None:
         self._resources = resources
         self._polled_at = polled_at
         self._clock = clock
+        self._per_partition = per_partition
 
     def describe(self) -> list[Metric]:
         """Nothing: registering must not draw."""
@@ -152,31 +166,63 @@ class _Drawn(Collector):
         """Called at each scrape."""
         for index, declared in enumerate(series.RESOURCE_GAUGES):
             yield self._resource_gauge(index, declared.series)
+        yield self._lag(series.CONSUMERGROUP_LAG, lambda row: row.records)
+        yield self._lag(series.CONSUMERGROUP_LAG_SECONDS, lambda row: row.seconds)
+        yield self._record_bytes()
         yield self._backlog_states()
+        yield self._findings()
         yield self._conditions()
         yield self._sample_ages()
         yield self._infos()
         yield self._decisions()
         yield self._poll_ages()
 
+    def _shown(self) -> tuple[tuple[tuple[str, str], _Resource], ...]:
+        """All resources at this moment: a long scrape may be answered in a thread of its own while polls go on."""
+        return tuple(self._resources.items())
+
     def _resource_gauge(self, index: int, declared: Series) -> Metric:
         family = _gauge_family(declared)
-        for labels, resource in self._resources.items():
+        for labels, resource in self._shown():
             value = resource.gauges[index] if resource.gauges else None
             if value is not None:
                 family.add_metric(labels, value)
         return family
 
+    def _lag(self, declared: Series, value: Callable[[lag.Row], float | None]) -> Metric:
+        more = declared.labels_on_demand if self._per_partition else ()
+        family = GaugeMetricFamily(declared.name, declared.help, labels=(*declared.labels, *more))
+        for labels, resource in self._shown():
+            group = resource.info[:1] if resource.info else ("",)
+            for row in resource.lag:
+                if (number := value(row)) is not None:
+                    family.add_metric((*labels, *group, *row.labels), number)
+        return family
+
+    def _record_bytes(self) -> Metric:
+        family = _gauge_family(series.TOPIC_RECORD_BYTES)
+        for labels, resource in self._shown():
+            for topic, size in resource.record_bytes.items():
+                family.add_metric((*labels, topic), size)
+        return family
+
+    def _findings(self) -> Metric:
+        family = _gauge_family(series.FINDING)
+        for labels, resource in self._shown():
+            for finding in resource.findings:
+                family.add_metric((*labels, finding), 1.0)
+        return family
+
     def _backlog_states(self) -> Metric:
         family = _gauge_family(series.BACKLOG_STATE)
-        for labels, resource in self._resources.items():
+        for labels, resource in self._shown():
             for state in Backlog if resource.backlog else ():
                 family.add_metric((*labels, state.value), float(state is resource.backlog))
         return family
 
     def _conditions(self) -> Metric:
         family = _gauge_family(series.CONDITION)
-        for labels, resource in self._resources.items():
+        for labels, resource in self._shown():
             for condition, status in resource.conditions.items():
                 family.add_metric((*labels, condition), float(status))
         return family
@@ -184,14 +230,14 @@ class _Drawn(Collector):
     def _sample_ages(self) -> Metric:
         family = _gauge_family(series.SAMPLE_AGE)
         now = self._clock()
-        for labels, resource in self._resources.items():
+        for labels, resource in self._shown():
             if resource.sampled_at is not None:
                 family.add_metric(labels, now - resource.sampled_at)
         return family
 
     def _infos(self) -> Metric:
         family = _gauge_family(series.RESOURCE_INFO)
-        for labels, resource in self._resources.items():
+        for labels, resource in self._shown():
             if resource.info:
                 family.add_metric((*labels, *resource.info), 1.0)
         return family
@@ -199,15 +245,15 @@ class _Drawn(Collector):
     def _decisions(self) -> Metric:
         declared = series.DECISIONS
         family = CounterMetricFamily(declared.name, declared.help, labels=declared.labels)
-        for labels, resource in self._resources.items():
-            for decision_and_reason, count in resource.decisions.items():
+        for labels, resource in self._shown():
+            for decision_and_reason, count in tuple(resource.decisions.items()):
                 family.add_metric((*labels, *decision_and_reason), count)
         return family
 
     def _poll_ages(self) -> Metric:
         family = _gauge_family(series.LAST_POLL_AGE)
         now = self._clock()
-        for cluster, at in self._polled_at.items():
+        for cluster, at in tuple(self._polled_at.items()):
             family.add_metric((cluster,), now - at)
         return family
 

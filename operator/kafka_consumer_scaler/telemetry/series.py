@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.core.verdict import Verdict
 
 PREFIX = "kafka_consumer_scaler_"
 RESOURCE = ("namespace", "name")
+CONSUMERGROUP_TOPIC = (*RESOURCE, "consumergroup", "topic")
+PARTITION = "partition"
+"""Its value is a label only where the operator was asked for it."""
 POLL_BUCKETS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -25,12 +29,13 @@ class SeriesType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric. A counter's `_total` is part of its name."""
+    """One metric. A counter's `_total` is part of its name. `labels_on_demand` are there only where asked for."""
 
     short_name: str
     type: SeriesType
     labels: tuple[str, ...]
     help: str
+    labels_on_demand: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -52,6 +57,23 @@ def _gauge(short_name: str, value: Value, text: str) -> ResourceGauge:
     return ResourceGauge(Series(short_name, SeriesType.GAUGE, RESOURCE, text), value)
 
 
+def arrival_bytes_per_second(situation: Situation) -> float | Unknown:
+    """Stored bytes per second: 10 records/s of 200 bytes and 5 of 1,000 are 7,000; Unknown if one topic's size is."""
+    arrival, sizes = situation.rates.arrival, situation.details.record_bytes
+    if isinstance(arrival, Unknown):
+        return arrival
+    shares = {tp: share for tp, share in situation.shares.items() if share > 0 and arrival.average > 0}
+    missing = sorted({tp.topic for tp in shares} - sizes.keys())
+    if missing:
+        return Unknown(f"the size of {missing[0]}'s records is not known")
+    return arrival.average * sum(share * sizes[tp.topic] for tp, share in shares.items())
+
+
+def _of_situation(value: Callable[[Situation], float | Unknown]) -> Value:
+    """Read off what was known, if enough was."""
+    return lambda v, _: v.situation if isinstance(v.situation, Unknown) else value(v.situation)
+
+
 RESOURCE_GAUGES = (
     _gauge("group_lag_records", lambda v, _: v.measurements.lag_records, "Records the group has not yet processed."),
     _gauge("group_lag_seconds", lambda v, _: v.measurements.lag_seconds, "Age of the oldest unprocessed record."),
@@ -62,6 +84,13 @@ RESOURCE_GAUGES = (
         lambda v, _: v.measurements.capacity_per_consumer,
         "Records per second that one busy consumer was seen to process.",
     ),
+    _gauge(
+        "group_arrival_bytes_per_second",
+        _of_situation(arrival_bytes_per_second),
+        "Bytes produced per second, as they are stored.",
+    ),
+    _gauge("group_commit_interval_seconds", _of_situation(lambda s: s.commit_interval), "Time between two commits."),
+    _gauge("group_members", _of_situation(lambda s: s.members), "Members of the group."),
     _gauge("group_partitions", lambda v, _: v.measurements.partitions, "Partitions the group consumes."),
     _gauge(
         "useful_replicas",
@@ -74,6 +103,29 @@ RESOURCE_GAUGES = (
     _gauge("replicas_min", lambda _, p: p.min_replicas, "spec.minReplicas."),
     _gauge("replicas_max", lambda _, p: p.max_replicas, "spec.maxReplicas."),
     _gauge("objective_lag_seconds", lambda _, p: p.lag_seconds, "spec.target.lagSeconds."),
+    _gauge("polling_interval_seconds", lambda _, p: p.polling_interval_seconds, "spec.pollingIntervalSeconds."),
+)
+
+CONSUMERGROUP_LAG = Series(
+    "consumergroup_lag",
+    SeriesType.GAUGE,
+    CONSUMERGROUP_TOPIC,
+    "Records the group has not yet processed, of a topic or partition.",
+    (PARTITION,),
+)
+CONSUMERGROUP_LAG_SECONDS = Series(
+    "consumergroup_lag_seconds",
+    SeriesType.GAUGE,
+    CONSUMERGROUP_TOPIC,
+    "Age of the oldest record that waits, of a topic or partition; records that were probably processed since the last "
+    "commit do not count.",
+    (PARTITION,),
+)
+TOPIC_RECORD_BYTES = Series(
+    "topic_record_bytes", SeriesType.GAUGE, (*RESOURCE, "topic"), "Mean bytes of a topic's record, as it is stored."
+)
+FINDING = Series(
+    "finding", SeriesType.GAUGE, (*RESOURCE, "finding"), "1 while the finding lasts, absent otherwise."
 )
 
 BACKLOG_STATE = Series(
@@ -121,7 +173,11 @@ EVENTS_WAITING = Series("events_waiting", SeriesType.GAUGE, (), "Events that wai
 
 OF_RESOURCES = (
     *(gauge.series for gauge in RESOURCE_GAUGES),
+    CONSUMERGROUP_LAG,
+    CONSUMERGROUP_LAG_SECONDS,
+    TOPIC_RECORD_BYTES,
     BACKLOG_STATE,
+    FINDING,
     CONDITION,
     SAMPLE_AGE,
     RESOURCE_INFO,

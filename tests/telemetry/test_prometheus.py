@@ -1,0 +1,118 @@
+"""A real Prometheus scrapes a real exposition for twenty seconds, and every panel of the dashboard has data."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Details, Snapshot
+from kafka_consumer_scaler.core.verdict import ScaleTo
+from kafka_consumer_scaler.telemetry.metrics import Metrics
+from tests.telemetry.monitoring import ALERTS, Query, queries, variables
+from tests.telemetry.scraping import OPERATORS_NAMESPACE, Prometheus, prometheus, served
+from tests.world import Seen, World, minutes
+
+SECONDS = 20
+RATE_INTERVAL = "5s"
+"""Grafana's for a scrape a second: four scrapes, and one more."""
+POLICY = Policy(max_replicas=12)
+CLUSTER = "kafka:9092"
+
+
+def sized(snapshot: Snapshot) -> Snapshot:
+    return replace(snapshot, details=Details(record_bytes={"orders": 200.0}))
+
+
+WORLDS = {
+    ("shop", "orders"): World(POLICY, lambda at: 100 + at, spoil=sized),
+    ("shop", "hot"): World(POLICY, lambda at: 500, weights=[5.0, *[1.0] * 11], spoil=sized),
+    ("bank", "ledger"): World(replace(POLICY, max_replicas=2), lambda at: 700, spoil=sized),
+}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What an operator with three resources tells its metrics."""
+
+    metrics: Metrics
+    stories: dict[tuple[str, str], list[Seen]]
+
+    def tell(self, second: int) -> None:
+        """One poll of all groups; some writes fail."""
+        failed = Reason.API_SERVER_UNREACHABLE if second % 2 else None
+        self.metrics.set_resources(len(self.stories))
+        self.metrics.observe_poll(CLUSTER, 0.02 * (second % 7), Reason.BROKERS_UNREACHABLE if failed else None)
+        for (namespace, name), rows in self.stories.items():
+            verdict = rows[second - SECONDS].verdict
+            self.metrics.observe_resource(namespace, name, f"{name}-group", f"Deployment/{name}")
+            self.metrics.observe_verdict(namespace, name, verdict, WORLDS[namespace, name].policy)
+            self.metrics.observe_status_write(failed)
+            self.metrics.observe_event(Reason.SCALED_UP)
+        self.metrics.observe_scale_write(Reason.SCALE_FAILED if failed else None)
+
+
+@pytest.fixture(scope="module")
+def scraped(prometheus_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus that has scraped the operator for so long; it goes on while the tests ask."""
+    operator = Operator(Metrics(), {key: world.run(minutes(12)) for key, world in WORLDS.items()})
+    folder = tmp_path_factory.mktemp("prometheus")
+    with served(operator.metrics) as target, prometheus(prometheus_binary, folder, target, ALERTS) as server:
+        for second in range(SECONDS):
+            operator.tell(second)
+            time.sleep(1)
+        yield server
+
+
+def test_the_stories_have_what_the_dashboard_shows(scraped: Prometheus) -> None:
+    rows = [row for world in WORLDS.values() for row in world.rows]
+    assert {Reason.HOT_PARTITION, Reason.AT_MAX_REPLICAS} <= {f.reason for row in rows for f in row.verdict.findings}
+    assert any(isinstance(row.verdict.decision, ScaleTo) for row in rows)
+
+
+@pytest.mark.parametrize("query", queries(), ids=str)
+@pytest.mark.parametrize(("namespace", "name"), [(".*", ".*"), ("(shop|bank)", "(hot|ledger)")])
+def test_every_query_of_the_dashboard_returns_data(
+    scraped: Prometheus, query: Query, namespace: str, name: str
+) -> None:
+    found = scraped.query(query.with_variables(namespace, name, RATE_INTERVAL))
+    assert found, query
+    assert [series for series in found if not math.isfinite(float(series["value"][1]))] == []
+
+
+@pytest.mark.parametrize(("series", "label"), [*variables()])
+def test_every_variable_of_the_dashboard_has_values(scraped: Prometheus, series: str, label: str) -> None:
+    wanted = {"namespace": ["bank", "shop"], "name": ["hot", "ledger", "orders"]}
+    assert scraped.label_values(series, label) == wanted[label]
+
+
+def test_the_namespace_of_a_resource_is_its_own_and_that_of_the_operator_is_told_of_its_own_series(
+    scraped: Prometheus,
+) -> None:
+    by_namespace = scraped.query("count by (namespace) (kafka_consumer_scaler_group_lag_records)")
+    assert {one["metric"]["namespace"] for one in by_namespace} == {"shop", "bank"}
+    (own,) = scraped.query("kafka_consumer_scaler_resources")
+    assert own["metric"]["namespace"] == OPERATORS_NAMESPACE
+
+
+def test_lag_by_group_and_topic_is_asked_for_as_of_any_lag_exporter(scraped: Prometheus) -> None:
+    found = scraped.query("sum by (consumergroup, topic) (kafka_consumer_scaler_consumergroup_lag)")
+    assert {(one["metric"]["consumergroup"], one["metric"]["topic"]) for one in found} == {
+        ("orders-group", "orders"), ("hot-group", "orders"), ("ledger-group", "orders")}
+    (whole,) = scraped.query("kafka_consumer_scaler_group_lag_records{name='ledger'}")
+    (of_topic,) = [one for one in found if one["metric"]["consumergroup"] == "ledger-group"]
+    assert float(of_topic["value"][1]) == float(whole["value"][1]) > 0
+
+
+def test_every_alert_is_evaluated_without_an_error_and_the_findings_are_on_their_way(scraped: Prometheus) -> None:
+    rules = scraped.rules()
+    assert [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"] == []
+    pending = {rule["name"] for rule in rules if rule["state"] in {"pending", "firing"}}
+    assert {"KafkaConsumerScalerHotPartition", "KafkaConsumerScalerAtMaxReplicas"} <= pending
+    assert "KafkaConsumerScalerOperatorDown" not in pending

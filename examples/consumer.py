@@ -3,8 +3,10 @@
 Environment:
     KAFKA_BOOTSTRAP_SERVERS, TOPIC, GROUP: where to read from (required).
     WORK_SECONDS: work per record, done by sleeping; 0.01 makes 100 records/s (default 0.01).
+    DOWNSTREAM: host:port of a service that is called for each record, such as downstream.py (default none).
     COMMIT_INTERVAL: seconds between commits (default 5).
     REPORT_INTERVAL: seconds between lines of output (default 5).
+    STUCK_PARTITION: number of a partition whose records are read and never done (default none).
     ASSIGNOR: partition.assignment.strategy (default cooperative-sticky).
     OFFSET_RESET: auto.offset.reset (default earliest).
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -39,8 +42,10 @@ class Settings:
     topic: str
     group: str
     work_seconds: float = 0.01
+    downstream: str = ""
     commit_interval: float = 5
     report_interval: float = 5
+    stuck_partition: int | None = None
     assignor: str = "cooperative-sticky"
     offset_reset: str = "earliest"
 
@@ -52,8 +57,10 @@ class Settings:
             topic=_required(env, "TOPIC"),
             group=_required(env, "GROUP"),
             work_seconds=_seconds(env, "WORK_SECONDS", cls.work_seconds),
+            downstream=_address(env, "DOWNSTREAM"),
             commit_interval=_seconds(env, "COMMIT_INTERVAL", cls.commit_interval),
             report_interval=_seconds(env, "REPORT_INTERVAL", cls.report_interval),
+            stuck_partition=_number(env, "STUCK_PARTITION"),
             assignor=env.get("ASSIGNOR", cls.assignor),
             offset_reset=env.get("OFFSET_RESET", cls.offset_reset),
         )
@@ -92,11 +99,40 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     return seconds
 
 
+def _number(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name, "")
+    if text and not text.isdecimal():
+        raise ValueError(f"{name} must be a partition's number, not {text!r}")
+    return int(text) if text else None
+
+
+def _address(env: Mapping[str, str], name: str) -> str:
+    text = env.get(name, "")
+    host, _, port = text.rpartition(":")
+    if text and not (host and port.isdecimal()):
+        raise ValueError(f"{name} must be host:port, not {text!r}")
+    return text
+
+
+class Downstream:
+    """A service that does its part of the work on each record. Raises OSError while it is not there."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._connection = socket.create_connection((host, int(port)), timeout=30)
+
+    def call(self) -> None:
+        self._connection.sendall(b"\n")
+        if not self._connection.recv(1):
+            raise ConnectionError("the downstream service has closed the connection")
+
+
 class Worker:
     """Reads, works, stores the offset of each record when its work is done, commits what is stored."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.downstream = Downstream(settings.downstream) if settings.downstream else None
         self.consumer = Consumer(settings.as_librdkafka())
         self.stopping = False
         self.records = 0
@@ -128,6 +164,11 @@ class Worker:
             if record.error() is not None:
                 complain(record.error())
                 continue
+            if record.partition() == self.settings.stuck_partition:
+                continue
+            if self.downstream:
+                self.downstream.call()
+                self._busy_until = time.monotonic()
             self._busy_until = max(self._busy_until, time.monotonic() - CATCH_UP_SECONDS) + self.settings.work_seconds
             time.sleep(max(0.0, self._busy_until - time.monotonic()))
             self._done(record)
@@ -195,12 +236,18 @@ def main() -> int:
     except KafkaException as error:  # a setting that librdkafka refuses
         print(f"consumer: {error.args[0].str()}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"consumer: {error}", file=sys.stderr)
+        return 1
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)
     try:
         worker.run()
     except KafkaException as error:
         print(f"consumer: {error.args[0].str()}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"consumer: {error}", file=sys.stderr)
         return 1
     return 0
 

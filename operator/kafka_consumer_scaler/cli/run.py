@@ -24,6 +24,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
                         help="(KCS_LOG_FORMAT; default: json)")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"),
                         default=os.environ.get("KCS_LOG_LEVEL", "info"), help="(KCS_LOG_LEVEL; default: info)")
+    parser.add_argument("--record-snapshots", type=int, default=os.environ.get("KCS_RECORD_SNAPSHOTS", "0"),
+                        metavar="N", help="keep the last N looks at each resource for the verb replay, 0 to 10000 "
+                                          "(KCS_RECORD_SNAPSHOTS; default: 0, none)")
+    parser.add_argument("--metrics-per-partition", action="store_const", const="true",
+                        default=os.environ.get("KCS_METRICS_PER_PARTITION", "false"),
+                        help="show lag for each partition at /metrics, instead of each topic: up to 2000 series for a "
+                             "resource (KCS_METRICS_PER_PARTITION: true or false; default: false)")
     parser.set_defaults(run=run)
 
 
@@ -52,4 +59,12 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         http_port=arguments.http_port,
         kubeconfig=arguments.kubeconfig,
         instance=os.environ.get("POD_NAME", "kafka-consumer-scaler"),
+        record_snapshots=arguments.record_snapshots,
+        metrics_per_partition=_truth("KCS_METRICS_PER_PARTITION", arguments.metrics_per_partition),
     )
+
+
+def _truth(variable: str, word: str) -> bool:
+    if word.lower() not in {"true", "false"}:
+        raise BadSettings(f"{variable} is {word!r}: it must be true or false")
+    return word.lower() == "true"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import environment as environments
 from tests.environment import Environment, Unsupported
@@ -16,6 +18,10 @@ from tests.environment import Environment, Unsupported
 ROOT = Path(__file__).parents[1]
 
 Client = Callable[..., "subprocess.CompletedProcess[str]"]
+
+settings.register_profile("same", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("explore", max_examples=5000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,12 +51,22 @@ def kafka_bootstrap_servers(environment: Environment) -> str:
     return environment.kafka_bootstrap_servers
 
 
+ASKED_AGAIN = 20
+NO_CONDITIONS_YET = ".status.conditions accessor error"
+"""What `kubectl wait` says of an object that was made a moment ago, instead of waiting."""
+
+
 def _client(binary: Path, kubeconfig: Path) -> Client:
     def call(*words: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-        done = subprocess.run([binary, *words], input=stdin, capture_output=True, text=True, env=variables, timeout=300)
+        for _ in range(ASKED_AGAIN):
+            done = subprocess.run(
+                [binary, *words], input=stdin, capture_output=True, text=True, env=variables, timeout=300)
+            if NO_CONDITIONS_YET not in done.stderr:
+                break
+            time.sleep(0.5)
         if check and done.returncode != 0:
-            raise AssertionError(f"{binary.name} {' '.join(words)}: {done.stderr.strip()}")
+            raise AssertionError(f"{binary.name} {' '.join(words)}: {done.stderr.strip()}\n{done.stdout[-2000:]}")
         return done
 
     return call

@@ -63,10 +63,16 @@ def test_the_operator_may_touch_only_scales_events_and_its_own_status(helm_binar
     assert changed == {"kafkaconsumerscalers/status", "deployments/scale", "statefulsets/scale", "events"}
 
 
-def test_the_operator_may_read_only_its_resources_scales_and_autoscalers(helm_binary: Path) -> None:
+def test_the_operator_may_read_only_its_resources_scales_autoscalers_and_pods(helm_binary: Path) -> None:
     rules = operator_rules(template(helm_binary))
     read = {r for rule in rules for r in rule["resources"] if set(rule["verbs"]) & {"get", "list", "watch"}}
-    assert read == {"kafkaconsumerscalers", "deployments/scale", "statefulsets/scale", "horizontalpodautoscalers"}
+    scales = {"deployments/scale", "statefulsets/scale"}
+    assert read == {"kafkaconsumerscalers", *scales, "horizontalpodautoscalers", "pods"}
+
+
+def test_of_pods_the_operator_may_do_nothing_but_list_them(helm_binary: Path) -> None:
+    (rule,) = (rule for rule in operator_rules(template(helm_binary)) if "pods" in rule["resources"])
+    assert rule == {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
 
 
 def test_another_kind_of_workload_adds_its_scale_only(helm_binary: Path) -> None:
@@ -121,6 +127,14 @@ def test_a_monitor_is_made_on_demand_and_selects_the_operator(helm_binary: Path,
     selected = monitor["spec"]["selector"]["matchLabels"]
     assert selected == one(template(helm_binary), "Service")["spec"]["selector"]
     assert monitor["metadata"]["labels"]["team"] == "x"
+
+
+def test_looks_are_recorded_on_demand_only(helm_binary: Path) -> None:
+    plain, recording = (
+        container(template(helm_binary, *words)) for words in ([], ["--set=debug.recordSnapshots=10000"])
+    )
+    added = [variable for variable in recording["env"] if variable not in plain["env"]]
+    assert added == [{"name": "KCS_RECORD_SNAPSHOTS", "value": "10000"}]
 
 
 def test_the_test_pod_asks_the_service_that_the_release_makes(helm_binary: Path) -> None:

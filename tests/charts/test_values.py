@@ -26,6 +26,7 @@ REFUSED = [
     ("--set=scaleTargets[0].resource=deployments", "missing property 'apiGroup'"),
     ('--set-json=scaleTargets=[{"apiGroup":"apps","resource":"deployments/*"}]', "/scaleTargets/0/resource"),
     ("--set=serviceMonitor.interval=often", "/serviceMonitor/interval"),
+    ("--set=debug.recordSnapshots=10001", "/debug/recordSnapshots"),
 ]
 
 

@@ -12,6 +12,10 @@ from tests.environment import Environment
 OPERATOR_NAMESPACE = "kafka-consumer-scaler"
 RELEASE = "kcs"
 LABEL = "app.kubernetes.io/instance=kcs"
+LOOKS = """
+import urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:8080/debug/scalers/{}/orders/snapshots").read().decode(), end="")
+"""
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +29,20 @@ def operator(custom_resource_definition: None, helm: Client, kubectl: Client, op
     )
     yield OPERATOR_NAMESPACE
     helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait")
+
+
+@pytest.fixture(scope="module")
+def recording(operator: str, helm: Client, kubectl: Client) -> Iterator[Callable[[str], str]]:
+    """The installed operator records while a module's tests run; answers the looks of a namespace's `orders`."""
+    chart = str(ROOT / "charts" / "kafka-consumer-scaler")
+
+    def upgrade(looks: int) -> None:
+        value = f"debug.recordSnapshots={looks}"
+        helm("upgrade", RELEASE, chart, "-n", operator, "--reuse-values", "--set", value, "--wait")
+
+    upgrade(1000)
+    yield lambda namespace: run_in_operator(kubectl, operator, LOOKS.format(namespace))
+    upgrade(0)
 
 
 @pytest.fixture
@@ -41,12 +59,13 @@ def workload(
 @pytest.fixture
 def in_operator(operator: str, kubectl: Client) -> Callable[[str], str]:
     """Runs Python in the operator's pod and answers what it prints."""
+    return lambda code: run_in_operator(kubectl, operator, code)
 
-    def run(code: str) -> str:
-        pod = kubectl("get", "pod", "-n", operator, "-l", LABEL, "-o", "name").stdout.split()[0]
-        return kubectl("exec", "-n", operator, pod, "--", "python", "-c", code).stdout
 
-    return run
+def run_in_operator(kubectl: Client, operator: str, code: str) -> str:
+    """What the code prints."""
+    pod = kubectl("get", "pod", "-n", operator, "-l", LABEL, "-o", "name").stdout.split()[0]
+    return kubectl("exec", "-n", operator, pod, "--", "python", "-c", code).stdout
 
 
 @pytest.hookimpl(wrapper=True)

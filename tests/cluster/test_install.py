@@ -186,8 +186,9 @@ def test_the_kustomize_base_becomes_ready(
 
 NEEDED = ["list kcs", "watch kcs", f"patch kafkaconsumerscalers.{OWNER}/status", "get deployments.apps/scale",
           "patch deployments.apps/scale", "patch statefulsets.apps/scale", "create events.events.k8s.io",
-          "patch events.events.k8s.io", "list horizontalpodautoscalers.autoscaling"]  # fmt: skip
-FORBIDDEN = ["get secrets", "list secrets", "get pods", "list pods", "create pods/exec", "get configmaps",
+          "patch events.events.k8s.io", "list horizontalpodautoscalers.autoscaling", "list pods"]  # fmt: skip
+FORBIDDEN = ["get secrets", "list secrets", "get pods", "watch pods", "delete pods", "get pods/log",
+             "create pods/exec", "get configmaps",
              "get deployments.apps", "patch deployments.apps", "update deployments.apps/scale",
              "delete deployments.apps", "patch replicasets.apps/scale", "patch kcs", "delete kcs",
              "patch horizontalpodautoscalers.autoscaling", "create serviceaccounts/token", "list events",

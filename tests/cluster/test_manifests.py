@@ -14,7 +14,7 @@ import yaml
 
 from kafka_consumer_scaler.api.crd import as_yaml
 from kafka_consumer_scaler.api.memory import memory_from_status
-from kafka_consumer_scaler.api.status import status_of
+from kafka_consumer_scaler.api.status import explained, status_of
 from kafka_consumer_scaler.api.v1alpha1 import GROUP, PLURAL, KafkaConsumerScaler
 from kafka_consumer_scaler.core.policy import Policy
 from tests.api.manifests import BAD, FULL_SPEC, SMALLEST, UNKNOWN_FIELDS, Bad, with_field
@@ -185,7 +185,7 @@ def write_status(kubectl: Kubectl, namespace: str, status: dict[str, Any]) -> su
 
 def test_the_status_is_stored_whole_and_the_columns_show_it(kubectl: Kubectl, namespace: str) -> None:
     apply(kubectl, namespace, SMALLEST)
-    status = status_of(VERDICT, 1, {}, NOW)
+    status = explained(status_of(VERDICT, 1, {}, NOW), Policy(max_replicas=12), VERDICT)
     answer = write_status(kubectl, namespace, status)
     assert answer.returncode == 0, answer.stderr
     found = stored(kubectl, namespace)["status"]
@@ -195,6 +195,8 @@ def test_the_status_is_stored_whole_and_the_columns_show_it(kubectl: Kubectl, na
     columns = "NAME TARGET GROUP LAG LAG-SECONDS BACKLOG REPLICAS DESIRED PARTITIONS READY AGE"
     assert header.split() == columns.split()
     assert " ".join(row.split()[:-1]) == "orders orders-consumer orders 14742 61.2 Behind 5 6 12 True"
+    wide = kubectl("get", "kcs", "-n", namespace, "-o", "wide").stdout.splitlines()
+    assert [line.split()[-3:] for line in wide] == [["ARRIVAL", "DRAIN", "CAPACITY"], ["1200", "0.031", "102"]]
 
 
 def test_the_columns_of_a_new_resource_are_empty(kubectl: Kubectl, namespace: str) -> None:

@@ -20,6 +20,11 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
         os.kill(int(pid), signal.SIGKILL)
         print("killed", pid)
 """
+RESTARTS = """
+import urllib.request
+lines = urllib.request.urlopen("http://127.0.0.1:8080/metrics").read().decode().splitlines()
+print([line for line in lines if line.startswith("kafka_consumer_scaler_polling_process_restarts_total")])
+"""
 
 
 def test_a_backlog_is_scaled_up_to_the_partitions_and_down_after_the_window(workload: Workload) -> None:
@@ -100,8 +105,10 @@ def test_a_killed_polling_process_costs_samples_and_not_the_operator(
     workload.deploy(replicas=2)
     workload.scaler(behavior={"scaleDown": {"stabilizationWindowSeconds": 60}})
     eventually(lambda: workload.condition("MetricsAvailable")[0] == "True", 60)
+    before = in_operator(RESTARTS)
     assert "killed" in in_operator(KILL_CHILD)
-    eventually(lambda: "MetricsRecovered" in workload.reasons(), 60, "lost and recovered")
+    eventually(lambda: in_operator(RESTARTS) != before, 60, "a new polling process")
+    eventually(lambda: workload.condition("MetricsAvailable")[0] == "True", 60, "lost and recovered")
     assert workload.replicas() == 2
     workload.produce(3000)
     eventually(lambda: workload.replicas() == 4, 60, "scaling goes on")

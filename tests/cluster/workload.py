@@ -66,7 +66,10 @@ class Workload:
         consumer.commit(offsets=offsets, asynchronous=False)
         consumer.close()
 
-    def deploy(self, replicas: int = 1, work_seconds: float = 0.02) -> None:
+    def deploy(
+        self, replicas: int = 1, work_seconds: float = 0.02, commit_interval: float = 1, downstream: str = "",
+        stuck_partition: str = "",
+    ) -> None:
         """The consumer of examples/, as its README says."""
         deployment = yaml.safe_load((ROOT / "examples" / "consumer.yaml").read_text())
         deployment["metadata"]["namespace"] = self.namespace
@@ -75,15 +78,30 @@ class Workload:
         container["image"] = self.image
         values = {
             "KAFKA_BOOTSTRAP_SERVERS": self.environment.kafka_bootstrap_servers_in_cluster,
-            "TOPIC": self.namespace, "GROUP": self.namespace, "WORK_SECONDS": str(work_seconds), "COMMIT_INTERVAL": "1",
+            "TOPIC": self.namespace, "GROUP": self.namespace, "WORK_SECONDS": str(work_seconds),
+            "COMMIT_INTERVAL": str(commit_interval),
         }
         for variable in container["env"]:
             variable["value"] = values.get(variable["name"], variable["value"])
+        container["env"].append({"name": "DOWNSTREAM", "value": downstream})
+        container["env"].append({"name": "STUCK_PARTITION", "value": stuck_partition})
         self.kubectl("apply", "-f", "-", stdin=json.dumps(deployment))
 
     def scaler(self, name: str = "orders", **spec: Any) -> None:
         """A manifest that reacts within seconds; `spec` adds to it."""
-        quick = {"stabilizationWindowSeconds": 10, "cooldownSeconds": 5}
+        quick = {
+            "maxReplicas": 10,
+            "pollingIntervalSeconds": 1,
+            "target": {"lagPerReplica": 100},
+            "behavior": {
+                "scaleUp": {"cooldownSeconds": 5},
+                "scaleDown": {"stabilizationWindowSeconds": 10, "cooldownSeconds": 5},
+            },
+        }
+        self.plain_scaler(name, **{**quick, **spec})
+
+    def plain_scaler(self, name: str = "orders", **spec: Any) -> None:
+        """The default manifest; `spec` adds to it."""
         manifest = {
             "apiVersion": "kafka-consumer-scaler.dev/v1alpha1",
             "kind": "KafkaConsumerScaler",
@@ -94,10 +112,7 @@ class Workload:
                 "consumerGroup": self.namespace,
                 "topics": [self.namespace],
                 "offsetReset": "earliest",
-                "maxReplicas": 10,
-                "pollingIntervalSeconds": 1,
-                "target": {"lagPerReplica": 100},
-                "behavior": {"scaleUp": {"cooldownSeconds": 5}, "scaleDown": quick},
+                "maxReplicas": 12,
                 **spec,
             },
         }

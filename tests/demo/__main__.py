@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         complain("demo", failure)
         return 1
     minutes, seconds = divmod(int(time.monotonic() - began), 60)
-    print(f"done in {minutes} min {seconds} s: {options.output}/demo.png, demo.csv, events.txt")
+    print(f"done in {minutes} min {seconds} s: {options.output}/demo.png, demo.csv, events.txt, explain.html")
     return 0
 
 
@@ -168,6 +168,7 @@ class _Run:
         self._as_a_user("get", "kcs", "--namespace", scene.NAMESPACE)
         events = self._as_a_user("events", "--for", "kafkaconsumerscaler/orders", "--namespace", scene.NAMESPACE)
         (self.output / "events.txt").write_text(events)
+        self._as_a_user("kcs", "explain", f"{scene.NAMESPACE}/orders", "--html", str(self.output / "explain.html"))
         print("\n".join(report.figures(rows)), end="\n\n")
         report.require_story(rows)
 

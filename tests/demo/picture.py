@@ -1,4 +1,4 @@
-"""The run as a picture: arrival and drain, lag, replicas, and each decision with its sentence."""
+"""The run as a picture: arrival and drain, lag and its age, replicas, and each decision with its sentence."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ def draw(rows: Sequence[Row], file: Path, title: str) -> None:
     changed = changes(rows)
     sentences = _sentences(changed)
     below = 0.3 + 0.17 * sentences.count("\n")
-    figure, panels = pyplot.subplots(3, 1, sharex=True, figsize=(11, 7.6 + below), layout="constrained")
+    figure, panels = pyplot.subplots(4, 1, sharex=True, figsize=(11, 9.0 + below), layout="constrained")
     at = [row.seconds for row in rows]
     _rates(panels[0], at, rows)
     _lag(panels[1], at, rows)
-    _replicas(panels[2], at, rows)
+    _age(panels[2], at, rows)
+    _replicas(panels[3], at, rows)
     for panel in panels:
         panel.set_ylim(bottom=0)
         panel.grid(alpha=0.25)
         _mark(panel, changed)
     panels[0].set_title(title, loc="left", pad=24)
-    panels[2].set_xlabel("seconds since the load began\n\n" + sentences, loc="left", fontsize=8.5)
-    panels[2].set_xlim(at[0], at[-1])
+    panels[-1].set_xlabel("seconds since the load began\n\n" + sentences, loc="left", fontsize=8.5)
+    panels[-1].set_xlim(at[0], at[-1])
     figure.align_ylabels(panels)
     figure.savefig(file, dpi=100)
     pyplot.close(figure)
@@ -52,12 +53,15 @@ def _rates(panel: Any, at: Sequence[float], rows: Sequence[Row]) -> None:
 
 def _lag(panel: Any, at: Sequence[float], rows: Sequence[Row]) -> None:
     panel.fill_between(at, [row.lag for row in rows], color=BLUE, alpha=0.2, linewidth=0)
-    panel.plot(at, [row.lag for row in rows], color=BLUE, linewidth=1.2, label="lag")
-    meant = [row.replicas_spec * scene.LAG_PER_REPLICA for row in rows]
-    label = f"{scene.LAG_PER_REPLICA} for each replica asked for"
-    panel.step(at, meant, where="post", color=VERMILION, linestyle="--", linewidth=1, label=label)
-    panel.set_ylabel("records")
-    panel.legend(loc="upper right")
+    panel.plot(at, [row.lag for row in rows], color=BLUE, linewidth=1.2)
+    panel.set_ylabel("lag, records")
+
+
+def _age(panel: Any, at: Sequence[float], rows: Sequence[Row]) -> None:
+    panel.plot(at, [row.lag_seconds for row in rows], color=BLUE, linewidth=1.2, label="age of the oldest record")
+    panel.axhline(scene.LAG_SECONDS, color=VERMILION, linestyle="--", linewidth=1, label="objective")
+    panel.set_ylabel("lag, seconds")
+    panel.legend(loc="center right")
 
 
 def _replicas(panel: Any, at: Sequence[float], rows: Sequence[Row]) -> None:

@@ -24,10 +24,8 @@ DEPLOYMENT = "orders-consumer"
 PARTITIONS = 12
 STEPS = "70:30,350:110,70:200"
 """Records/s and seconds. One consumer works 10 ms on a record and does about 95 a second: 350 need four consumers."""
-POLLING_SECONDS = 5
-LAG_PER_REPLICA = 500
-TOLERANCE = 0.1
-"""The resource's default `behavior.scaleUp.tolerance`."""
+LAG_SECONDS = 60
+"""The resource's default `target.lagSeconds`, the objective."""
 
 SCALER = """\
 apiVersion: kafka-consumer-scaler.dev/v1alpha1
@@ -40,10 +38,7 @@ spec:
   topics: [{topic}]
   offsetReset: earliest
   maxReplicas: {partitions}
-  pollingIntervalSeconds: {polling_seconds}
-  target: {{lagPerReplica: {lag_per_replica}}}
-  behavior:
-    scaleDown: {{stabilizationWindowSeconds: 60, cooldownSeconds: 30}}
+  behavior: {{scaleDown: {{stabilizationWindowSeconds: 60}}}}  # 300 by default
 """
 
 
@@ -56,8 +51,6 @@ def scaler(bootstrap_servers: str) -> str:
         group=GROUP,
         topic=TOPIC,
         partitions=PARTITIONS,
-        polling_seconds=POLLING_SECONDS,
-        lag_per_replica=LAG_PER_REPLICA,
     )
 
 
@@ -83,6 +76,11 @@ def namespace(name: str) -> str:
 def seconds_of(steps: str) -> float:
     """How long the load lasts: 340 for `70:30,350:110,70:200`."""
     return sum(float(step.split(":")[1]) for step in steps.split(","))
+
+
+def step_seconds() -> float:
+    """When the load steps up, seconds after it began: 30."""
+    return float(STEPS.split(",")[0].split(":")[1])
 
 
 def title() -> str:

@@ -31,18 +31,18 @@ def test_the_csv_has_one_line_for_each_row_under_the_names_of_its_columns(tmp_pa
     assert lines[1]["decision"] == UP.decision
 
 
-def test_the_figures_tell_reaction_with_its_limit_lag_changes_and_replica_seconds() -> None:
+def test_the_figures_tell_the_first_scale_up_the_objective_lag_changes_and_replica_seconds() -> None:
     assert figures([START, BEHIND, UP, DOWN]) == [
-        "reaction: 4.0 s (limit 7.0 s: one polling interval + 2 s; "
-        "threshold crossed at 50.0 s, more replicas at 54.0 s)",
-        "largest lag: 1,600 records, 5 s old (oldest: 5 s); at the end: 20 records",
+        "first scale-up: 20 s after the load's step, with the oldest record at 2 s",
+        "oldest record: 5 s (objective 60 s, 0 s over it); largest lag: 1,600 records; at the end: 20",
         "replicas: 1 -> 4 -> 1; changes: 2, reversals of direction: 1",
         "replica-seconds: 1,032 in 294 s",
     ]
 
 
-def test_a_late_reaction_is_called_late() -> None:
-    assert "7.5 s LATE" in figures([START, BEHIND, replace(UP, seconds=57.5), DOWN])[0]
+def test_time_over_the_objective_is_told() -> None:
+    late = replace(UP, lag_seconds=61.0)
+    assert "oldest record: 61 s (objective 60 s, 4 s over it)" in figures([START, BEHIND, late, DOWN])[1]
 
 
 def test_a_run_without_a_scale_up_has_failed() -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import yaml
 
 from kafka_consumer_scaler.api.v1alpha1 import KafkaConsumerScaler
+from kafka_consumer_scaler.core.policy import DEFAULT_SCALE_DOWN, OffsetReset, Policy
 from tests.demo import scene
 
 
-def test_the_manifest_is_valid_and_says_what_the_figures_count_with() -> None:
+def test_the_manifest_is_the_default_one_but_for_its_topic_and_a_short_window() -> None:
     body = yaml.safe_load(scene.scaler("10.0.0.2:9094"))
     body["metadata"] |= {"uid": "u", "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"}
     policy = KafkaConsumerScaler.parse(body).policy()
-    assert policy.polling_interval_seconds == scene.POLLING_SECONDS
-    assert policy.lag_per_replica_target == scene.LAG_PER_REPLICA
-    assert policy.scale_up.tolerance == scene.TOLERANCE
-    assert policy.max_replicas == scene.PARTITIONS
+    short = replace(DEFAULT_SCALE_DOWN, stabilization_window_seconds=60)
+    default = Policy(max_replicas=scene.PARTITIONS, topics=(scene.TOPIC,), offset_reset=OffsetReset.EARLIEST)
+    assert policy == replace(default, scale_down=short)
+    assert policy.lag_seconds == scene.LAG_SECONDS
 
 
 def test_the_consumer_is_that_of_the_examples_with_this_place_image_and_broker() -> None:
@@ -33,3 +36,4 @@ def test_the_load_steps_up_fivefold_and_back_in_less_than_six_minutes() -> None:
     first, second, third = (float(step.split(":")[0]) for step in scene.STEPS.split(","))
     assert second == 5 * first == 5 * third
     assert scene.seconds_of(scene.STEPS) == 340
+    assert scene.step_seconds() == 30

@@ -9,14 +9,14 @@ import pytest
 from tests.demo.timeline import (
     UNSEEN,
     Change,
-    Reaction,
     Row,
     Sample,
     changes,
-    reaction,
+    first_scale_up,
     replica_seconds,
     reversals,
     row,
+    seconds_over,
 )
 
 UP = "Scaled up from 1 to 4: lag 1,600 records"
@@ -86,20 +86,16 @@ def test_replica_seconds_are_replicas_asked_for_times_time() -> None:
     assert replica_seconds(rows_of((0.0, 0, 1), (10.0, 0, 4), (25.0, 0, 2))) == 10 * 1 + 15 * 4
 
 
-def test_the_reaction_runs_from_the_crossing_of_the_threshold_to_the_patched_replicas() -> None:
-    rows = rows_of((1.0, 500, 1), (2.0, 551, 1), (3.0, 900, 1), (5.0, 1500, 1), (6.0, 1600, 4))
-    assert reaction(rows, 500, 0.1) == Reaction(crossed=2.0, patched=6.0)
+def test_the_first_scale_up_is_told_by_the_row_before_more_replicas() -> None:
+    rows = rows_of((1.0, 500, 2), (2.0, 551, 1), (3.0, 900, 1), (5.0, 1500, 4), (6.0, 1600, 6))
+    assert first_scale_up(rows) == rows[2]
 
 
-def test_a_lag_of_exactly_the_threshold_has_not_crossed_it() -> None:
-    assert reaction(rows_of((1.0, 1100, 2), (2.0, 1101, 2), (3.0, 1200, 3)), 500, 0.1) == Reaction(2.0, 3.0)
+@pytest.mark.parametrize("rows", [rows_of((1.0, 900, 1), (2.0, 900, 1)), rows_of((1.0, 100, 2), (2.0, 100, 1)), []])
+def test_without_more_replicas_there_is_no_scale_up(rows: list[Row]) -> None:
+    assert first_scale_up(rows) is None
 
 
-def test_a_crossing_that_a_commit_takes_back_does_not_count() -> None:
-    rows = rows_of((1.0, 560, 1), (2.0, 200, 1), (3.0, 700, 1), (4.0, 800, 2))
-    assert reaction(rows, 500, 0.1) == Reaction(crossed=3.0, patched=4.0)
-
-
-@pytest.mark.parametrize("rows", [rows_of((1.0, 900, 1), (2.0, 900, 1)), rows_of((1.0, 100, 1), (2.0, 100, 2)), []])
-def test_without_a_scale_up_above_the_threshold_there_is_no_reaction(rows: list[Row]) -> None:
-    assert reaction(rows, 500, 0.1) is None
+def test_seconds_over_the_objective_are_those_that_end_above_it() -> None:
+    ages = {0.0: 50.0, 2.0: 61.0, 5.0: 60.0, 6.0: 60.5}
+    assert seconds_over([replace(CALM, seconds=at, lag_seconds=age) for at, age in ages.items()], 60) == 3.0

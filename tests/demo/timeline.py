@@ -54,18 +54,6 @@ class Change:
     sentence: str
 
 
-@dataclass(frozen=True)
-class Reaction:
-    """When the lag came to stay above the threshold, and when more replicas were first seen."""
-
-    crossed: float
-    patched: float
-
-    @property
-    def seconds(self) -> float:
-        return self.patched - self.crossed
-
-
 def row(samples: Sequence[Sample]) -> Row:
     """The newest sample as a line of the CSV; needs at least one sample."""
     now = samples[-1]
@@ -143,17 +131,12 @@ def replica_seconds(rows: Sequence[Row]) -> float:
     return sum(one.replicas_spec * (two.seconds - one.seconds) for one, two in pairwise(rows))
 
 
-def reaction(rows: Sequence[Row], lag_per_replica: int, tolerance: float) -> Reaction | None:
-    """From the lag's crossing of what the replicas are meant to carry to the first scale-up; None without one.
+def first_scale_up(rows: Sequence[Row]) -> Row | None:
+    """The last row with the replicas of the start, before more were asked for; None when none ever were."""
+    grown = (earlier for earlier, later in pairwise(rows) if later.replicas_spec > earlier.replicas_spec)
+    return next(grown, None)
 
-    A lag that falls below the threshold again, as a commit makes it, has not crossed it to stay. None also for a
-    scale-up below the threshold, as one for the arrival rate is.
-    """
-    for index, (earlier, later) in enumerate(pairwise(rows)):
-        if later.replicas_spec > earlier.replicas_spec:
-            threshold = lag_per_replica * earlier.replicas_spec * (1 + tolerance)
-            above = index
-            while above >= 0 and rows[above].lag > threshold:
-                above -= 1
-            return Reaction(rows[above + 1].seconds, later.seconds) if above < index else None
-    return None
+
+def seconds_over(rows: Sequence[Row], lag_seconds: float) -> float:
+    """For how long the oldest record was older than the objective."""
+    return sum(two.seconds - one.seconds for one, two in pairwise(rows) if two.lag_seconds > lag_seconds)

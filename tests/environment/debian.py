@@ -38,6 +38,20 @@ def install(packages: Mapping[str, str], progress: Progress) -> None:
         run(["apt-get", "install", "--yes", "--no-install-recommends", *wanted], log, env=env)
 
 
+def download(package: str, folder: Path, log: Path) -> Path:
+    """The package's file, fetched into the folder and not installed. Raises EnvironmentFailed when that fails."""
+    if shutil.which("apt-get") is None:
+        raise EnvironmentFailed(f"{package} can't be fetched here: there is no apt")
+    try:
+        run(["apt-get", "download", package], log, cwd=folder)
+    except EnvironmentFailed:
+        if os.geteuid() != 0:
+            raise
+        run(["apt-get", "update"], log)
+        run(["apt-get", "download", package], log, cwd=folder)
+    return next(folder.glob(f"{package}_*.deb"))
+
+
 def missing(packages: Mapping[str, str]) -> list[str]:
     """The packages whose command or file this machine lacks."""
     return [package for thing, package in packages.items() if not _present(thing)]

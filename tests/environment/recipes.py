@@ -100,6 +100,20 @@ def kafka() -> Part:
     return Part("kafka", kafka_version(), recipe, make, " (once; half a minute)")
 
 
+def prometheus() -> Part:
+    """Prometheus and promtool, from Debian's package; nothing is installed, and only tests that ask for it fetch it."""
+
+    def make(draft: Path, log: Path) -> None:
+        package = debian.download("prometheus", draft, log)
+        run(["dpkg-deb", "--extract", package, draft / "root"], log)
+        for name in ("prometheus", "promtool"):
+            (draft / "root/usr/bin" / name).rename(draft / name)
+        shutil.rmtree(draft / "root")
+        package.unlink()
+
+    return Part("prometheus", "debian", "prometheus promtool", make, " (once; 20 MB)")
+
+
 def debian_base() -> Part:
     """The root of a small Debian with Python, as a tar file; stands for the public slim image, without a registry."""
     include = "python3,python3-venv,ca-certificates"

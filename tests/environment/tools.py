@@ -26,7 +26,8 @@ class Tools:
         return self._call(self.environment.helm, words, None)
 
     def _call(self, binary: Path, words: tuple[str, ...], stdin: str | None) -> str:
-        variables = {**os.environ, "KUBECONFIG": str(self.environment.kubeconfig)}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # where kubectl-kcs is
+        variables = {**os.environ, "KUBECONFIG": str(self.environment.kubeconfig), "PATH": path}
         command = f"{binary.name} {' '.join(words[:3])}"
         try:
             done = subprocess.run(

@@ -1,0 +1,156 @@
+"""What is decided about six groups side by side, each with a trouble of its own; the default manifest at short polls.
+
+Rates are records/s. A consumer that works 50 ms on a record does just under 20.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.cluster.stories import Downstream, Plot, Story, Watch, keep, played, start_downstream
+from tests.cluster.traffic import Flow
+from tests.cluster.workload import Client, Workload
+from tests.environment import Environment
+
+pytestmark = pytest.mark.cluster
+
+RATES: dict[str, tuple[float, ...]] = {
+    "step": (10 / 12,) * 12,
+    "hot": (26.0, 2.0, 2.0, 2.0, 2.0, 2.0),
+    "bound": (45 / 6,) * 6,
+    "slowed": (24 / 6,) * 6,
+    "restarted": (36 / 6,) * 6,
+    "lazy": (10 / 6,) * 6,
+}
+SLOWED_AT, RESTARTED_AT, STEP_AT, STEP_OVER_AT, END_AT = 30, 40, 20, 95, 205
+SECOND_COMMIT_AT = 130
+WINDOW_SECONDS, THREE_POLLS = 60, 15
+"""What a consumer can do is told by a window in which it was behind; so is what a scale-up brought, once all joined."""
+BEHIND_SECONDS, JOIN_SECONDS = 20, 30
+"""A consumer that gets too much is behind by then, and a pod that was asked for has joined."""
+
+
+def fivefold(flow: Flow) -> None:
+    flow.rates = tuple(5 * rate for rate in flow.rates)
+
+
+def back_to_a_fifth(flow: Flow) -> None:
+    flow.rates = tuple(rate / 5 for rate in flow.rates)
+
+
+def deploy(made: dict[str, Workload]) -> Downstream:
+    """The consumers of each story; answers the service that will slow down."""
+    limited = start_downstream(made["bound"], "--per-second", "30")
+    slowed = start_downstream(made["slowed"], "--seconds", "0.02")
+    made["step"].deploy(1, work_seconds=0.05)
+    made["hot"].deploy(2, work_seconds=0.05)
+    made["bound"].deploy(2, work_seconds=0.01, downstream=limited.address)
+    made["slowed"].deploy(2, work_seconds=0.01, downstream=slowed.address)
+    made["restarted"].deploy(3, work_seconds=0.05)
+    made["lazy"].deploy(1, work_seconds=0.05, commit_interval=60)
+    return slowed
+
+
+def scale(made: dict[str, Workload]) -> None:
+    """The default manifest; the step's waits and objective are short, to see it come and go within minutes."""
+    down = {"stabilizationWindowSeconds": 60, "cooldownSeconds": 30}
+    short: dict[str, Any] = {"target": {"lagSeconds": 40}, "behavior": {"scaleDown": down}}
+    for name, workload in made.items():
+        workload.plain_scaler(pollingIntervalSeconds=5, **(short if name == "step" else {}))
+
+
+def play(watch: Watch, stories: dict[str, Story], slowed: Downstream, kubectl: Client) -> None:
+    """What happens when, to whom."""
+    watch.until(STEP_AT)
+    fivefold(stories["step"].flow)
+    watch.until(SLOWED_AT)
+    slowed.change("seconds 0.16")
+    watch.until(RESTARTED_AT)
+    restarted = ("deployment/orders-consumer", "-n", stories["restarted"].workload.namespace)
+    kubectl("rollout", "restart", *restarted)
+    kubectl("rollout", "status", *restarted, "--timeout=50s")
+    watch.until(STEP_OVER_AT)
+    back_to_a_fifth(stories["step"].flow)
+    watch.until(END_AT)
+
+
+@pytest.fixture(scope="module")
+def stories(
+    environment: Environment, operator: str, recording: Callable[[str], str], kubectl: Client, example_image: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, Story]]:
+    """All six at once, played to the end."""
+    with played(Plot(RATES, deploy, scale, play), environment, kubectl, example_image) as told:
+        keep(told, recording, tmp_path_factory.mktemp("decisions"))
+        yield told
+
+
+def ups(replicas: list[int]) -> int:
+    return sum(after > before for before, after in pairwise(replicas))
+
+
+def test_a_fivefold_step_is_climbed_in_at_most_two_moves_drained_and_left_again_without_a_flap(
+    stories: dict[str, Story]
+) -> None:
+    """50 records/s need 3 consumers of 20; 6 is the next step but one of 12 partitions."""
+    step = stories["step"]
+    assert {look.replicas for look in step.looks if look.seconds < STEP_AT} == {1}, step.told()
+    assert 3 <= max(step.replicas) <= 6, step.told()
+    peak = step.replicas.index(max(step.replicas))
+    assert ups(step.replicas[: peak + 1]) == peak <= 2, step.told()
+    assert ups(step.replicas[peak:]) == 0, step.told()
+    assert step.replicas[-1] < max(step.replicas), step.told()
+    assert step.looks[-1].status["backlog"] == "CaughtUp", step.told()
+
+
+def test_a_hot_partition_is_named_and_brings_no_replicas(stories: dict[str, Story]) -> None:
+    """One partition gets 26 where a consumer does 20; the other five get 10 together."""
+    hot = stories["hot"]
+    assert ("True", "HotPartition") in hot.conditions("HotPartition"), hot.told()
+    assert "HotPartition" in hot.reasons, hot.told()
+    assert hot.named_at("HotPartition") <= BEHIND_SECONDS + WINDOW_SECONDS + THREE_POLLS, hot.told()
+    assert hot.replicas == [2], hot.told()
+
+
+def test_a_scale_up_that_a_downstream_limit_defeats_is_withdrawn_and_not_tried_again(stories: dict[str, Story]) -> None:
+    """45 arrive, and what the consumers call answers 30 whoever asks."""
+    bound = stories["bound"]
+    assert bound.replicas[0] == bound.replicas[-1] == 2, bound.told()
+    assert len(bound.replicas) == 3, bound.told()
+    assert "IneffectiveScaling" in bound.reasons, bound.told()
+    assert ("True", "IneffectiveScaling") in bound.conditions("IneffectiveScaling"), bound.told()
+    scaled_at = next(look.seconds for look in bound.looks if look.replicas > 2)
+    assert bound.named_at("IneffectiveScaling") - scaled_at <= JOIN_SECONDS + WINDOW_SECONDS + THREE_POLLS, bound.told()
+
+
+def test_consumers_that_slow_down_are_learned_anew_and_get_help(stories: dict[str, Story]) -> None:
+    """24 arrive; two consumers could do 30 each, and from second 30 on about 6: four keep up, six catch up."""
+    slowed = stories["slowed"]
+    assert slowed.capacities()[-1] < 8, slowed.told()
+    assert max(slowed.capacities()) > 1.25 * slowed.capacities()[-1], slowed.told()
+    assert slowed.replicas[0] == 2, slowed.told()
+    assert slowed.replicas == sorted(slowed.replicas), slowed.told()
+    assert slowed.replicas[-1] >= 4, slowed.told()
+
+
+def test_a_rolling_restart_moves_nothing(stories: dict[str, Story]) -> None:
+    """36 arrive, and three consumers of 20 keep up."""
+    restarted = stories["restarted"]
+    assert restarted.replicas == [3], restarted.told()
+    assert {"ScaledUp", "ScaledDown"}.isdisjoint(restarted.reasons), restarted.told()
+
+
+def test_a_group_that_commits_once_a_minute_is_neither_stalled_nor_scaled(stories: dict[str, Story]) -> None:
+    """10 arrive and one consumer does 20: the lag that grows for a minute is only not yet committed.
+
+    How often it commits can be known from its second commit on.
+    """
+    lazy = stories["lazy"]
+    assert lazy.replicas == [1], lazy.told()
+    assert "Stalled" not in lazy.backlogs(), lazy.told()
+    assert lazy.backlogs(since=SECOND_COMMIT_AT) == {"CaughtUp"}, lazy.told()
+    assert "StuckPartition" not in lazy.reasons, lazy.told()

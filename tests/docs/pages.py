@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-NOT_OURS = {".venv", ".environment", "node_modules", "demo-output", "test-output", "build", "dist"}
+NOT_OURS = {".venv", ".environment", "node_modules", "demo-output", "test-output", "build", "dist", "site"}
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Page:
         return [link for link in LINK.findall(self.prose) if "://" not in link and not link.startswith("mailto:")]
 
     def anchors(self) -> set[str]:
-        """What GitHub makes of the headings."""
+        """What GitHub makes of the headings, and the anchors that are set by hand."""
         headings = re.findall(r"^#+ (.+)$", self.prose, re.MULTILINE)
-        return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        made = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        return made | set(re.findall(r'<a id="([^"]+)"></a>', self.prose))
 
     def table(self, mark: str) -> list[list[str]]:
         """The rows below the head of the table that follows `<!-- table: mark -->`, head first."""

@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint environment environment-down benchmark generate lock clean
+.PHONY: help demo test lint environment environment-down benchmark generate docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -35,6 +35,12 @@ generate: .venv/.installed ## regenerate what is generated: CRDs and reference p
 	$(BIN)/kafka-consumer-scaler crd --markdown > docs/reference/resource.md
 	$(BIN)/python -m kafka_consumer_scaler.telemetry.reference > docs/reference/metrics.md
 	$(BIN)/python -m tests.charts.values_reference > docs/reference/values.md
+	$(BIN)/python -m kafka_consumer_scaler.cli.reference > docs/reference/commands.md
+	$(BIN)/python -m kafka_consumer_scaler.api.reasons_reference > docs/reference/reasons.md
+	$(BIN)/python -m tests.docs.core_reference > docs/reference/core.md
+
+docs: .venv/.installed ## build the documentation as a site in site/; a broken link or anchor fails it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
 lock: ## pin the dependencies anew, with hashes
 	uv pip compile --generate-hashes --universal --python-version 3.11 --no-header --no-annotate -U \

@@ -120,11 +120,21 @@ GROUPS: Final[tuple[Group, ...]] = (
             "a leader that is down, usually"),
         Reason.BROKERS_UNREACHABLE: Meaning(
             "no broker, or not a partition's leader, answered in time",
-            "address and port, listeners that pods reach, NetworkPolicy, a broker that asks for TLS or SASL (not "
-            "supported yet)"),
+            "address and port, listeners that pods reach, NetworkPolicy; a listener that asks for TLS when "
+            "`spec.kafka.tls` is not set closes the connection"),
         Reason.COORDINATOR_UNAVAILABLE: Meaning(
             "the group's coordinator is silent, moving or loading",
             "wait; it is asked again at every poll"),
+        Reason.AUTHENTICATION_FAILED: Meaning(
+            "the brokers, or the identity provider, refuse the credentials; they are tried again ever more seldom",
+            "correct the Secret; a changed one is tried at once"),
+        Reason.TLS_FAILED: Meaning(
+            "no TLS connection: a certificate that is not trusted, a host name that it does not have, a client "
+            "certificate that the broker refuses",
+            "`spec.kafka.tls`; a name in `bootstrapServers` and in the brokers' listeners that the certificate has"),
+        Reason.IDENTITY_PROVIDER_UNREACHABLE: Meaning(
+            "the identity provider gave no token",
+            "`spec.kafka.sasl.oauth.tokenEndpoint`, NetworkPolicy, the provider itself"),
         Reason.NOT_AUTHORIZED: Meaning(
             "Kafka refuses the group or the topic; its name is told. In the operator's log also: the API server "
             "refuses a request",
@@ -160,6 +170,24 @@ GROUPS: Final[tuple[Group, ...]] = (
         Reason.SCALE_FAILED: Meaning(
             "the API server refused the change (a webhook, a quota), or someone else scaled at the same moment",
             "the message has its words; it is tried again at the next poll"),
+        Reason.NOT_LEADER: Meaning(
+            "the operator's lease may have passed, so it changes nothing",
+            "nothing, if another operator leads; else look at the API server"),
+    }),
+    ("What stands between the resource and its Kafka cluster", {
+        Reason.SECRET_NOT_FOUND: Meaning(
+            "a Secret, or its key, is missing, or the operator may not read it",
+            "make the Secret in the resource's namespace; grant it with the chart's `secretAccess`"),
+        Reason.SECRET_INVALID: Meaning(
+            "what a Secret holds is not text, or not PEM where a certificate or key is needed",
+            "correct the Secret"),
+        Reason.CONNECTION_NOT_FOUND: Meaning(
+            "`connectionRef` names a KafkaConnection or ClusterKafkaConnection that is not there or cannot be used",
+            "make it, or correct the name"),
+        Reason.NOT_PERMITTED: Meaning(
+            "the operator's administrator does not allow it: the broker's or identity provider's address, AWS IAM, "
+            "one connection more in this namespace, or this namespace for a ClusterKafkaConnection",
+            "ask the administrator; the message says which rule it is"),
     }),
     ("What the resource says", {
         Reason.INVALID_SPEC: Meaning("the stored spec cannot be used; the message names the field", "correct it"),

@@ -31,6 +31,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
                         default=os.environ.get("KCS_METRICS_PER_PARTITION", "false"),
                         help="show lag for each partition at /metrics, instead of each topic: up to 2000 series for a "
                              "resource (KCS_METRICS_PER_PARTITION: true or false; default: false)")
+    parser.add_argument("--lease", default=os.environ.get("KCS_LEASE", ""), metavar="NAME",
+                        help="elect a leader by this Lease in the operator's own namespace, which POD_NAMESPACE names "
+                             "(KCS_LEASE; default: none, this is the only operator)")
+    parser.add_argument("--allowed-broker", action="append", dest="allowed_brokers", metavar="PATTERN",
+                        help="resources may name only these brokers: host, host:port, *.suffix or a network such as "
+                             "10.0.0.0/8; repeatable (KCS_ALLOWED_BROKERS: comma list; default: any)")
+    parser.add_argument("--allowed-identity-provider", action="append", dest="allowed_identity_providers",
+                        metavar="PATTERN",
+                        help="resources may ask only these hosts for tokens; patterns as for brokers; repeatable "
+                             "(KCS_ALLOWED_IDENTITY_PROVIDERS: comma list; default: any)")
+    parser.add_argument("--connections-per-namespace", type=int, metavar="N",
+                        default=os.environ.get("KCS_CONNECTIONS_PER_NAMESPACE", "20"),
+                        help="different Kafka connections that one namespace may use "
+                             "(KCS_CONNECTIONS_PER_NAMESPACE; default: 20)")
+    parser.add_argument("--allow-aws-iam", action="store_const", const="true",
+                        default=os.environ.get("KCS_ALLOW_AWS_IAM", "false"),
+                        help="let resources use the operator's own AWS identity for brokers of Amazon MSK "
+                             "(KCS_ALLOW_AWS_IAM: true or false; default: false)")
     parser.set_defaults(run=run)
 
 
@@ -52,16 +70,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    listed = os.environ.get("KCS_NAMESPACES", "")
-    namespaces = arguments.namespaces or [name.strip() for name in listed.split(",") if name.strip()]
     return Settings(
-        namespaces=tuple(namespaces),
+        namespaces=_several(arguments.namespaces, "KCS_NAMESPACES"),
         http_port=arguments.http_port,
         kubeconfig=arguments.kubeconfig,
         instance=os.environ.get("POD_NAME", "kafka-consumer-scaler"),
         record_snapshots=arguments.record_snapshots,
         metrics_per_partition=_truth("KCS_METRICS_PER_PARTITION", arguments.metrics_per_partition),
+        own_namespace=os.environ.get("POD_NAMESPACE", ""),
+        lease_name=arguments.lease,
+        allowed_brokers=_several(arguments.allowed_brokers, "KCS_ALLOWED_BROKERS"),
+        allowed_identity_providers=_several(arguments.allowed_identity_providers, "KCS_ALLOWED_IDENTITY_PROVIDERS"),
+        connections_per_namespace=arguments.connections_per_namespace,
+        allow_aws_iam=_truth("KCS_ALLOW_AWS_IAM", arguments.allow_aws_iam),
     )
+
+
+def _several(given: list[str] | None, variable: str) -> tuple[str, ...]:
+    listed = os.environ.get(variable, "").split(",")
+    return tuple(given or [each.strip() for each in listed if each.strip()])
 
 
 def _truth(variable: str, word: str) -> bool:

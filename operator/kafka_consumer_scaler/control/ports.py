@@ -21,6 +21,13 @@ class Clock(Protocol):
         """The time."""
 
 
+class Leadership(Protocol):
+    """Whether this operator is the one that acts."""
+
+    def may_write(self) -> bool:
+        """Whether a write that begins now cannot meet another leader's."""
+
+
 class LagSource(Protocol):
     """Reads many groups of one cluster at once. Failures are Unknown values, never exceptions."""
 

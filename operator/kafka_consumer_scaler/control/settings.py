@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 RECORD_SNAPSHOTS_MAX = 10_000
+CONNECTIONS_PER_NAMESPACE = 20
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -24,6 +25,12 @@ class Settings:
         instance: name of this instance in events; the pod's name.
         record_snapshots: looks at each resource that are kept for `replay`, 0 to 10,000; 0 keeps none.
         metrics_per_partition: whether lag is shown for each partition at /metrics, instead of each topic.
+        own_namespace: where the operator runs; there are its Lease and the Secrets of ClusterKafkaConnections.
+        lease_name: the Lease in `own_namespace` by which operators elect their leader; empty means there is only one.
+        allowed_brokers: patterns of `host:port` that resources may name; empty means any.
+        allowed_identity_providers: patterns of hosts that resources may ask for tokens; empty means any.
+        connections_per_namespace: how many different Kafka connections the resources of one namespace may use.
+        allow_aws_iam: whether resources may use the operator's own AWS identity.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -32,6 +39,12 @@ class Settings:
     instance: str = "kafka-consumer-scaler"
     record_snapshots: int = 0
     metrics_per_partition: bool = False
+    own_namespace: str = ""
+    lease_name: str = ""
+    allowed_brokers: tuple[str, ...] = ()
+    allowed_identity_providers: tuple[str, ...] = ()
+    connections_per_namespace: int = CONNECTIONS_PER_NAMESPACE
+    allow_aws_iam: bool = False
 
     def __post_init__(self) -> None:
         for namespace in self.namespaces:
@@ -41,3 +54,7 @@ class Settings:
             raise BadSettings(f"--http-port {self.http_port} is not between 1 and 65535")
         if not 0 <= self.record_snapshots <= RECORD_SNAPSHOTS_MAX:
             raise BadSettings(f"--record-snapshots {self.record_snapshots} is not between 0 and {RECORD_SNAPSHOTS_MAX}")
+        if self.connections_per_namespace < 1:
+            raise BadSettings(f"--connections-per-namespace {self.connections_per_namespace} is not at least 1")
+        if self.lease_name and not self.own_namespace:
+            raise BadSettings("--lease needs the operator's own namespace: set POD_NAMESPACE")

@@ -51,6 +51,9 @@ class Reason(StrEnum):
     METRICS_PARTIAL = "MetricsPartial"
     BROKERS_UNREACHABLE = "BrokersUnreachable"
     COORDINATOR_UNAVAILABLE = "CoordinatorUnavailable"
+    AUTHENTICATION_FAILED = "AuthenticationFailed"
+    TLS_FAILED = "TlsFailed"
+    IDENTITY_PROVIDER_UNREACHABLE = "IdentityProviderUnreachable"
     NOT_AUTHORIZED = "NotAuthorized"
     TOPIC_NOT_FOUND = "TopicNotFound"
     NO_COMMITTED_OFFSETS = "NoCommittedOffsets"
@@ -65,6 +68,13 @@ class Reason(StrEnum):
     TARGET_CONFLICT = "Conflict"
     API_SERVER_UNREACHABLE = "ApiServerUnreachable"
     SCALE_FAILED = "ScaleFailed"
+    NOT_LEADER = "NotLeader"
+
+    # what stands between the resource and its Kafka cluster
+    SECRET_NOT_FOUND = "SecretNotFound"
+    SECRET_INVALID = "SecretInvalid"
+    CONNECTION_NOT_FOUND = "ConnectionNotFound"
+    NOT_PERMITTED = "NotPermitted"
 
     # what the resource says
     INVALID_SPEC = "InvalidSpec"

@@ -25,6 +25,9 @@ BECAUSE: Mapping[Reason, str] = {
     Reason.METRICS_PARTIAL: "a part of what must be known is not",
     Reason.BROKERS_UNREACHABLE: "no broker answers",
     Reason.COORDINATOR_UNAVAILABLE: "the group's coordinator does not answer",
+    Reason.AUTHENTICATION_FAILED: "the credentials are refused",
+    Reason.TLS_FAILED: "no TLS connection to the brokers comes about",
+    Reason.IDENTITY_PROVIDER_UNREACHABLE: "the identity provider gives no token",
     Reason.NOT_AUTHORIZED: "the brokers refuse the operator's user",
     Reason.TOPIC_NOT_FOUND: "a topic of the group does not exist",
     Reason.NO_COMMITTED_OFFSETS: "the group has not committed an offset that would tell its lag",
@@ -36,6 +39,11 @@ BECAUSE: Mapping[Reason, str] = {
     Reason.TARGET_CONFLICT: "someone else scales the target",
     Reason.API_SERVER_UNREACHABLE: "the API server does not answer",
     Reason.SCALE_FAILED: "the API server refused the change",
+    Reason.NOT_LEADER: "this operator's lease may have passed",
+    Reason.SECRET_NOT_FOUND: "a Secret that the connection needs cannot be read",
+    Reason.SECRET_INVALID: "what a Secret of the connection holds cannot be used",
+    Reason.CONNECTION_NOT_FOUND: "the connection that the spec names cannot be read",
+    Reason.NOT_PERMITTED: "the operator's administrator does not allow the connection",
     Reason.INVALID_SPEC: "the spec cannot be used",
 }
 """Why, for every reason of a decision."""
@@ -54,6 +62,10 @@ UNTIL: Mapping[Reason, str] = {
     Reason.BROKERS_UNREACHABLE:
         "It goes on once a broker answers: check spec.kafka.bootstrapServers, the network and the brokers.",
     Reason.COORDINATOR_UNAVAILABLE: "It goes on once the coordinator answers, usually within seconds.",
+    Reason.AUTHENTICATION_FAILED: "Correct the Secret with the credentials; a changed one is tried at once.",
+    Reason.TLS_FAILED: "Correct spec.kafka.tls or the brokers' certificates: the message names what is not trusted.",
+    Reason.IDENTITY_PROVIDER_UNREACHABLE:
+        "It goes on once the identity provider answers: check spec.kafka.sasl.oauth and the network.",
     Reason.NOT_AUTHORIZED: "Allow the operator's user to describe the group and its topics.",
     Reason.TOPIC_NOT_FOUND: "Create the topic, or correct spec.topics.",
     Reason.NO_COMMITTED_OFFSETS:
@@ -66,6 +78,11 @@ UNTIL: Mapping[Reason, str] = {
     Reason.TARGET_CONFLICT: "Remove the other scaler, or this resource.",
     Reason.API_SERVER_UNREACHABLE: "It goes on once the API server answers.",
     Reason.SCALE_FAILED: "It is tried again at the next poll.",
+    Reason.NOT_LEADER: "It goes on with whichever operator leads.",
+    Reason.SECRET_NOT_FOUND: "Make the Secret with the key that is named, and let the operator read it.",
+    Reason.SECRET_INVALID: "Correct the Secret.",
+    Reason.CONNECTION_NOT_FOUND: "Make the connection, or correct spec.kafka.connectionRef.",
+    Reason.NOT_PERMITTED: "Ask the operator's administrator; the message says which rule forbids it.",
     Reason.INVALID_SPEC: "Correct the field that is named.",
 }
 """What would have to change, for reasons that have no numbers to tell."""

@@ -29,6 +29,7 @@ from kafka_consumer_scaler.cli.standing import standing_of
 from kafka_consumer_scaler.core.findings import RULES
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
+from kafka_consumer_scaler.core.spoken import UNTIL
 from tests.cli.html import PageOf
 from tests.cli.standings import EVENTS, EXPLANATION, HOT, NOW, STATUS, condition, resource
 
@@ -219,6 +220,17 @@ def test_what_could_not_be_read_is_told_and_the_rest_is_shown() -> None:
     assert "! Could not read its target's replicas: you may not." in text
     assert "! Could not read its events: events is forbidden\\n." in text
     assert EXPLANATION["why"][0] in text
+
+
+READY_ALL_THE_SAME = {
+    Reason.FALLBACK, Reason.REBALANCING, Reason.ROLLING_OUT, Reason.REPLICAS_PENDING, Reason.PAUSED, Reason.ADVISORY,
+    Reason.SCALED_TO_ZERO_BY_OTHERS, Reason.WAITING_FOR_FIRST_SAMPLE, Reason.NOT_LEADER,
+}
+"""They hold, or begin, and leave the resource Ready; or it is another operator that writes its status."""
+
+
+def test_every_reason_to_be_not_ready_has_its_next_step() -> None:
+    assert set(NEXT_STEPS) == set(UNTIL) - READY_ALL_THE_SAME
 
 
 @pytest.mark.parametrize("reason", NEXT_STEPS)

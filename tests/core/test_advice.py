@@ -27,11 +27,6 @@ def sized(size: float, arrival: float, replicas: int = 2) -> Situation:
     return replace(even(replicas, arrival, capacity=1000.0), details=Details(record_bytes={"orders": size}))
 
 
-def behind(drain: float, commit_interval: float = 5.0, capacity: float = 1.0) -> Situation:
-    found = even(2, drain, age=100.0, capacity=capacity)
-    return replace(found, backlog=Backlog.BEHIND, commit_interval=commit_interval)
-
-
 def uneven(share: float, replicas: int = 6, arrival: float = 150.0, capacity: float = 250.0) -> Situation:
     shares = dict.fromkeys(TPS, (1 - share) / 11) | {TPS[3]: share}
     return replace(even(replicas, arrival, capacity=capacity), shares=shares)
@@ -82,11 +77,6 @@ CASES: Mapping[str, tuple[Situation, set[str]]] = {
     "a poll of 150 s": (replace(even(1, 0.4, capacity=0.5), commit_interval=150.0), {"slow_polls", "rare_commits"}),
     "a poll of 149 s": (replace(even(1, 0.4, capacity=0.5), commit_interval=149.0), {"rare_commits"}),
     "500 records in 125 s": (replace(even(1, 3.0, capacity=4.0), commit_interval=150.0), {"rare_commits"}),
-    "few between commits": (behind(6.0, capacity=201.0), {"small_polls"}),
-    "50 between commits": (behind(6.7, capacity=201.0), set()),
-    "few between commits, caught up": (replace(behind(6.0, capacity=201.0), backlog=Backlog.CAUGHT_UP), set()),
-    "few between commits, drain unknown": (
-        replace(behind(6.0, capacity=201.0), rates=known(6.0, 201.0, drain=NOT_SEEN)), set()),
     "small fetches": (sized(1000.0, 40.0), {"small_fetches"}),
     "few fetches": (sized(1000.0, 39.0), set()),
     "large fetches": (sized(5000.0, 40.0), set()),
@@ -131,7 +121,12 @@ def test_slow_records_tell_the_time_of_one_and_the_consumers_it_costs() -> None:
     found = only(even(6, 350.0, capacity=40.0))
     assert found.about == "processing"
     assert found.evidence == "one consumer does 40 records/s: 25 ms a record"
-    assert found.gain == "at 5 ms a record 2 instead of 9 consumers keep up"
+    assert found.gain == "in half the time a record, 5 instead of 9 consumers keep up"
+
+
+@pytest.mark.parametrize(("arrival", "gain"), [(199.1, "1 instead of 2"), (550.0, "2 instead of 3")])
+def test_slow_records_promise_fewer_consumers_than_there_are(arrival: float, gain: str) -> None:
+    assert gain in only(even(3, arrival, capacity=199.0)).gain
 
 
 def test_more_partitions_tell_how_many() -> None:
@@ -181,9 +176,10 @@ def test_slow_polls_tell_how_many_records_fit() -> None:
     assert found.gain == ""
 
 
-def test_small_polls_tell_what_lies_between_two_commits() -> None:
-    found = only(behind(6.0, capacity=201.0))
-    assert found.evidence == "600 records wait, and a consumer does at most 45 of them between two commits"
+def test_who_is_slow_is_not_told_to_poll_more_though_little_lies_between_two_commits() -> None:
+    """3 records/s and 5 s between commits are 15 records, however many a poll brings."""
+    slow = replace(even(2, 6.0, age=100.0, capacity=3.0), backlog=Backlog.BEHIND, commit_interval=5.0)
+    assert [advice.about for advice in advise(POLICY, slow)] == ["processing"]
 
 
 def test_small_fetches_tell_the_bytes_to_wait_for() -> None:

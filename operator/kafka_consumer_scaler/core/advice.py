@@ -26,7 +26,6 @@ POLL_RECORDS = 500
 POLL_INTERVAL_SECONDS = 300.0
 """Kafka's default max.poll.interval.ms: who needs longer between two polls is thrown out of the group."""
 POLL_INTERVAL_SHARE = 0.5
-FEW_RECORDS_A_COMMIT = 50
 SMALL_BYTES_A_SECOND = 100_000.0
 """Arrival of one consumer, bytes/s, under which waiting for more costs no throughput."""
 MANY_FETCHES_A_SECOND = 20.0
@@ -84,8 +83,8 @@ def slow_records(policy: Policy, situation: Situation) -> Advice | None:
     return Advice(
         "processing", f"one consumer does {_short(capacity)} records/s: {1000 / capacity:,.0f} ms a record",
         "if that is mostly waiting, process the records of a poll as one batch, or several at once (asynchronously)",
-        f"at {1000 / SLOW_PER_CONSUMER:,.0f} ms a record {ceil(arrival / SLOW_PER_CONSUMER)} instead of "
-        f"{ceil(arrival / capacity)} consumers keep up")
+        f"in half the time a record, {ceil(arrival / (2 * capacity))} instead of {ceil(arrival / capacity)} consumers "
+        "keep up")
 
 
 def more_partitions(policy: Policy, situation: Situation) -> Advice | None:
@@ -185,21 +184,6 @@ def slow_polls(policy: Policy, situation: Situation) -> Advice | None:
         f"set max.poll.records to {min(fits, POLL_RECORDS)} or less, or raise max.poll.interval.ms")
 
 
-def small_polls(policy: Policy, situation: Situation) -> Advice | None:
-    """Though records wait, few lie between two commits, so each poll, commit and batch has no more than those."""
-    capacity, between = _learned(situation), _seconds_between_commits(policy, situation)
-    behind = situation.backlog in {Backlog.BEHIND, Backlog.DRAINING}
-    if capacity is None or between is None or not behind or isinstance(situation.rates.drain, Unknown):
-        return None
-    records = situation.rates.drain / max(1, _working(situation)) * between
-    if not 1 <= records < FEW_RECORDS_A_COMMIT:
-        return None
-    return Advice(
-        "max.poll.records", f"{situation.lag_records:,} records wait, and a consumer does at most {records:,.0f} "
-        "of them between two commits",
-        "raise max.poll.records, and commit once for each poll: batches cannot be larger than what one poll brings")
-
-
 def small_fetches(policy: Policy, situation: Situation) -> Advice | None:
     """Little arrives for each consumer, in many small fetches, as a fetch is answered once it has one byte."""
     arrival, total = _average(situation), _bytes_a_second(situation)
@@ -272,8 +256,8 @@ def small_records(policy: Policy, situation: Situation) -> Advice | None:
 
 
 RULES: tuple[Rule, ...] = (
-    slow_records, more_partitions, uneven_partitions, topics_divided_apart, uneven_keys, slow_polls, small_polls,
-    small_fetches, rare_commits, costly_rebalances, small_records,
+    slow_records, more_partitions, uneven_partitions, topics_divided_apart, uneven_keys, slow_polls, small_fetches,
+    rare_commits, costly_rebalances, small_records,
 )
 """What gains throughput comes first, then what saves requests and time, then what concerns producers alone."""
 

@@ -17,7 +17,7 @@ from kafka_consumer_scaler.core.verdict import ScaleTo
 from kafka_consumer_scaler.telemetry.metrics import Metrics
 from tests.telemetry.monitoring import ALERTS, Query, queries, variables
 from tests.telemetry.scraping import OPERATORS_NAMESPACE, Prometheus, prometheus, served
-from tests.world import Seen, World, minutes
+from tests.world import Seen, World, blind, minutes
 
 SECONDS = 20
 RATE_INTERVAL = "5s"
@@ -33,6 +33,7 @@ def sized(snapshot: Snapshot) -> Snapshot:
 WORLDS = {
     ("shop", "orders"): World(POLICY, lambda at: 100 + at, spoil=sized),
     ("shop", "hot"): World(POLICY, lambda at: 500, weights=[5.0, *[1.0] * 11], spoil=sized),
+    ("shop", "dark"): World(POLICY, lambda at: 100, spoil=blind),
     ("bank", "ledger"): World(replace(POLICY, max_replicas=2), lambda at: 700, spoil=sized),
 }
 
@@ -86,9 +87,22 @@ def test_every_query_of_the_dashboard_returns_data(
     assert [series for series in found if not math.isfinite(float(series["value"][1]))] == []
 
 
+COUNTS = {"Resources": 4, "Over the objective": 2, "Not ready": 1}
+"""The ledger and the hot group are over their objective, and the dark one is not ready."""
+OR_ZERO = " or vector(0)"
+
+
+@pytest.mark.parametrize("query", [query for query in queries() if query.expression.endswith(OR_ZERO)], ids=str)
+def test_a_query_that_shows_zero_for_nothing_has_something_to_show(scraped: Prometheus, query: Query) -> None:
+    shown = replace(query, expression=query.expression.removesuffix(OR_ZERO))
+    (found,) = scraped.query(shown.with_variables(".*", ".*", RATE_INTERVAL))
+    number = float(found["value"][1])
+    assert number == COUNTS[query.panel] if query.panel in COUNTS else number >= 1
+
+
 @pytest.mark.parametrize(("series", "label"), [*variables()])
 def test_every_variable_of_the_dashboard_has_values(scraped: Prometheus, series: str, label: str) -> None:
-    wanted = {"namespace": ["bank", "shop"], "name": ["hot", "ledger", "orders"]}
+    wanted = {"namespace": ["bank", "shop"], "name": ["dark", "hot", "ledger", "orders"]}
     assert scraped.label_values(series, label) == wanted[label]
 
 

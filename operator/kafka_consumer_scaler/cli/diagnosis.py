@@ -32,9 +32,12 @@ from kafka_consumer_scaler.cli.rendering import (
 )
 from kafka_consumer_scaler.cli.watching import Watch
 from kafka_consumer_scaler.core.capacity import Capacity
-from kafka_consumer_scaler.core.diagnosis import Finding
+from kafka_consumer_scaler.core.diagnosis import RETENTION_WATCHED_SECONDS, Finding
 from kafka_consumer_scaler.core.explain import explain
+from kafka_consumer_scaler.core.findings import USUAL_SECONDS_AT_LEAST
+from kafka_consumer_scaler.core.membership import HUNG_SECONDS
 from kafka_consumer_scaler.core.rates import oldest
+from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Group, Unknown
 from kafka_consumer_scaler.core.verdict import Verdict
@@ -165,6 +168,19 @@ def _notes(watch: Watch, situation: Situation) -> Iterator[str]:
     if watch.policy.consumer_threads != watch.wish.consumer_threads:
         yield (f"the members are no multiple of {watch.wish.consumer_threads} consumer threads, so each counts as a "
                "replica")
+    yield from _unwatched(watch, situation)
+
+
+def _unwatched(watch: Watch, situation: Situation) -> Iterator[str]:
+    """What could not have been found in so short a time, so that its absence is not taken for an answer."""
+    timed = ((Reason.RETENTION_RISK, RETENTION_WATCHED_SECONDS), (Reason.HUNG_TRANSACTION, HUNG_SECONDS))
+    missed = [f"{reason} (takes {seconds:.0f} s)" for reason, seconds in timed if watch.seconds < seconds]
+    usual = situation.memory.usual
+    if usual is None or usual.seconds < USUAL_SECONDS_AT_LEAST:
+        caught_up = f"(take {USUAL_SECONDS_AT_LEAST:.0f} s of the group caught up)"
+        missed.append(f"{Reason.PRODUCER_SPIKE} and {Reason.SLOW_CONSUMERS} {caught_up}")
+    if missed:
+        yield f"not watched for long enough to find {', '.join(missed)}: see --for"
 
 
 def _verdict_words(found: Mapping[str, Any]) -> str:

@@ -66,6 +66,12 @@ class Story:
         return next(look.seconds for look in self.looks
                     if any(each["type"] == finding for each in look.status.get("conditions", ())))
 
+    def bound_at(self, reason: str) -> float:
+        """When scaling was first shown to be limited by that, seconds."""
+        return next(look.seconds for look in self.looks if any(
+            (each["type"], each["status"], each["reason"]) == ("ScalingLimited", "True", reason)
+            for each in look.status.get("conditions", ())))
+
     def capacities(self) -> list[float]:
         """Records/s of a consumer, as they were shown: at each change of meaning, else once a minute."""
         found = (look.status.get("rates", {}).get("capacityPerConsumer") for look in self.looks)

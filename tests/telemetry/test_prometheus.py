@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Details, Snapshot
 from kafka_consumer_scaler.core.verdict import ScaleTo
 from kafka_consumer_scaler.telemetry.metrics import Metrics
+from tests.docs.pages import page
 from tests.telemetry.monitoring import ALERTS, Query, queries, variables
 from tests.telemetry.scraping import OPERATORS_NAMESPACE, Prometheus, prometheus, served
 from tests.world import Seen, World, blind, minutes
@@ -122,6 +125,26 @@ def test_lag_by_group_and_topic_is_asked_for_as_of_any_lag_exporter(scraped: Pro
     (whole,) = scraped.query("kafka_consumer_scaler_group_lag_records{name='ledger'}")
     (of_topic,) = [one for one in found if one["metric"]["consumergroup"] == "ledger-group"]
     assert float(of_topic["value"][1]) == float(whole["value"][1]) > 0
+
+
+STARTERS = [row.split("|")[2].strip().strip("`") for row in page("docs/reference/metrics.md").text.split(
+    "## Queries to begin with")[1].splitlines() if row.startswith("| ")][1:]
+SILENT_HERE = {"kafka_consumer_scaler_sample_age_seconds > 300", "kafka_consumer_scaler_last_poll_age_seconds > 60"}
+"""Nothing is so old in a run of twenty seconds."""
+
+
+@pytest.mark.parametrize("query", STARTERS)
+def test_every_query_to_begin_with_finds_what_it_asks_for(scraped: Prometheus, query: str) -> None:
+    assert bool(scraped.query(query)) == (query not in SILENT_HERE)
+
+
+def test_the_scrape_config_of_the_page_is_one_that_prometheus_takes(promtool: Path, tmp_path: Path) -> None:
+    """Debian builds Prometheus without the discovery of Kubernetes, so that one part is left out."""
+    config = yaml.safe_load(page("docs/monitoring.md").blocks("yaml")[0])
+    del config["scrape_configs"][0]["kubernetes_sd_configs"]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    checked = subprocess.run([promtool, "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_every_alert_is_evaluated_without_an_error_and_the_findings_are_on_their_way(scraped: Prometheus) -> None:

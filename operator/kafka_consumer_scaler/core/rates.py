@@ -201,7 +201,8 @@ def _partition_age(history: History, tp: TopicPartition, lag: float) -> float | 
         if reading is None:
             break
         if reading.end <= where:
-            share = (where - reading.end) / (later.readings[tp].end - reading.end)
+            grown = later.readings[tp].end - reading.end
+            share = min(1.0, (where - reading.end) / grown) if grown else 1.0  # 2**62 - 0.5 is 2**62 to a float
             return newest.at - (sample.at + share * (later.at - sample.at))
         later = sample
     return _estimated_age(newest, later, tp, lag)

@@ -47,7 +47,10 @@ def broken(draw: st.DrawFn, schema: Schema) -> Any:
     """A right value in which one to three places were put wrong: another value, no value, or one too many."""
     value = draw(right(schema))
     for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(list(_places(value))))
+        places = list(_places(value))
+        if not places:
+            return value
+        path = draw(st.sampled_from(places))
         value = _with(value, path, draw(_wrong(_below(schema, path))), draw(st.sampled_from(["set", "drop", "add"])))
     return value
 

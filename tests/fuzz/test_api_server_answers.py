@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ from kafka_consumer_scaler.kube.status import StatusWriter
 from kafka_consumer_scaler.kube.target import Target
 from kafka_consumer_scaler.kube.user import NotThere, events_about, read_scaler
 from tests.control.fakes import resource
-from tests.fuzz.values import json_values, odd_texts
+from tests.fuzz.values import json_values
 
 TARGET = Target("apps/v1", "Deployment", "shop", "orders-consumer")
 LISTING = {"resources": [{"name": "deployments", "kind": "Deployment", "namespaced": True},

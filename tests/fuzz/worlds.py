@@ -20,6 +20,7 @@ from tests.fuzz.schemas import STATUS, complaints
 from tests.fuzz.values import is_plain
 
 OUR_LOGGER = "kafka_consumer_scaler"
+THREE = Replicas(3, 3)
 
 
 @dataclass
@@ -65,7 +66,7 @@ class World:
     metrics: Metrics
 
     @classmethod
-    def of(cls, body: Mapping[str, Any], replicas: Replicas | Unknown = Replicas(3, 3)) -> World:
+    def of(cls, body: Mapping[str, Any], replicas: Replicas | Unknown = THREE) -> World:
         metadata = body["metadata"]
         outside = Told(replicas=replicas, uids={str(metadata["name"]): str(metadata["uid"])})
         registry, metrics = Registry(outside), Metrics(per_partition=True)

@@ -25,7 +25,8 @@ def outcome_of(lock: str, report: Report) -> Outcome:
     if report is None:
         return NOT_LEARNED, [f"{lock}: NOT AUDITED, the vulnerability data could not be had"]
     judged = report["dependencies"]
-    found = [f"{lock}: {each['name']} {each['version']}: {_named(flaw)}" for each in judged for flaw in each.get("vulns", ())]
+    found = [f"{lock}: {each['name']} {each['version']}: {_named(flaw)}"
+             for each in judged for flaw in each.get("vulns", ())]
     skipped = sorted(each["name"] for each in judged if "skip_reason" in each)
     if skipped or not judged:
         some = ", ".join(skipped[:SHOWN]) + (" ..." if len(skipped) > SHOWN else "")

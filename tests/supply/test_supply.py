@@ -54,7 +54,8 @@ def test_an_image_installs_hashed_wheels_only_and_runs_as_nobody(dockerfile: str
 
 
 def test_the_bill_of_materials_lists_every_locked_package_with_its_version_and_hashes(tmp_path: Path) -> None:
-    listed = {each["name"].lower(): (each["version"], hashes_of(each)) for each in bill_of_materials(tmp_path)["components"]}
+    components = bill_of_materials(tmp_path)["components"]
+    listed = {each["name"].lower(): (each["version"], hashes_of(each)) for each in components}
     text = RUNTIME.read_text()
     locked = {name.lower(): (version, set(HASH.findall(pins(RUNTIME)[name]))) for name, version in PIN.findall(text)}
     assert listed == locked

@@ -119,7 +119,7 @@ _KINDS: Mapping[str, Callable[[Schema], st.SearchStrategy[Any]]] = {
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value and abs(value) != float("inf")
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
 _IS: Mapping[str, Callable[[Any], bool]] = {

@@ -28,7 +28,8 @@ SPECS: list[dict[str, Any]] = [
 ]
 Looks = list[tuple[float, GroupSample]]
 looks = st.lists(st.tuples(pauses, samples), min_size=1, max_size=10) | plausible_looks()
-found_replicas = st.builds(Replicas, st.integers(0, 12), st.integers(0, 12)) | st.just(Replicas(2**31 - 1, 0)) | unknowns
+found_replicas = (st.builds(Replicas, st.integers(0, 12), st.integers(0, 12)) | st.just(Replicas(2**31 - 1, 0))
+                  | unknowns)
 
 
 async def looked(world: World, looks: Looks) -> list[tuple[GroupSample, list[tuple[int, int]]]]:

@@ -109,7 +109,8 @@ def test_a_frame_longer_than_any_answer_is_not_waited_for() -> None:
     {"spec": {"replicas": True}}, {"status": "x"},
 ])
 async def test_a_scale_that_is_none_is_unknown(api_answering: Connect, scale: dict[str, Any]) -> None:
-    listing = [{"name": "deployments", "kind": "Deployment", "namespaced": True}, {"name": "deployments/scale", "kind": "S"}]
+    listing = [{"name": "deployments", "kind": "Deployment", "namespaced": True},
+               {"name": "deployments/scale", "kind": "Scale"}]
 
     async def answer(request: web.Request) -> web.Response:
         return web.json_response(scale if request.path.endswith("/scale") else {"resources": listing})
@@ -144,7 +145,9 @@ async def test_a_list_whose_pages_never_end_is_unknown(api_answering: Connect) -
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000])
-async def test_an_answer_that_is_nested_without_end_is_an_error_of_the_api_server(api_answering: Connect, body: bytes) -> None:
+async def test_an_answer_that_is_nested_without_end_is_an_error_of_the_api_server(
+    api_answering: Connect, body: bytes
+) -> None:
     async def nested(request: web.Request) -> web.Response:
         return web.Response(status=500 if "500" in request.path else 200, body=body)
 

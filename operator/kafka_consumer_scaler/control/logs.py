@@ -43,7 +43,8 @@ class Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line; control characters in foreign words come out escaped."""
         fields = "".join(f" {key}={value!r}" for key, value in extras(record).items())
-        head = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {one_line(record.getMessage(), LONGEST)}{fields}"
+        message = one_line(record.getMessage(), LONGEST)
+        head = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {message}{fields}"
         return f"{head}\n{self.formatException(record.exc_info)}" if record.exc_info else head
 
 

@@ -25,7 +25,7 @@ from tests.fuzz.worlds import Lines, unfit_texts
 
 QUERIES = [GroupQuery("orders"), GroupQuery("refunds")]
 CONNECTION = Connection("kafka:9092")
-EXAMPLES = 20
+EXAMPLES = 12
 """Each starts two processes."""
 CHILD = """
 import os, sys, time

@@ -55,7 +55,8 @@ statuses = st.fixed_dictionaries({}, optional={"memory": bent_memories()}) | bro
 
 def untrusted(memory: Memory) -> list[str]:
     """What of a memory that was read would let its writer decide for longer, or for more, than the rules do."""
-    times = [each.at for each in (*memory.scales, *memory.highs, *memory.lows, *memory.peaks)]
+    times = [each.at for each in memory.scales] + [each.at for each in memory.peaks]
+    times += [each.at for each in (*memory.highs, *memory.lows)]
     numbers = [each.replicas for each in (*memory.highs, *memory.lows)] + [each.after for each in memory.scales]
     until = memory.ineffective.until if memory.ineffective else 0.0
     capacity = memory.capacity.per_consumer if memory.capacity else 1.0

@@ -78,13 +78,13 @@ def _objects(schema: Schema) -> st.SearchStrategy[Any]:
     properties = schema.get("properties")
     if properties is None:
         return st.dictionaries(texts, json_values, max_size=3)
-    needed = {name: right(properties[name]) for name in schema.get("required", ())}
-    spare = sorted(set(properties) - set(needed))
+    every = {name: right(inner) for name, inner in properties.items()}
+    needed = {name: every[name] for name in schema.get("required", ())}
+    spare = sorted(set(every) - set(needed))
     if not spare:
         return st.fixed_dictionaries(needed)
     chosen = st.lists(st.sampled_from(spare), max_size=OPTIONAL_AT_MOST, unique=True)
-    return chosen.flatmap(
-        lambda names: st.fixed_dictionaries(needed | {name: right(properties[name]) for name in names}))
+    return chosen.flatmap(lambda names: st.fixed_dictionaries(needed | {name: every[name] for name in names}))
 
 
 def _arrays(schema: Schema) -> st.SearchStrategy[Any]:

@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint environment environment-down benchmark generate docs lock clean
+.PHONY: help demo test lint environment environment-down benchmark generate docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -47,6 +47,14 @@ lock: ## pin the dependencies anew, with hashes
 	  pyproject.toml -o requirements.lock
 	uv pip compile --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --all-extras \
 	  -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+sbom: .venv/.installed ## write dist/sbom.cdx.json: every package of the image, with its version and hashes
+	@mkdir -p dist
+	PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+	  --output-reproducible --of JSON -o dist/sbom.cdx.json
+
+audit: .venv/.installed ## ask for known vulnerabilities of the locks; 1: there are some, 3: it could not be learned
+	$(BIN)/python -m tests.supply.audit requirements.lock requirements-dev.lock
 
 .venv/.installed: requirements-dev.lock pyproject.toml
 	@echo "setting up .venv ..."

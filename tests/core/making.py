@@ -66,7 +66,7 @@ def orders(count: int) -> tuple[TopicPartition, ...]:
 
 def members(count: int, partitions: int = 12, assignor: str = "cooperative-sticky") -> Group:
     """A stable group in which every partition has its consumer."""
-    hands = deal(orders(partitions), assignor, count) if count else ()
+    hands = (*deal(orders(partitions), assignor, max(1, count)), *[()] * count)[:count]
     return Group("Stable", assignor, tuple(Member(f"m{n}", frozenset(hand)) for n, hand in enumerate(hands)))
 
 

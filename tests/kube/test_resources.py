@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 from kubernetes.aio.client.api_client import ApiClient
 
@@ -11,8 +13,12 @@ from kafka_consumer_scaler.kube.resources import TRIES, list_scalers
 from tests.kube.conftest import Connect
 
 
+def item(name: str) -> dict[str, Any]:
+    return {"metadata": {"namespace": "shop", "name": name, "uid": f"u-{name}"}}
+
+
 def page(*names: str, following: str = "") -> web.Response:
-    items = [{"metadata": {"name": name}} for name in names]
+    items = [item(name) for name in names]
     return web.json_response({"items": items, "metadata": {"continue": following}})
 
 
@@ -31,7 +37,7 @@ async def test_a_list_whose_page_expired_begins_anew(api_answering: Connect) -> 
 
     found = await list_scalers(await api_answering(answer), "shop")
 
-    assert found == [{"metadata": {"name": "b"}}, {"metadata": {"name": "c"}}]
+    assert found == [item("b"), item("c")]
     assert asked == [None, "x", None, "y"]
 
 

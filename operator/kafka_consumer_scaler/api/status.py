@@ -26,6 +26,7 @@ TREND_MARGIN: Final = 0.05
 SENTENCES_AT_MOST: Final = 30
 SENTENCE_LONGEST: Final = 1024
 NAME_LONGEST: Final = 316
+INT64_MAX: Final = 2**63 - 1
 
 DateTime = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
@@ -258,7 +259,7 @@ def _sentences(sentences: tuple[str, ...]) -> list[str]:
 def _partition(standing: PartitionStanding) -> dict[str, Any]:
     return _without_empty({
         "partition": one_line(str(standing.partition), NAME_LONGEST),
-        "lag": standing.lag,
+        "lag": _whole64(standing.lag),
         "seconds": _rounded(standing.seconds),
         "arrival": _rounded(standing.arrival),
         "note": standing.note,
@@ -272,7 +273,7 @@ def _advice(advice: Advice) -> dict[str, Any]:
 
 def _lag(measured: Measurements) -> dict[str, Any] | None:
     lag = {
-        "records": measured.lag_records,
+        "records": _whole64(measured.lag_records),
         "seconds": _rounded(measured.lag_seconds),
         "trend": _trend(measured.arrival, measured.drain),
     }
@@ -286,6 +287,11 @@ def _rates(measured: Measurements) -> dict[str, Any] | None:
         "capacityPerConsumer": _rounded(measured.capacity_per_consumer),
     }
     return _without_unknown(rates) or None
+
+
+def _whole64(number: int | Unknown) -> int | None:
+    """As much of it as the API server takes: offsets have 63 bits each, and the lag is a sum of them."""
+    return None if isinstance(number, Unknown) else min(number, INT64_MAX)
 
 
 def _trend(arrival: float | Unknown, drain: float | Unknown) -> str | None:

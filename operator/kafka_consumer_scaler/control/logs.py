@@ -8,6 +8,10 @@ import sys
 import time
 from typing import Any
 
+from kafka_consumer_scaler.api.rules import one_line
+
+LONGEST = 4096
+"""Characters of a message that are shown."""
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -30,16 +34,17 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str)
+        return json.dumps(entry, default=str).replace("\x7f", "\\u007f")
 
 
 class Text(logging.Formatter):
     """`12:00:03 info  ScaledUp ... namespace=shop scaler=orders`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The line; control characters in foreign words come out escaped."""
         fields = "".join(f" {key}={value!r}" for key, value in extras(record).items())
-        head = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {record.getMessage()!s}{fields}"
+        message = one_line(record.getMessage(), LONGEST)
+        head = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {message}{fields}"
         return f"{head}\n{self.formatException(record.exc_info)}" if record.exc_info else head
 
 

@@ -125,7 +125,7 @@ def topics_divided_apart(policy: Policy, situation: Situation) -> Advice | None:
     """The range assignor divides each topic apart, so the largest topic bounds the consumers, and they are too few."""
     arrival, capacity, spread = _average(situation), _planned(policy, situation), situation.spread
     count, useful = sum(spread.shares), situation.spread.useful_replicas
-    if capacity is None or arrival is None or len(spread.shares) < 2 or situation.assignor != "range":
+    if capacity is None or arrival is None or len(spread.shares) < 2 or situation.assignor != "range" or not useful:
         return None
     most = capacity * count / spread.busiest(useful)
     if arrival <= most or situation.withdrawn_to is not None:

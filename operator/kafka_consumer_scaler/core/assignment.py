@@ -88,10 +88,13 @@ def deal(partitions: Sequence[TopicPartition], assignor: str, consumers: int) ->
     0 1 2 | 3 4. Roundrobin deals all partitions of all topics in turn: 0 2 4 | 1 3. Sticky and uniform assignors
     balance the same counts; which partitions meet depends on the past, so the deal stands for them.
 
+    There are no more hands than partitions: ten million consumers take no longer than as many as have something to do.
+
     Args:
         partitions: in order.
         consumers: at least 1.
     """
+    consumers = min(consumers, max(1, len(partitions)))
     if assignor in TOGETHER:
         return tuple(tuple(partitions[first::consumers]) for first in range(consumers))
     hands: list[list[TopicPartition]] = [[] for _ in range(consumers)]

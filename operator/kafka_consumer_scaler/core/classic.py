@@ -73,5 +73,6 @@ def _for_arrival(policy: Policy, situation: Situation) -> tuple[int, str]:
 def _fewest_for(spread: Spread, arrival: float, per_consumer: float, current: int) -> int:
     """The fewest replicas, at most `current`, whose busiest consumer gets at most `per_consumer` records/s."""
     total = sum(spread.shares)
-    fits = (n for n in range(1, current) if arrival * spread.busiest(n) / total <= per_consumer)
+    fewer = range(1, min(current, spread.useful_replicas + 1))
+    fits = (n for n in fewer if arrival * spread.busiest(n) / total <= per_consumer)
     return next(fits, current)

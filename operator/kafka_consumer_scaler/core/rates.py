@@ -200,8 +200,9 @@ def _partition_age(history: History, tp: TopicPartition, lag: float) -> float | 
         reading = sample.readings.get(tp)
         if reading is None:
             break
-        if reading.end <= where:
-            share = (where - reading.end) / (later.readings[tp].end - reading.end)
+        grown = later.readings[tp].end - reading.end
+        if reading.end <= where and grown > 0:  # to a float, 2**62 - 0.5 is 2**62: then nothing has grown
+            share = min(1.0, (where - reading.end) / grown)
             return newest.at - (sample.at + share * (later.at - sample.at))
         later = sample
     return _estimated_age(newest, later, tp, lag)

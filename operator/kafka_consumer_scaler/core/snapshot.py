@@ -46,6 +46,11 @@ class Reading:
     committed: int | Uncommitted
     start: int = 0
 
+    @property
+    def is_possible(self) -> bool:
+        """Whether a log can have these offsets: none is below 0, where Kafka's clients keep their signs for "none"."""
+        return min(self.end, self.start, self.committed if isinstance(self.committed, int) else 0) >= 0
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -133,11 +138,12 @@ class Snapshot:
         """The sample, or the first thing that makes this snapshot unfit for decisions."""
         if isinstance(self.partitions, Unknown):
             return self.partitions
-        missing = sorted(tp for tp, reading in self.partitions.items() if isinstance(reading, Unknown))
+        readings = {tp: reading for tp, reading in self.partitions.items()
+                    if isinstance(reading, Reading) and reading.is_possible}
+        missing = sorted(self.partitions.keys() - readings.keys())
         if not missing:
-            readings = {tp: reading for tp, reading in self.partitions.items() if isinstance(reading, Reading)}
             return Sample(self.at, readings, self.group, self.details)
         first = self.partitions[missing[0]]
-        why = first.why if isinstance(first, Unknown) else ""
+        why = first.why if isinstance(first, Unknown) else f"an offset below 0 was told: {first}"
         text = f"{len(missing)} of {len(self.partitions)} partitions unknown, first {missing[0]}: {why}"
         return Unknown(text, Reason.METRICS_PARTIAL)

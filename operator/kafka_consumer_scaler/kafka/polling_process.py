@@ -22,7 +22,7 @@ from typing import Any
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
-from kafka_consumer_scaler.kafka.protocol import HEADER_BYTES, body_length, frame, query_as_json, sample_from_json
+from kafka_consumer_scaler.kafka.protocol import HEADER_BYTES, body_length, frame, query_as_json, samples_from_json
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 
 log = logging.getLogger("kafka_consumer_scaler.kafka")
@@ -31,6 +31,7 @@ COMMAND = (sys.executable, "-P", "-X", "faulthandler", "-m", "kafka_consumer_sca
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 STOP_SECONDS = 5.0
 LINES_PER_MINUTE = 60
+NO_ANSWER = "the polling process sent what is no answer: %s"
 
 
 class PollingProcess:
@@ -91,7 +92,16 @@ class PollingProcess:
             self._pending.pop(request_id, None)
         if samples is None:
             return _unknown(queries, "the polling process died during the poll")
-        return [sample_from_json(sample) for sample in samples]
+        return self._understood(process, samples, queries)
+
+    def _understood(self, process: Process, samples: Any, queries: Sequence[GroupQuery]) -> list[GroupSample]:
+        """The samples; a child that sends what is no answer is not trusted with another question."""
+        try:
+            return samples_from_json(samples, len(queries))
+        except ValueError as problem:
+            log.warning(NO_ANSWER, problem)
+            _kill(process)
+            return _unknown(queries, "the polling process sent what is no answer")
 
     def forget(self, connection: Connection) -> None:
         """No resource uses this cluster any more: let its client go."""
@@ -117,8 +127,8 @@ class PollingProcess:
         self._lines = asyncio.create_task(_log_lines(process.stderr))
         try:
             await self._receive(process.stdout)
-        except (ValueError, KeyError, TypeError) as problem:
-            log.warning("the polling process sent what is no answer: %s", problem)
+        except (ValueError, KeyError, TypeError, RecursionError) as problem:
+            log.warning(NO_ANSWER, problem)
         _kill(process)
         await process.wait()
         await self._lines
@@ -129,9 +139,11 @@ class PollingProcess:
             while True:
                 answer = json.loads(await stdout.readexactly(body_length(await stdout.readexactly(HEADER_BYTES))))
                 self._pause_seconds = FIRST_PAUSE_SECONDS
-                waiting = self._pending.get(answer["id"])
+                waiting, samples = self._pending.get(answer["id"]), answer["samples"]
+                if not isinstance(samples, list):
+                    raise ValueError("no list of samples")
                 if waiting and not waiting.done():
-                    waiting.set_result(answer["samples"])
+                    waiting.set_result(samples)
 
     def _answer_pending(self) -> None:
         for waiting in self._pending.values():

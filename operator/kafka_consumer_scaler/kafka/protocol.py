@@ -12,6 +12,8 @@ from kafka_consumer_scaler.core.snapshot import Details, Group, Member, Reading,
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 
 HEADER_BYTES = 4
+BODY_BYTES_MAX = 64 * 2**20
+"""Ten thousand groups of a hundred partitions take half of this; more is no answer, and is not waited for."""
 
 
 def frame(message: Mapping[str, Any]) -> bytes:
@@ -21,8 +23,11 @@ def frame(message: Mapping[str, Any]) -> bytes:
 
 
 def body_length(header: bytes) -> int:
-    """How many bytes follow the header."""
-    return int.from_bytes(header, "big")
+    """How many bytes follow the header. Raises ValueError for more than any answer has."""
+    length = int.from_bytes(header, "big")
+    if length > BODY_BYTES_MAX:
+        raise ValueError(f"a frame of {length:,} bytes")
+    return length
 
 
 def query_as_json(query: GroupQuery) -> list[Any]:
@@ -41,6 +46,17 @@ def sample_as_json(sample: GroupSample) -> dict[str, Any]:
     """
     values = {"partitions": _partitions_as_json(sample.partitions), "group": _group_as_json(sample.group)}
     return values if sample.details == Details() else {**values, "details": _details_as_json(sample.details)}
+
+
+def samples_from_json(values: Any, count: int) -> list[GroupSample]:
+    """So many samples that `sample_as_json` wrote. Raises ValueError for anything else."""
+    try:
+        samples = [sample_from_json(sample) for sample in values]
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    if len(samples) != count:
+        raise ValueError(f"{len(samples)} samples for {count} questions")
+    return samples
 
 
 def sample_from_json(values: Mapping[str, Any]) -> GroupSample:
@@ -75,6 +91,8 @@ def _reading_from_json(values: list[Any]) -> Reading | Unknown:
     if len(values) == 2:
         return _unknown_from_json(values)
     end, committed, start = values
+    if not (type(end) is type(start) is int and (committed is None or type(committed) is int)):
+        raise ValueError("an offset is no whole number")
     return Reading(end, Uncommitted() if committed is None else committed, start)
 
 

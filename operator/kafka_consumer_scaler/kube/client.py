@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ JSON_PATCH = "application/json-patch+json"
 
 CONNECTIONS_MAX = 10
 """Requests in flight at once; the others wait in the connection pool."""
+CAUSE_MAX = 100
 PAUSE_SECONDS_MAX = 5.0
 """The longest Retry-After that is waited for within a call."""
 
@@ -88,6 +90,16 @@ async def connect(kubeconfig: str | None) -> ApiClient:
         raise ClusterConfigError(f"no API server configured by {source}: {one_line(error)}") from None
     api.user_agent = FIELD_MANAGER
     return api
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """For what is read out of an answer: one of another form than Kubernetes' own is an ApiError."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        cause = one_line(f"{type(error).__name__}: {error}", CAUSE_MAX)
+        raise ApiError(0, f"the API server's answer has not the form that was expected ({cause})") from None
 
 
 def _is_in_cluster() -> bool:
@@ -152,29 +164,32 @@ def _cause(error: Exception) -> str:
 
 def _pause_seconds(retry_after: str | None) -> float:
     """Kubernetes sends whole seconds; anything else counts as one second."""
-    seconds = int(retry_after) if retry_after and retry_after.isdecimal() else 1
+    is_short = retry_after is not None and retry_after.isdecimal() and len(retry_after) < 10
+    seconds = int(retry_after or 1) if is_short else 1
     return min(float(seconds), PAUSE_SECONDS_MAX)
 
 
-def _object_of(code: int, content: bytes) -> dict[str, Any]:
+def _parsed(content: bytes) -> Any:
+    """The answer's JSON; None where it is none, or nested so deeply that nobody can have meant it."""
     try:
-        answer = json.loads(content)
-    except ValueError:
-        answer = None
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _object_of(code: int, content: bytes) -> dict[str, Any]:
+    answer = _parsed(content)
     if not isinstance(answer, dict):
         raise ApiError(0, f"the API server's answer ({code}) is not a JSON object")
     return answer
 
 
 def _error_of(code: int, content: bytes) -> ApiError:
-    try:
-        status = json.loads(content)
-    except ValueError:
-        status = None
+    status = _parsed(content)
     if not isinstance(status, dict):
         return ApiError(code, one_line(content.decode(errors="replace")) or "no message")
-    message = one_line(status.get("message") or "no message")
-    return ApiError(code, message, str(status.get("reason") or ""), status.get("details") or {})
+    message, details = one_line(status.get("message") or "no message"), status.get("details")
+    return ApiError(code, message, str(status.get("reason") or ""), details if isinstance(details, dict) else {})
 
 
 def path_of(api_version: str, *segments: str) -> str:

@@ -13,7 +13,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.kube.client import ApiError, call, path_of
+from kafka_consumer_scaler.kube.client import ApiError, call, path_of, understood
 
 API_VERSION = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?v[a-z0-9]+")
 """`v1` or `apps/v1`: what may become part of a path."""
@@ -84,7 +84,8 @@ class Discovery:
             if error.code != 404:
                 raise
             answer = {}
-        return _Listing(self._clock(), _scalable(api_version, answer.get("resources") or []))
+        with understood():
+            return _Listing(self._clock(), _scalable(api_version, answer.get("resources") or []))
 
 
 def _scalable(api_version: str, resources: list[dict[str, Any]]) -> dict[str, ScalableResource | Unknown]:

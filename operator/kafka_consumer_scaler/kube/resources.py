@@ -8,7 +8,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.kube.client import ApiError, call, path_of
+from kafka_consumer_scaler.kube.client import ApiError, call, path_of, understood
 
 API_VERSION = "kafka-consumer-scaler.dev/v1alpha1"
 KIND = "KafkaConsumerScaler"
@@ -43,10 +43,22 @@ async def _all_pages(api: ApiClient, path: str, page_size: int) -> list[dict[str
     while True:
         query = [("limit", str(page_size)), *([("continue", position)] if position else [])]
         page = await call(api, "GET", path, query=query, timeout_seconds=30)
-        items += page.get("items") or []
-        position = (page.get("metadata") or {}).get("continue") or ""
+        with understood():
+            items += [_named(item) for item in page.get("items") or []]
+            before, position = position, str((page.get("metadata") or {}).get("continue") or "")
         if not position:
             return items
+        if position == before:
+            raise ApiError(0, "the API server gives the same page of a list again and again")
+
+
+def _named(item: dict[str, Any]) -> dict[str, Any]:
+    """The item, if it is an object of its own: raises what `understood` expects where it is not."""
+    metadata = item["metadata"]
+    if not all(isinstance(metadata[key], str) for key in ("namespace", "name", "uid")):
+        raise ValueError("an item's namespace, name or uid is no text")
+    int(metadata.get("generation") or 0)
+    return item
 
 
 def _unlisted(error: ApiError, namespace: str | None) -> Unknown:
@@ -62,7 +74,8 @@ async def uid_of(api: ApiClient, namespace: str, name: str) -> str | Unknown | N
     """The uid of the KafkaConsumerScaler that has this name now; None when there is none or it is being deleted."""
     try:
         found = await call(api, "GET", path_of(API_VERSION, "namespaces", namespace, PLURAL, name))
+        with understood():
+            metadata = found["metadata"]
+            return None if metadata.get("deletionTimestamp") else str(metadata["uid"])
     except ApiError as error:
         return None if error.code == 404 else error.as_unknown()
-    metadata = found["metadata"]
-    return None if metadata.get("deletionTimestamp") else str(metadata["uid"])

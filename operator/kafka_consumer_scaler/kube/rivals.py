@@ -13,7 +13,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.kube.client import ApiError, call, path_of
+from kafka_consumer_scaler.kube.client import ApiError, call, path_of, understood
 from kafka_consumer_scaler.kube.target import Target
 
 CACHE_SECONDS = 60.0
@@ -55,10 +55,12 @@ class Rivals:
         path = path_of("autoscaling/v2", "namespaces", namespace, "horizontalpodautoscalers")
         try:
             answer = await call(self._api, "GET", path)
+            with understood():
+                scaled = dict(_scaled_by(namespace, autoscaler) for autoscaler in answer.get("items") or [])
         except ApiError as error:
             return self._forbid(namespace) if error.code == 403 else error.as_unknown()
         self._forbidden.discard(namespace)
-        return dict(_scaled_by(namespace, autoscaler) for autoscaler in answer.get("items") or [])
+        return scaled
 
     def _forbid(self, namespace: str) -> Unknown:
         why = f"the operator's role lacks list on horizontalpodautoscalers.autoscaling in namespace {namespace}"

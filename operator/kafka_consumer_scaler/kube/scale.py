@@ -9,7 +9,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
-from kafka_consumer_scaler.kube.client import FIELD_MANAGER, MERGE_PATCH, ApiError, call
+from kafka_consumer_scaler.kube.client import FIELD_MANAGER, MERGE_PATCH, ApiError, call, understood
 from kafka_consumer_scaler.kube.discovery import Discovery, ScalableResource
 from kafka_consumer_scaler.kube.target import Target
 
@@ -63,7 +63,8 @@ class ScaleClient:
         if found != expected:
             why = f"{target} changed meanwhile: it is at {found} replicas, {expected} were expected"
             return Unknown(why, Reason.SCALE_FAILED)
-        precondition = {"resourceVersion": scale["metadata"]["resourceVersion"]}
+        with understood():
+            precondition = {"resourceVersion": scale["metadata"]["resourceVersion"]}
         try:
             await self._patch(resource, target, {"metadata": precondition, "spec": {"replicas": replicas}})
         except ApiError as error:
@@ -136,6 +137,13 @@ def _is_from_rbac(error: ApiError) -> bool:
 
 
 def _replicas(scale: dict[str, Any]) -> Replicas:
-    """A scale of 0 leaves the number out."""
-    spec, status = scale.get("spec") or {}, scale.get("status") or {}
-    return Replicas(spec=int(spec.get("replicas") or 0), existing=int(status.get("replicas") or 0))
+    """A scale of 0 leaves the number out. Raises ApiError for what is no number of replicas."""
+    with understood():
+        spec, status = scale.get("spec") or {}, scale.get("status") or {}
+        return Replicas(_whole32(spec.get("replicas") or 0), _whole32(status.get("replicas") or 0))
+
+
+def _whole32(number: Any) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**31:
+        raise ValueError(f"{number!r} is no number of replicas")
+    return number

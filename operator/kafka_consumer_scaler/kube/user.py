@@ -15,7 +15,7 @@ from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kube import client
-from kafka_consumer_scaler.kube.client import ApiError, ClusterConfigError, call, one_line, path_of
+from kafka_consumer_scaler.kube.client import ApiError, ClusterConfigError, call, one_line, path_of, understood
 from kafka_consumer_scaler.kube.resources import API_VERSION, PLURAL
 
 NAMESPACE_OF_POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -74,9 +74,10 @@ async def events_about(api: ApiClient, namespace: str, uid: str) -> list[Any] | 
     query = [("fieldSelector", f"involvedObject.uid={uid}"), ("limit", str(EVENTS_READ))]
     try:
         answer = await call(api, "GET", path_of("v1", "namespaces", namespace, "events"), query=query)
+        with understood():
+            return list(answer.get("items") or [])
     except ApiError as error:
         return Unknown(error.message, error.as_unknown().reason)
-    return list(answer.get("items") or [])
 
 
 def _has_kubeconfig() -> bool:

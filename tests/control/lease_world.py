@@ -175,8 +175,8 @@ class World:
 def world(random: Random, machines: int, clocks_apart: float = 0.03) -> World:
     """Machines that start within some seconds, with clocks that run up to `clocks_apart` too fast or too slow."""
     made = [
-        Machine(Election(f"m{number}", TIMING), random.uniform(-1e6, 1e6), 1 + random.uniform(-clocks_apart, clocks_apart),
-                begins_at=random.uniform(0, 5))
+        Machine(Election(f"m{number}", TIMING), offset=random.uniform(-1e6, 1e6),
+                rate=1 + random.uniform(-clocks_apart, clocks_apart), begins_at=random.uniform(0, 5))
         for number in range(machines)
     ]
     return World(random, made)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_consumer_scaler.control import leadership
-from kafka_consumer_scaler.control.leadership import Answer, Create, Election, Read, Role, Timing, Update
+from kafka_consumer_scaler.control.leadership import Answer, Election, Read, Role, Timing, Update
 from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.kube.claim import Claim, Found, Missing
+from kafka_consumer_scaler.kube.claim import Claim, Found
 from tests.control.lease_world import TICK, TIMING, Machine, Server, World, world
 
 NO_ANSWER = Unknown("no answer")
@@ -291,6 +291,15 @@ def _own(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(leadership, "_whole", lambda seconds: 1)
 
 
+def troubled(seeds: int) -> None:
+    """Worlds of faults, one for each seed."""
+    for seed in range(seeds):
+        random = Random(seed)
+        faults = [(random.randrange(400), random.randrange(3), random.choice(KINDS), random.uniform(0, 40))
+                  for _ in range(12)]
+        world(random, 2 + seed % 2).run(100, happening(faults))
+
+
 BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "a record is taken too early": _early, "writes go on too long": _long, "an absent lease counts as released": _own,
 }
@@ -301,8 +310,4 @@ def test_the_judge_sees_two_leaders_where_a_law_is_broken(broken: str, monkeypat
     """The checker checked: each law is needed."""
     BREAKS[broken](monkeypatch)
     with pytest.raises(AssertionError, match="two write"):
-        for seed in range(400):
-            random = Random(seed)
-            faults = [(random.randrange(400), random.randrange(3), random.choice(KINDS), random.uniform(0, 40))
-                      for _ in range(12)]
-            world(random, 2 + seed % 2).run(100, happening(faults))
+        troubled(seeds=400)

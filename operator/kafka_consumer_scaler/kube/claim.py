@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 RELEASED_SECONDS = 1
-"""The duration that a holder leaves behind when it lets go; nobody else writes it, so an emptied Lease is no release."""
+"""The duration that a holder leaves behind when it lets go: a Lease that was merely emptied is not released."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
-"""Two operators as processes: one leads, and whatever becomes of it, the other one takes over and nobody else writes."""
+"""Two operators as processes: one leads, and whatever becomes of it, the other takes over and nobody else writes."""
 
 from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from tests.cluster.operators import LEASE, Operator, leader_of, leads_after, operators
 from tests.cluster.workload import Client, Workload, eventually
@@ -42,6 +44,45 @@ def orders(environment: Environment, kubectl: Client, namespace: str) -> Workloa
     story.commit_the_end(namespace)
     kubectl("apply", "-n", namespace, "-f", "-", stdin=unscheduled("Deployment", "orders-consumer", 1))
     return story
+
+
+class Member:
+    """The group's only member, which is slow: it processes nothing until it is told to finish."""
+
+    def __init__(self, environment: Environment, topic: str) -> None:
+        self._consumer = Consumer({"bootstrap.servers": environment.kafka_bootstrap_servers, "group.id": topic,
+                                   "enable.auto.commit": False})
+        self._consumer.subscribe([topic], on_assign=lambda consumer, partitions: self._pause(partitions))
+        self._assigned: list[TopicPartition] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._poll)
+        self._thread.start()
+
+    def _pause(self, partitions: list[TopicPartition]) -> None:
+        self._consumer.assign(partitions)
+        self._consumer.pause(partitions)
+        self._assigned = partitions
+
+    def _poll(self) -> None:
+        while not self._ended.is_set():
+            self._consumer.poll(0.2)
+
+    def finish(self) -> None:
+        ends = [(each, self._consumer.get_watermark_offsets(each, 10)[1]) for each in self._assigned]
+        offsets = [TopicPartition(each.topic, each.partition, end) for each, end in ends]
+        self._consumer.commit(offsets=offsets, asynchronous=False)
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._consumer.close()
+
+
+@pytest.fixture
+def member(environment: Environment, orders: Workload) -> Iterator[Member]:
+    joined = Member(environment, orders.namespace)
+    yield joined
+    joined.close()
 
 
 def lease(kubectl: Client, namespace: str) -> dict[str, Any]:
@@ -82,7 +123,7 @@ def test_a_leader_that_is_told_to_end_hands_over_at_once(pair: tuple[Operator, O
 
 
 def test_the_standby_takes_over_from_a_killed_leader_within_the_lease_and_keeps_its_cooldown(
-    pair: tuple[Operator, Operator], orders: Workload
+    pair: tuple[Operator, Operator], orders: Workload, member: Member
 ) -> None:
     leader, standby = pair
     orders.scaler(behavior=COOLDOWN)
@@ -91,7 +132,7 @@ def test_the_standby_takes_over_from_a_killed_leader_within_the_lease_and_keeps_
     eventually(lambda: orders.status()["memory"].get("scales"), 20, "and remembered")
     took = leads_after(standby, leader.send(signal.SIGKILL), 60)
     assert took < LEASE_SECONDS + RETRY_SECONDS + SLACK_SECONDS
-    orders.commit_the_end(orders.namespace)
+    member.finish()
     eventually(lambda: orders.status()["lag"]["records"] == 0, 40, "the new leader polls")
     assert orders.replicas_for(8) == {4}, "the old leader's cooldown holds"
     assert len(orders.status()["memory"]["scales"]) == 1

@@ -247,8 +247,9 @@ def rolled_out(kubectl: Client, namespace: str) -> None:
 
 def pods(kubectl: Client, namespace: str) -> set[str]:
     """The operators' pods that are not on their way out, as `pod/name`."""
-    words = ("get", "pods", "--namespace", namespace, "-l", "app.kubernetes.io/name=kafka-consumer-scaler", "-o", "json")
-    found = [item["metadata"] for item in json.loads(kubectl(*words).stdout)["items"]]
+    label = "app.kubernetes.io/name=kafka-consumer-scaler"
+    listed = kubectl("get", "pods", "--namespace", namespace, "-l", label, "-o", "json").stdout
+    found = [item["metadata"] for item in json.loads(listed)["items"]]
     return {f"pod/{each['name']}" for each in found if "deletionTimestamp" not in each}
 
 

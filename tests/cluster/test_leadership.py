@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.cluster.operators import LEASE, Operator, leader_of, leads_after, operators
 from tests.cluster.workload import Client, Workload, eventually
@@ -41,7 +41,7 @@ def orders(environment: Environment, kubectl: Client, namespace: str) -> Workloa
     """A topic, a group that has read it whole, and a Deployment whose pods nobody will ever run."""
     story = Workload(environment, kubectl, namespace, image="none")
     story.create_topic(partitions=4)
-    story.commit_the_end(namespace)
+    eventually(lambda: _committed(story), 30, "the new topic's partitions have leaders")
     kubectl("apply", "-n", namespace, "-f", "-", stdin=unscheduled("Deployment", "orders-consumer", 1))
     return story
 
@@ -83,6 +83,14 @@ def member(environment: Environment, orders: Workload) -> Iterator[Member]:
     joined = Member(environment, orders.namespace)
     yield joined
     joined.close()
+
+
+def _committed(story: Workload) -> bool:
+    try:
+        story.commit_the_end(story.namespace)
+    except KafkaException:
+        return False
+    return True
 
 
 def lease(kubectl: Client, namespace: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Member:
                                    "enable.auto.commit": False})
         self._consumer.subscribe([topic], on_assign=lambda consumer, partitions: self._pause(partitions))
         self._assigned: list[TopicPartition] = []
-        self._ended = threading.Event()
+        self._ended, self._told = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._poll)
         self._thread.start()
 
@@ -66,8 +66,15 @@ class Member:
     def _poll(self) -> None:
         while not self._ended.is_set():
             self._consumer.poll(0.2)
+            if self._told.is_set():
+                self._commit()
+                self._told.clear()
 
     def finish(self) -> None:
+        """Commit the end of every partition, in the thread that polls: a consumer is one thread's."""
+        self._told.set()
+
+    def _commit(self) -> None:
         ends = [(each, self._consumer.get_watermark_offsets(each, 10)[1]) for each in self._assigned]
         offsets = [TopicPartition(each.topic, each.partition, end) for each, end in ends]
         self._consumer.commit(offsets=offsets, asynchronous=False)

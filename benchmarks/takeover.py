@@ -16,7 +16,7 @@ from tests.environment import Environment
 from tests.environment.progress import Progress
 
 RUNS = 5
-WITHIN_SECONDS = 60.0
+WITHIN_SECONDS = 120.0
 ORDERLY_BELOW, CRASH_BELOW = 10.0, 18.0
 CRD = Path(__file__).parents[1] / "deploy" / "crd.yaml"
 SIGNALS: Mapping[str, signal.Signals] = {

@@ -95,7 +95,7 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def leader_of(running: list[Operator], within_seconds: float = 60) -> Operator:
+def leader_of(running: list[Operator], within_seconds: float = 120) -> Operator:
     """The one that leads; there are never two."""
     def found() -> Operator | None:
         leading = [each for each in running if each.leads]

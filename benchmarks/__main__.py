@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import consumers, findings, idle, proof, reality, requests
+from benchmarks import consumers, findings, idle, proof, reality, requests, takeover
 from benchmarks.proof_runs import RunsMissing
 from tests import environment
 from tests.environment import DEFAULT_STATE, Environment, EnvironmentFailed, Unsupported
@@ -19,6 +19,7 @@ from tests.environment.tools import complain
 
 ON_A_CLUSTER: Mapping[str, Callable[[Environment, Progress], Measured]] = {
     "idle": idle.run, "requests": requests.run, "reality": reality.run, "consumers": consumers.run,
+    "takeover": takeover.run,
 }  # fmt: skip
 BENCHMARKS = (*ON_A_CLUSTER, "proof", "findings")
 DESCRIPTION = """\
@@ -29,6 +30,7 @@ Measures the operator on a real cluster and broker, installed by its chart. Uses
   requests  broker requests a poll for 1, 10 and 50 groups (6 minutes)
   reality   one load on real consumers, and what the simulator says of it (11 minutes)
   consumers the capacity that the operator learns of each example consumer (2 minutes)
+  takeover  how long nobody leads after the leader's end, crash and stop (7 minutes)
 
 and its decisions in the simulator, without any environment:
 

@@ -128,6 +128,7 @@ def _install(cluster: Cluster, image: str) -> None:
         "watchNamespaces": [NAMESPACE],
         "scaleTargets": [{"apiGroup": TARGET_GROUP, "resource": TARGETS}],
         "crd": {"install": False},
+        "replicaCount": 1,
     }
     said = [f"--set-json={key}={json.dumps(value)}" for key, value in values.items()]
     cluster.helm("install", RELEASE, str(CHART), "--namespace", OPERATOR_NAMESPACE, *said)

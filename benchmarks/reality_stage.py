@@ -178,6 +178,7 @@ def _install(cluster: Cluster, image: str) -> None:
         "watchNamespaces": [scene.NAMESPACE],
         "debug": {"recordSnapshots": LOOKS},
         "crd": {"install": False},
+        "replicaCount": 1,
     }
     said = [f"--set-json={key}={json.dumps(value)}" for key, value in values.items()]
     cluster.helm("install", RELEASE, str(CHART), "--namespace", OPERATOR_NAMESPACE, *said)

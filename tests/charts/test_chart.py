@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def test_all_namespaces_need_one_cluster_role(helm_binary: Path) -> None:
     assert one(manifests, "ClusterRoleBinding")["subjects"] == [
         {"kind": "ServiceAccount", "name": RELEASE, "namespace": RELEASE}
     ]
-    assert of_kind(manifests, "Role") == []
+    assert [role["metadata"]["name"] for role in of_kind(manifests, "Role")] == [f"{RELEASE}:{RELEASE}:election"]
 
 
 def test_chosen_namespaces_need_no_cluster_wide_right(helm_binary: Path) -> None:
@@ -48,8 +49,9 @@ def test_chosen_namespaces_need_no_cluster_wide_right(helm_binary: Path) -> None
         helm_binary, "--set=watchNamespaces={shop,billing}", "--set=rbac.aggregateToDefaultRoles=false"
     )
     assert of_kind(manifests, "ClusterRole") + of_kind(manifests, "ClusterRoleBinding") == []
-    assert [role["metadata"]["namespace"] for role in of_kind(manifests, "Role")] == ["shop", "billing"]
-    assert [binding["metadata"]["namespace"] for binding in of_kind(manifests, "RoleBinding")] == ["shop", "billing"]
+    for kind in ("Role", "RoleBinding"):
+        found = [made["metadata"]["namespace"] for made in of_kind(manifests, kind)]
+        assert found == [RELEASE, "shop", "billing"], "the first is about the election"
     assert container(manifests)["args"][-2:] == ["--namespace=shop", "--namespace=billing"]
 
 
@@ -60,14 +62,14 @@ def test_the_operator_may_touch_only_scales_events_and_its_own_status(helm_binar
         for resource in rule["resources"]
         if set(rule["verbs"]) - {"get", "list", "watch"}
     }
-    assert changed == {"kafkaconsumerscalers/status", "deployments/scale", "statefulsets/scale", "events"}
+    assert changed == {"kafkaconsumerscalers/status", "deployments/scale", "statefulsets/scale", "events", "leases"}
 
 
 def test_the_operator_may_read_only_its_resources_scales_autoscalers_and_pods(helm_binary: Path) -> None:
     rules = operator_rules(template(helm_binary))
     read = {r for rule in rules for r in rule["resources"] if set(rule["verbs"]) & {"get", "list", "watch"}}
     scales = {"deployments/scale", "statefulsets/scale"}
-    assert read == {"kafkaconsumerscalers", *scales, "horizontalpodautoscalers", "pods"}
+    assert read == {"kafkaconsumerscalers", *scales, "horizontalpodautoscalers", "pods", "leases"}
 
 
 def test_of_pods_the_operator_may_do_nothing_but_list_them(helm_binary: Path) -> None:
@@ -91,9 +93,45 @@ def test_every_pod_passes_the_restricted_standard(helm_binary: Path, kind: str) 
     ]
 
 
-def test_an_upgrade_ends_the_old_operator_before_it_starts_the_new_one(helm_binary: Path) -> None:
+def test_two_operators_elect_their_leader_and_are_replaced_one_by_one(helm_binary: Path) -> None:
     spec = one(template(helm_binary), "Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 1}}
+    assert (spec["replicas"], spec["strategy"]) == (2, rolling)
+    assert f"--lease={RELEASE}" in container(template(helm_binary))["args"]
+
+
+def test_without_an_election_an_upgrade_ends_the_old_operator_before_it_starts_the_new_one(helm_binary: Path) -> None:
+    manifests = template(helm_binary, "--set=leaderElection.enabled=false", "--set=replicaCount=1")
+    assert one(manifests, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+    assert [word for word in container(manifests)["args"] if "lease" in word] == []
+    assert "leases" not in [resource for rule in operator_rules(manifests) for resource in rule["resources"]]
+
+
+@pytest.mark.parametrize("words", [(), ("--set=leaderElection.leaseName=chosen", "--set=watchNamespaces={shop}")])
+def test_of_leases_the_operator_may_make_one_and_change_its_own(helm_binary: Path, words: tuple[str, ...]) -> None:
+    rules = [rule for rule in operator_rules(template(helm_binary, *words)) if "leases" in rule["resources"]]
+    of_leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    name = "chosen" if words else RELEASE
+    its_own = {**of_leases, "resourceNames": [name], "verbs": ["get", "patch"]}
+    assert rules == [{**of_leases, "verbs": ["create"]}, its_own]
+
+
+def test_two_operators_are_not_evicted_at_once_and_one_alone_may_be(helm_binary: Path) -> None:
+    budget = one(template(helm_binary), "PodDisruptionBudget")["spec"]
+    selected = one(template(helm_binary), "Deployment")["spec"]["selector"]
+    assert budget == {"maxUnavailable": 1, "selector": selected}
+    for value in ("replicaCount=1", "podDisruptionBudget.enabled=false"):
+        assert of_kind(template(helm_binary, f"--set={value}"), "PodDisruptionBudget") == []
+
+
+def test_operators_are_spread_over_nodes_unless_told_otherwise(helm_binary: Path) -> None:
+    spec = one(template(helm_binary), "Deployment")["spec"]
+    (spread,) = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+    assert spread["labelSelector"] == spec["selector"]
+    own = [{"maxSkew": 2, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}]
+    chosen = template(helm_binary, "--set-json=topologySpreadConstraints=" + json.dumps(own))
+    assert one(chosen, "Deployment")["spec"]["template"]["spec"]["topologySpreadConstraints"] == own
 
 
 def test_the_definition_is_kept_at_uninstall_unless_told_otherwise(helm_binary: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -49,13 +50,19 @@ def test_both_grant_users_the_same_rights(chart: list[Manifest], base: list[Mani
 
 def test_both_run_the_same_pod(chart: list[Manifest], base: list[Manifest]) -> None:
     ours, theirs = (one(manifests, "Deployment")["spec"] for manifests in (base, chart))
-    assert ours["template"]["spec"] == theirs["template"]["spec"]
+    assert pod(ours) == pod(theirs)
     assert (ours["replicas"], ours["strategy"]) == (theirs["replicas"], theirs["strategy"])
 
 
 def test_both_install_the_same_definition(chart: list[Manifest], base: list[Manifest]) -> None:
     ours, theirs = (one(manifests, "CustomResourceDefinition")["spec"] for manifests in (base, chart))
     assert ours == theirs
+
+
+def test_both_keep_one_operator_from_eviction(chart: list[Manifest], base: list[Manifest]) -> None:
+    for manifests in (chart, base):
+        budget, deployment = one(manifests, "PodDisruptionBudget")["spec"], one(manifests, "Deployment")["spec"]
+        assert budget == {"maxUnavailable": 1, "selector": deployment["selector"]}
 
 
 def test_both_offer_the_same_port(chart: list[Manifest], base: list[Manifest]) -> None:
@@ -93,7 +100,17 @@ def test_an_overlay_can_replace_the_image_and_move_everything_to_another_namespa
     assert {one(moved, kind)["metadata"]["namespace"] for kind in ("Deployment", "Service", "ServiceAccount")} == {
         "tools"
     }
-    assert one(moved, "ClusterRoleBinding")["subjects"][0]["namespace"] == "tools"
+    for kind in ("ClusterRoleBinding", "RoleBinding"):
+        assert one(moved, kind)["subjects"][0]["namespace"] == "tools"
+    assert one(moved, "Role")["metadata"]["namespace"] == "tools"
+
+
+def pod(deployment: Manifest) -> Manifest:
+    """What is run; its spread is about the Deployment's own pods."""
+    spec = deepcopy(deployment["template"]["spec"])
+    (spread,) = spec["topologySpreadConstraints"]
+    assert spread.pop("labelSelector") == deployment["selector"]
+    return dict(spec)
 
 
 def image(manifests: list[Manifest]) -> str:

@@ -27,6 +27,8 @@ REFUSED = [
     ('--set-json=scaleTargets=[{"apiGroup":"apps","resource":"deployments/*"}]', "/scaleTargets/0/resource"),
     ("--set=serviceMonitor.interval=often", "/serviceMonitor/interval"),
     ("--set=debug.recordSnapshots=10001", "/debug/recordSnapshots"),
+    ("--set=leaderElection.leaseName=A_b", "/leaderElection/leaseName"),
+    ('--set-json=topologySpreadConstraints=[{"maxSkew":1}]', "/topologySpreadConstraints/0"),
 ]
 
 
@@ -35,10 +37,9 @@ def test_a_bad_value_is_refused_with_its_name(helm_binary: Path, argument: str, 
     assert complaint in refusal(helm_binary, argument)
 
 
-def test_a_second_operator_is_refused_with_the_reason(helm_binary: Path) -> None:
-    assert "replicaCount must be 0 or 1: operators do not elect a leader yet" in refusal(
-        helm_binary, "--set=replicaCount=2"
-    )
+def test_a_second_operator_without_an_election_is_refused_with_the_reason(helm_binary: Path) -> None:
+    said = refusal(helm_binary, "--set=replicaCount=2", "--set=leaderElection.enabled=false")
+    assert "replicaCount must be 0 or 1 without leaderElection.enabled: two operators would both write" in said
 
 
 def test_schema_and_defaults_list_the_same_values() -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from tests.cluster.workload import ROOT, Client, Workload
+from tests.cluster.workload import ROOT, Client, Workload, eventually
 from tests.environment import Environment
 
 OPERATOR_NAMESPACE = "kafka-consumer-scaler"
 RELEASE = "kcs"
+LEASE = "kcs-kafka-consumer-scaler"
 LABEL = "app.kubernetes.io/instance=kcs"
 LOOKS = """
 import urllib.request
@@ -63,9 +64,15 @@ def in_operator(operator: str, kubectl: Client) -> Callable[[str], str]:
 
 
 def run_in_operator(kubectl: Client, operator: str, code: str) -> str:
-    """What the code prints."""
-    pod = kubectl("get", "pod", "-n", operator, "-l", LABEL, "-o", "name").stdout.split()[0]
+    """What the code prints, in the pod that leads."""
+    pod = eventually(lambda: leading_pod(kubectl, operator), 60, "a leader")
     return kubectl("exec", "-n", operator, pod, "--", "python", "-c", code).stdout
+
+
+def leading_pod(kubectl: Client, operator: str) -> str:
+    """The pod whose process holds the lease: its name is the first part of the identity. Empty while nobody does."""
+    words = ("get", "lease", LEASE, "-n", operator, "-o", "jsonpath={.spec.holderIdentity}")
+    return kubectl(*words, check=False).stdout.partition("_")[0]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -116,23 +116,25 @@ def test_a_release_becomes_ready_in_a_restricted_namespace_and_passes_its_test(
 def test_the_operator_runs_without_root_and_cannot_write_to_its_image(
     kubectl: Client, release: str, restricted: str
 ) -> None:
-    inside = ("exec", "--namespace", restricted, pod(kubectl, restricted), "--")
+    inside = ("exec", "--namespace", restricted, min(pods(kubectl, restricted)), "--")
     assert kubectl(*inside, "id", "-u").stdout.strip() == "65532"
     assert kubectl(*inside, "touch", "/tmp/allowed", check=False).returncode == 0
     assert "Read-only file system" in kubectl(*inside, "touch", "/opt/refused", check=False).stderr
 
 
-def test_an_upgrade_ends_the_old_operator_and_starts_one_with_the_new_value(
+def test_an_upgrade_replaces_both_operators_by_ones_with_the_new_value(
     helm: Client, kubectl: Client, release: str, restricted: str
 ) -> None:
-    old = pod(kubectl, restricted)
+    old = pods(kubectl, restricted)
     started = time.monotonic()
     helm("upgrade", release, CHART, "--namespace", restricted, "--reuse-values", "--set=logLevel=debug")
     rolled_out(kubectl, restricted)
-    new = json.loads(kubectl("get", "--namespace", restricted, pod(kubectl, restricted), "-o", "json").stdout)
-    assert f"pod/{new['metadata']['name']}" != old
-    assert "--log-level=debug" in new["spec"]["containers"][0]["args"]
-    assert time.monotonic() - started < 30, "SIGTERM did not end the old operator within its grace period"
+    new = eventually(lambda: (now := pods(kubectl, restricted)).isdisjoint(old) and now, 30, "the old ones are gone")
+    assert len(new) == len(old) == 2
+    for each in new:
+        made = json.loads(kubectl("get", "--namespace", restricted, each, "-o", "json").stdout)
+        assert "--log-level=debug" in made["spec"]["containers"][0]["args"]
+    assert time.monotonic() - started < 60, "SIGTERM did not end the old operators within their grace period"
 
 
 def test_resources_left_behind_by_an_uninstall_stay_and_can_be_deleted(
@@ -178,7 +180,7 @@ def test_the_kustomize_base_becomes_ready(
     try:
         kubectl("apply", "-k", str(tmp_path))
         rolled_out(kubectl, restricted)
-        assert pod(kubectl, restricted) != ""
+        assert len(pods(kubectl, restricted)) == 2
     finally:
         roles = "clusterrole,clusterrolebinding"
         kubectl("delete", roles, "--selector", "app.kubernetes.io/name=kafka-consumer-scaler,!helm.sh/chart")
@@ -243,11 +245,12 @@ def rolled_out(kubectl: Client, namespace: str) -> None:
     kubectl("rollout", "status", "deployment", "--namespace", namespace, "--timeout=60s")
 
 
-def pod(kubectl: Client, namespace: str) -> str:
-    """The only pod of the operator, as `pod/name`."""
+def pods(kubectl: Client, namespace: str) -> set[str]:
+    """The operators' pods that are not on their way out, as `pod/name`."""
     label = "app.kubernetes.io/name=kafka-consumer-scaler"
-    (name,) = kubectl("get", "pods", "--namespace", namespace, "-l", label, "-o", "name").stdout.split()
-    return name
+    listed = kubectl("get", "pods", "--namespace", namespace, "-l", label, "-o", "json").stdout
+    found = [item["metadata"] for item in json.loads(listed)["items"]]
+    return {f"pod/{each['name']}" for each in found if "deletionTimestamp" not in each}
 
 
 def scaler(kubectl: Client, namespace: str) -> dict[str, Any]:

@@ -19,6 +19,10 @@
 {{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary $own "default") -}}
 {{- end -}}
 
+{{- define "kcs.leaseName" -}}
+{{- .Values.leaderElection.leaseName | default (include "kcs.fullname" .) -}}
+{{- end -}}
+
 {{- define "kcs.image" -}}
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- end -}}

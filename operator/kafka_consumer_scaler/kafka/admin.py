@@ -58,7 +58,7 @@ class Admin:
     def silence(self, error: KafkaError) -> Unknown:
         """Why no broker answers, as far as is known. After a refusal `enter` refuses too, for a while."""
         said = self._entrance.because(self._entrance.last_cause() or error)
-        self._entrance.shut(said)
+        self._entrance.note(said)
         return said
 
     def _settle(

@@ -59,7 +59,8 @@ class Client:
     @property
     def library(self) -> Any:
         """The AdminClient. Raises KafkaException when it refuses its settings."""
-        self._library = self._library or self._made()
+        if self._library is None:  # not `or`: a client with nothing to tell counts as false
+            self._library = self._made()
         return self._library
 
     def close(self) -> None:
@@ -77,14 +78,15 @@ class Client:
         if said is None:
             self._refusal = None
         else:
-            self.shut(said)
+            self.close()
+            self.note(said)
         return said
 
-    def shut(self, said: Unknown) -> None:
-        """Let the client go for this reason; when it is a refusal, until a pause is over."""
+    def note(self, said: Unknown) -> None:
+        """After a refusal there is no client until its pause is over."""
         if said.reason in REFUSALS:
             self._refusal = Refusal.after(self._refusal, said, time.monotonic())
-        self.close()
+            self.close()
 
     def _tried(self, by: float) -> Unknown | None:
         if why := self._connection.problem():

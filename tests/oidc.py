@@ -116,11 +116,11 @@ class _Server(ThreadingHTTPServer):
 
 def _handler_of(provider: Provider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  the library's name
+        def do_GET(self) -> None:
             document = provider.documents().get(self.path)
             self.reply(200 if document else 404, document or {})
 
-        def do_POST(self) -> None:  # noqa: N802  the library's name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             provider.released.wait(60)
             if self.path == "/token":

@@ -9,13 +9,17 @@ from types import TracebackType
 
 
 class CountingProxy:
-    """Forwards every connection to `host:port`; `address` is where it listens."""
+    """Forwards every connection to `host:port`.
+
+    It listens at `address`, which the broker's certificate does not name, and at `named_address`, which it does.
+    """
 
     def __init__(self, target: str) -> None:
-        host, _, port = target.rpartition(":")
-        self._target = host, int(port)
+        host, _, target_port = target.rpartition(":")
+        self._target = host, int(target_port)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        port = self._listener.getsockname()[1]
+        self.address, self.named_address = f"127.0.0.1:{port}", f"localhost:{port}"
         self.accepted = 0
 
     def __enter__(self) -> CountingProxy:

@@ -31,7 +31,8 @@ def allow(servers: str, user: str, *needs: tuple[ResourceType, str, AclOperation
     """Let a user do this from anywhere; doing it twice changes nothing."""
     literal, allowed = ResourcePatternType.LITERAL, AclPermissionType.ALLOW
     bindings = [AclBinding(kind, name, literal, f"User:{user}", "*", what, allowed) for kind, name, what in needs]
-    for done in AdminClient({"bootstrap.servers": servers}).create_acls(bindings).values():
+    admin = AdminClient({"bootstrap.servers": servers})
+    for done in admin.create_acls(bindings).values():
         done.result()
 
 

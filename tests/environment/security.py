@@ -27,7 +27,7 @@ _JAAS = "org.apache.kafka.common.security"
 
 def make(folder: Path, address: str) -> None:
     """Certificates, passwords and the signing key of tokens, in the folder that has the authority."""
-    pki.issue(folder, "kafka", "/CN=kafka", (f"IP:{address}",))
+    pki.issue(folder, "kafka", "/CN=kafka", (f"IP:{address}", "DNS:localhost"))  # but not 127.0.0.1: a wrong name
     for name in USERS:
         pki.issue(folder, name, f"/CN={name}")
     pki.issue(folder, "identity", "/CN=identity", (f"IP:{_host(address)}", "IP:127.0.0.1", "DNS:localhost"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,6 +13,7 @@ from statistics import median
 
 import pytest
 import pytest_asyncio
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclOperation,
     ResourceType,
@@ -26,7 +28,7 @@ from kafka_consumer_scaler.kafka import brokers
 from kafka_consumer_scaler.kafka.connection import Connection, Mechanism, Tls
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kafka.sample import GroupQuery
-from tests.contracts.test_lag_source import Cluster, fresh
+from tests.contracts.test_lag_source import Cluster, eventually, fresh
 from tests.environment import Environment, Unsupported, pki
 from tests.oidc import Provider, identity_provider
 from tests.proxy import CountingProxy
@@ -86,8 +88,16 @@ class Asked:
     def __init__(self, cluster: Cluster) -> None:
         self.topic, self.group = cluster.topic(), fresh("group")
         cluster.produce(self.topic, 10)
-        cluster.commit(self.group, self.topic, 3)
+        eventually(lambda: self._committed(cluster))
         self.partition = TopicPartition(self.topic, 0)
+
+    def _committed(self, cluster: Cluster) -> bool:
+        """A broker that has just started loads its coordinators first."""
+        try:
+            cluster.commit(self.group, self.topic, 3)
+        except KafkaException:
+            return False
+        return True
 
     async def by(self, process: PollingProcess, connection: Connection) -> Reading | Unknown:
         query = GroupQuery(self.group, topics=(self.topic,))
@@ -380,6 +390,21 @@ async def test_refused_clusters_delay_no_other(broker: SecuredBroker, process: P
     beside = [await timed(asked, process, good) for _ in range(10)]
     assert {reason(said) for said in await asyncio.gather(*polls)} == {Reason.AUTHENTICATION_FAILED}
     assert median(beside) < median(alone) + 0.5
+
+
+async def test_secrets_are_in_no_argument_variable_or_log(
+    broker: SecuredBroker, provider: Provider, process: PollingProcess, asked: Asked, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secrets = [*broker.security.users.values(), ODD, WRONG, *broker.security.client_key_pem.splitlines()[1:-1]]
+    connections = [broker.by_certificate(), broker.by_token(provider), broker.by_token(provider, secret=WRONG)]
+    for connection in (*connections, broker.by_password(Mechanism.PLAIN, password=WRONG)):
+        said = await asked.by(process, connection)
+        brokers.ask(connection, [asked.partition], retention=True)
+        shown = f"{said} {connection!r}"
+        assert not [secret for secret in secrets if secret in shown]
+    seen = caplog.text + "".join(Path(f"/proc/{process.pid}/{name}").read_text() for name in ("cmdline", "environ"))
+    assert not [secret for secret in secrets if secret in seen]
 
 
 async def timed(asked: Asked, process: PollingProcess, connection: Connection) -> float:

@@ -102,7 +102,7 @@ class Client:
 
     def _unusable(self, error: KafkaError) -> Unknown:
         said = self._connection.without_secrets(error.str())
-        reason = Reason.SECRET_INVALID if "ssl." in said else Reason.METRICS_UNAVAILABLE
+        reason = Reason.SECRET_INVALID if self._connection.tls else Reason.METRICS_UNAVAILABLE
         return Unknown(f"the Kafka client refused its settings: {said}", reason)
 
     def _knocked(self, by: float) -> Unknown | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.kafka.connection import WITH_TOKENS, Connection, Sasl, Tls
+from kafka_consumer_scaler.kafka.connection import WITH_TOKENS, Connection, Mechanism, Sasl, Tls
 from kafka_consumer_scaler.kafka.tokens import Tokens
 
 TOKEN_SECONDS = 10.0
@@ -59,9 +59,14 @@ def _sasl(sasl: Sasl) -> dict[str, Any]:
         return {"sasl_mechanism": "OAUTHBEARER", "sasl_oauth_token_provider": _provider(sasl)}
     return {
         "sasl_mechanism": str(sasl.mechanism),
-        "sasl_plain_username": sasl.username,
+        "sasl_plain_username": sasl.username if sasl.mechanism is Mechanism.PLAIN else escaped(sasl.username),
         "sasl_plain_password": sasl.password,
     }
+
+
+def escaped(name: str) -> str:
+    """A user's name as SCRAM sends it (RFC 5802, section 5.1), which kafka-python leaves to us."""
+    return name.replace("=", "=3D").replace(",", "=2C")
 
 
 def _provider(sasl: Sasl) -> Any:

@@ -182,7 +182,8 @@ class TestTls:
             for connection in (broker.by_password(Mechanism.PLAIN), broker.by_certificate()):
                 said = await asked.by(process, replace(connection, tls=tls))
                 assert reason(said) is Reason.TLS_FAILED
-                assert brokers.ask(replace(connection, tls=tls), [asked.partition], retention=True) == brokers.Told()
+            untrusting = replace(broker.by_password(Mechanism.PLAIN), tls=tls)
+            assert brokers.ask(untrusting, [asked.partition], retention=True) == brokers.Told()
 
     async def test_a_name_that_the_certificate_does_not_have_is_refused(
         self, broker: SecuredBroker, process: PollingProcess, asked: Asked
@@ -192,6 +193,14 @@ class TestTls:
             said = await asked.by(process, elsewhere)
             assert reason(said) is Reason.TLS_FAILED
             assert brokers.ask(elsewhere, [asked.partition], retention=True) == brokers.Told()
+
+    async def test_one_broker_that_is_not_trusted_is_no_reason_against_the_others(
+        self, broker: SecuredBroker, process: PollingProcess, asked: Asked
+    ) -> None:
+        good = broker.by_password(Mechanism.PLAIN)
+        with CountingProxy(broker.security.sasl_servers) as proxy:
+            for servers in (f"{proxy.address},{good.bootstrap_servers}", f"{good.bootstrap_servers},{proxy.address}"):
+                assert await asked.by(process, replace(good, bootstrap_servers=servers)) == READ
 
     async def test_a_client_certificate_that_is_missing_or_of_an_unknown_authority_is_refused(
         self, broker: SecuredBroker, process: PollingProcess, asked: Asked, tmp_path: Path
@@ -319,6 +328,19 @@ class TestTokens:
         assert max(times) < 1
 
 
+    async def test_a_client_that_waits_for_its_next_token_is_let_go_without_delaying_another(
+        self, broker: SecuredBroker, provider: Provider, process: PollingProcess, asked: Asked
+    ) -> None:
+        provider.life_seconds = 3
+        other, waiting = broker.by_password(Mechanism.SCRAM_SHA_256), broker.by_token(provider)
+        assert await asked.by(process, waiting) == READ
+        assert await asked.by(process, other) == READ
+        provider.released.clear()
+        await asyncio.sleep(3)
+        process.forget(waiting)
+        assert max([await timed(asked, process, other) for _ in range(20)]) < 1
+
+
 class TestRotation:
     """A changed secret is a changed connection, and a changed connection is another client."""
 
@@ -378,7 +400,7 @@ async def test_bad_credentials_are_tried_ever_more_seldom(
         while time.monotonic() - began < 14:
             assert reason(await asked.by(process, proxied)) is Reason.AUTHENTICATION_FAILED
             await asyncio.sleep(0.2)
-        assert 2 <= proxy.accepted <= 6
+        assert 2 <= proxy.accepted <= 4
 
 
 async def test_refused_clusters_delay_no_other(broker: SecuredBroker, process: PollingProcess, asked: Asked) -> None:

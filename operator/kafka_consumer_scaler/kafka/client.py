@@ -24,7 +24,7 @@ from kafka_consumer_scaler.kafka.tokens import Token, Tokens
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 60.0
 OTHERS_SECONDS = 1.0
-"""After one broker's refusal: another one of the same cluster may still let us in."""
+"""After one broker's refusal, where several are named: another one may still let us in."""
 TOKEN_SECONDS = 10.0
 """How long the library's own thread waits for the next token; the old one is good meanwhile."""
 
@@ -51,6 +51,7 @@ class Client:
         self._connection = connection
         sasl = connection.sasl
         self._tokens = Tokens.of(sasl) if sasl and sasl.mechanism in WITH_TOKENS and not connection.problem() else None
+        self._others_seconds = OTHERS_SECONDS if "," in connection.bootstrap_servers else 0.0
         # Not a method of ours: client and callback would keep each other, and the client's threads, alive.
         self._causes: deque[KafkaError] = deque(maxlen=10)
         self._library: Any = None
@@ -116,7 +117,7 @@ class Client:
                 continue
             cause = newest
             if is_refusal(cause):
-                by = min(by, time.monotonic() + OTHERS_SECONDS)
+                by = min(by, time.monotonic() + self._others_seconds)
         problem = asked.exception() if asked.done() else KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return None if problem is None else self.because(cause or problem.args[0])
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from kubernetes.aio.client.api_client import ApiClient
 
+from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kube.client import connect
 from kafka_consumer_scaler.kube.target import Target
 from tests.contracts.kube_objects import Environment, Kubectl, create_scaler, workload
+from tests.contracts.secured_group import ODD, Asked
+from tests.contracts.test_lag_source import Cluster
+from tests.environment import Environment as WholeEnvironment
+from tests.environment import Unsupported
+from tests.oidc import Provider, identity_provider
+from tests.secured import SecuredBroker
 
 
 @pytest_asyncio.fixture
@@ -41,3 +48,37 @@ def deployment(kubectl: Kubectl, namespace: str) -> Target:
 async def orders(api: ApiClient, namespace: str, custom_resource_definition: None) -> dict[str, Any]:
     """A KafkaConsumerScaler named orders."""
     return await create_scaler(api, namespace, "orders")
+
+
+@pytest.fixture(scope="module")
+def broker(environment: WholeEnvironment) -> SecuredBroker:
+    try:
+        return SecuredBroker.of(environment)
+    except Unsupported as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def provider(broker: SecuredBroker) -> Iterator[Provider]:
+    with identity_provider(broker.security, {"operator": ODD, "stranger": "another-secret"}) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def process() -> AsyncIterator[PollingProcess]:
+    process = PollingProcess()
+    await process.start()
+    yield process
+    await process.stop()
+
+
+@pytest.fixture
+def cluster(kafka_bootstrap_servers: str) -> Iterator[Cluster]:
+    cluster = Cluster(kafka_bootstrap_servers)
+    yield cluster
+    cluster.clear()
+
+
+@pytest.fixture
+def asked(cluster: Cluster) -> Asked:
+    return Asked(cluster)

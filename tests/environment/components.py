@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, pki
+from . import cgroups, pki, security
 from .debian import search_path
 from .model import State
 from .plan import Component, Plan
@@ -64,6 +64,7 @@ def _make_certificates(layout: Layout) -> None:
     pki.issue(layout.pki, "kubelet", f"/O=system:nodes/CN=system:node:{NODE}", (f"IP:{layout.address}", f"DNS:{NODE}"))
     for name in ("kube-controller-manager", "kube-scheduler", "kube-proxy"):
         pki.issue(layout.pki, name, f"/CN=system:{name}")
+    security.make(layout.pki, layout.address)
     for name in ("admin", "kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
         (layout.pki / f"{name}.kubeconfig").write_text(pki.kubeconfig(layout.pki, name, layout.server))
     layout.state.kubeconfig.write_text((layout.pki / "admin.kubeconfig").read_text())
@@ -215,23 +216,28 @@ def snapshotter(folder: Path, mount_table: str | None = None) -> str:
 
 def _kafka(layout: Layout) -> Component:
     data, address = layout.folder / "kafka", layout.address
+    open_to_all = f"HOST://{address}:{KAFKA_PORT},PODS://{address}:{KAFKA_PORT_FOR_PODS}"
+    advertised = open_to_all + security.listeners(address)
     settings = {
         "process.roles": "broker,controller", "node.id": "1", "log.dirs": str(data),
         "controller.quorum.bootstrap.servers": "127.0.0.1:9093", "controller.listener.names": "CONTROLLER",
-        "listeners": f"HOST://{address}:{KAFKA_PORT},PODS://{address}:{KAFKA_PORT_FOR_PODS},CONTROLLER://127.0.0.1:9093",
-        "advertised.listeners": f"HOST://{address}:{KAFKA_PORT},PODS://{address}:{KAFKA_PORT_FOR_PODS}",
-        "listener.security.protocol.map": "HOST:PLAINTEXT,PODS:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "inter.broker.listener.name": "HOST", **KAFKA_SETTINGS,
+        "listeners": f"{advertised},CONTROLLER://127.0.0.1:9093", "advertised.listeners": advertised,
+        "listener.security.protocol.map":
+            f"HOST:PLAINTEXT,PODS:PLAINTEXT,CONTROLLER:PLAINTEXT{security.PROTOCOLS}",
+        "inter.broker.listener.name": "HOST", **KAFKA_SETTINGS, **security.broker_settings(layout.pki),
     }  # fmt: skip
     file = layout.folder / "config" / "server.properties"
+    file.touch(mode=0o600)
     file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
     shown = f"{address}:{KAFKA_METRICS_PORT}:{Path(__file__).parent}/kafka/metrics.yaml"
     agent = f"-javaagent:{layout.kafka}/jmx-agent.jar={shown}"
-    java = f"java -XX:-UsePerfData {_KAFKA_LOGGING} -cp '{layout.kafka}/libs/*'"
+    java = f"java -XX:-UsePerfData {_KAFKA_LOGGING} '{security.java_property(layout.pki)}' -cp '{layout.kafka}/libs/*'"
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    users = security.format_options(layout.pki)
     script = (
         f"test -e '{data}/meta.properties' ||"
-        f" {java} kafka.tools.StorageTool format --standalone --cluster-id={cluster} --config '{file}' || exit 1\n"
+        f" {java} kafka.tools.StorageTool format --standalone --cluster-id={cluster} --config '{file}' {users}"
+        " || exit 1\n"
         f"exec {java} -Xmx512m '{agent}' kafka.Kafka '{file}'"
     )
     return Component("kafka", ("sh", "-c", script), f"tcp:{address}:{KAFKA_PORT}", (), _process_env(layout))

@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import broker, buildah, cgroups, debian, host, network, recipes
+from . import broker, buildah, cgroups, debian, host, network, recipes, security
 from .api import api_get
 from .cache import cache_folder, ensure, locked
 from .components import CONTAINERD, KAFKA_METRICS_PORT, KAFKA_PORT, KAFKA_PORT_FOR_PODS, NODE, Layout, make_plan
-from .model import REPOSITORY, Environment, EnvironmentFailed, State, qualified, read_env, write_env
+from .model import REPOSITORY, BrokerSecurity, Environment, EnvironmentFailed, State, qualified, read_env, write_env
 from .plan import is_ready, read_plan, write_plan
 from .progress import Progress, tail
 
@@ -79,6 +79,10 @@ class LocalEnvironment(Environment):
     def broker_request_counts(self) -> dict[str, int]:
         """See Environment."""
         return broker.fetch_request_counts(f"{_address(self.state)}:{KAFKA_METRICS_PORT}")
+
+    def security(self) -> BrokerSecurity:
+        """See Environment."""
+        return security.described(self.state.folder / "pki", _address(self.state))
 
     def _must_know(self, component: str) -> None:
         known = component_names(self.state)

@@ -47,6 +47,32 @@ class State:
 
 
 @dataclass(frozen=True)
+class BrokerSecurity:
+    """What a client must know of the secured listeners. Host and pods reach them at the same addresses.
+
+    Args:
+        sasl_servers: TLS without client certificates, and SASL.
+        tls_servers: TLS with client certificates; the principal is the certificate's common name.
+        users: passwords by name, for PLAIN and SCRAM; `operator` and `stranger` have certificates too.
+        signing_key_pem: what it signs, the broker takes as a token.
+        pki: where the certificates are; `identity.crt` is for a token endpoint on this host, which pods reach at
+            `host_address`.
+    """
+
+    sasl_servers: str
+    tls_servers: str
+    sasl_servers_in_cluster: str
+    tls_servers_in_cluster: str
+    host_address: str
+    ca_pem: str
+    client_certificate_pem: str
+    client_key_pem: str = field(repr=False)
+    users: Mapping[str, str] = field(repr=False)
+    signing_key_pem: str = field(repr=False)
+    pki: Path
+
+
+@dataclass(frozen=True)
 class Environment:
     """A running cluster and broker. Bootstrap servers are `host:port` lists; paths are absolute."""
 
@@ -81,6 +107,10 @@ class Environment:
     def broker_request_counts(self) -> dict[str, int]:
         """Requests the broker has received since it started, by API name ("ListOffsets", "OffsetFetch", ...)."""
         raise Unsupported(f"the broker of a {self.kind} environment does not show its request counts here")
+
+    def security(self) -> BrokerSecurity:
+        """The broker's listeners with TLS and SASL, and what clients of them must know."""
+        raise Unsupported(f"the broker of a {self.kind} environment has no secured listeners known here")
 
 
 def qualified(tag: str) -> str:

@@ -19,8 +19,13 @@ def make_authority(folder: Path) -> None:
     (folder / "openssl.cnf").write_text(_CONFIG)
     usage = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign", "subjectKeyIdentifier=hash")
     _request(folder, "ca", "/CN=kafka-consumer-scaler-environment", usage)
-    _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", str(folder / "sa.key"))
-    _openssl("pkey", "-in", str(folder / "sa.key"), "-pubout", "-out", str(folder / "sa.pub"))
+    make_signing_key(folder, "sa")
+
+
+def make_signing_key(folder: Path, name: str) -> None:
+    """A key pair NAME.key and NAME.pub with which tokens are signed."""
+    _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", str(folder / f"{name}.key"))
+    _openssl("pkey", "-in", str(folder / f"{name}.key"), "-pubout", "-out", str(folder / f"{name}.pub"))
 
 
 def issue(folder: Path, name: str, subject: str, names: tuple[str, ...] = ()) -> None:

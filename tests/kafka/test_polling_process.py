@@ -52,7 +52,7 @@ def is_alive(pid: int) -> bool:
     """Whether the process runs; one that nobody has reaped yet does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before or while it is read
         return False
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -11,10 +10,11 @@ from typing import Any, TypeVar
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import IsolationLevel as _IsolationLevel
 from confluent_kafka import TopicPartition as _TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
 from kafka_consumer_scaler.core.policy import IsolationLevel
-from kafka_consumer_scaler.core.snapshot import TopicPartition
+from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
+from kafka_consumer_scaler.kafka.client import Client
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.errors import is_retriable, is_timeout
 
@@ -33,29 +33,33 @@ _SPEC = {"earliest": OffsetSpec.earliest(), "latest": OffsetSpec.latest()}
 
 
 class Admin:
-    """One AdminClient. Times named `by` are of the monotonic clock; errors are answers, never raised.
-
-    Raises KafkaException when constructed with settings that the library refuses.
-    """
+    """One cluster. Times named `by` are of the monotonic clock; errors are answers, never raised."""
 
     def __init__(self, connection: Connection) -> None:
-        self._settings = connection.as_librdkafka()
-        # Not a method of ours: client and callback would keep each other, and the client's threads, alive.
-        self._causes: deque[KafkaError] = deque(maxlen=10)
-        self._client = self._new_client()
+        self._entrance = Client(connection)
         self._gave_up = False
 
-    def _new_client(self) -> Any:
-        return AdminClient({**self._settings, "error_cb": self._causes.append})
+    @property
+    def _client(self) -> Any:
+        return self._entrance.library
 
-    def renew(self) -> None:
-        """Replace a client that has given up a request: such a one aborts the process when the silent broker is back.
+    def enter(self, by: float) -> Unknown | None:
+        """Be let in, before anything is asked; why not, if not.
 
+        A client that has given up a request is replaced: such a one aborts the process when the silent broker is back.
         (An assertion in librdkafka's `rd_kafka_enq_once_del_source_return`, as of 2.16.)
         """
         if self._gave_up:
-            self._client, self._gave_up = self._new_client(), False
-        self.last_cause()
+            self._entrance.close()
+            self._gave_up = False
+        self._entrance.last_cause()
+        return self._entrance.enter(by)
+
+    def silence(self, error: KafkaError) -> Unknown:
+        """Why no broker answers, as far as is known. After a refusal `enter` refuses too, for a while."""
+        said = self._entrance.because(self._entrance.last_cause() or error)
+        self._entrance.note(said)
+        return said
 
     def _settle(
         self, ask: Ask[K], keys: Collection[K], by: float, read: Callable[[Any], Any] = lambda said: said
@@ -64,13 +68,6 @@ class Admin:
         answers = {key: one if isinstance(one, KafkaError) else read(one) for key, one in said.items()}
         self._gave_up = self._gave_up or any(map(is_timeout, answers.values()))
         return answers
-
-    def last_cause(self) -> KafkaError | None:
-        """Why the newest connection attempt failed, since this was last asked; None when none did."""
-        self._client.poll(0)
-        causes = [cause for cause in self._causes if cause.code() != KafkaError._ALL_BROKERS_DOWN]
-        self._causes.clear()
-        return causes[-1] if causes else None
 
     def committed(self, groups: Collection[str], by: float) -> dict[str, Any]:
         """All committed offsets of each group, as the library's partitions: one OffsetFetch each, all in flight."""

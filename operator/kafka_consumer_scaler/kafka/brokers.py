@@ -15,6 +15,7 @@ from typing import Any
 
 from kafka_consumer_scaler.core.snapshot import TopicPartition
 from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.security import security_of
 
 log = logging.getLogger("kafka_consumer_scaler.kafka")
 
@@ -82,6 +83,7 @@ def _settings(connection: Connection) -> dict[str, Any]:
         "client_id": "kafka-consumer-scaler",
         "bootstrap_timeout_ms": milliseconds,
         "request_timeout_ms": milliseconds,
+        **security_of(connection),
     }
 
 

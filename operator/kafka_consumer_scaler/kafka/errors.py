@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from confluent_kafka import KafkaError
 
 from kafka_consumer_scaler.core.reasons import Reason
@@ -9,7 +11,7 @@ from kafka_consumer_scaler.core.snapshot import Unknown
 
 _NAMES: dict[Reason, tuple[str, ...]] = {
     Reason.BROKERS_UNREACHABLE: (
-        "_TIMED_OUT", "_TIMED_OUT_QUEUE", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_SSL",
+        "_TIMED_OUT", "_TIMED_OUT_QUEUE", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE",
         "REQUEST_TIMED_OUT", "NETWORK_EXCEPTION", "BROKER_NOT_AVAILABLE", "LEADER_NOT_AVAILABLE",
     ),
     Reason.COORDINATOR_UNAVAILABLE: (
@@ -17,8 +19,11 @@ _NAMES: dict[Reason, tuple[str, ...]] = {
     ),
     Reason.NOT_AUTHORIZED: (
         "GROUP_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED",
-        "SASL_AUTHENTICATION_FAILED", "_AUTHENTICATION",
     ),
+    Reason.AUTHENTICATION_FAILED: (
+        "SASL_AUTHENTICATION_FAILED", "_AUTHENTICATION", "UNSUPPORTED_SASL_MECHANISM", "ILLEGAL_SASL_STATE",
+    ),
+    Reason.TLS_FAILED: ("_SSL",),
     Reason.TOPIC_NOT_FOUND: (
         "UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID", "TOPIC_EXCEPTION",
         "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION",
@@ -35,9 +40,47 @@ REASONS: dict[int, Reason] = {getattr(KafkaError, name): reason for reason, name
 RETRIABLE: frozenset[int] = frozenset(getattr(KafkaError, name) for name in _RETRIABLE_NAMES)
 
 
+REFUSALS = frozenset({
+    Reason.AUTHENTICATION_FAILED, Reason.TLS_FAILED, Reason.IDENTITY_PROVIDER_UNREACHABLE, Reason.SECRET_INVALID,
+})  # fmt: skip
+"""The door is shut: knocking again at once does not open it."""
+
+_UNTRUSTED = "certificate verify failed"
+_ALERT = re.compile(r"tls(?:v1)?(?:3)? ?alert ([a-z ]+)")
+_NO_TOKEN = "Failed to acquire SASL OAUTHBEARER token"  # noqa: S105  what the library says
+_VARYING = re.compile(r"/bootstrap|/\d+(?=:)| \(after [^)]*\)")
+
+
 def reason_of(error: KafkaError) -> Reason:
     """The reason under which users read of this error."""
+    if error.code() == KafkaError._TRANSPORT and (_UNTRUSTED in error.str() or _ALERT.search(error.str())):
+        return Reason.TLS_FAILED
     return REASONS.get(error.code(), Reason.METRICS_UNAVAILABLE)
+
+
+def is_refusal(error: KafkaError) -> bool:
+    """Whether a broker answered, and does not let us in or is not to be trusted."""
+    return reason_of(error) in REFUSALS
+
+
+def is_want_of_token(error: KafkaError) -> bool:
+    """Whether the library reports what the maker of tokens knows better."""
+    said: str = error.str()
+    return said.startswith(_NO_TOKEN)
+
+
+def words_of(error: KafkaError) -> str:
+    """What a connection failed of, the same for each attempt.
+
+    `sasl_ssl://kafka:9093: SASL authentication error: ...`; what the library advises on its own settings is left out.
+    """
+    said: str = _VARYING.sub("", error.str())
+    address = said.split(": ", 1)[0]
+    if _UNTRUSTED in said:
+        return f"{address}: its certificate is not of a trusted authority, not valid now, or for another host name"
+    if alert := _ALERT.search(said):
+        return f"{address}: the broker ended the TLS handshake ({alert[1].strip()}): does it want another certificate?"
+    return said
 
 
 def is_retriable(error: KafkaError) -> bool:

@@ -24,7 +24,7 @@ from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, 
 from kafka_consumer_scaler.kafka.admin import Admin, Place
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.details import DetailsCache
-from kafka_consumer_scaler.kafka.errors import is_absence, is_silence, is_timeout, reason_of, unknown_because
+from kafka_consumer_scaler.kafka.errors import is_absence, is_silence, is_timeout, unknown_because
 from kafka_consumer_scaler.kafka.groups import Committed, committed_of, group_of
 from kafka_consumer_scaler.kafka.readings import (
     Ends,
@@ -47,12 +47,9 @@ class LagSource:
 
     Args:
         cache_seconds: how long partitions of topics, log starts and high watermarks are believed.
-
-    Raises KafkaException when the client refuses the connection's settings.
     """
 
     def __init__(self, connection: Connection, cache_seconds: float = 60.0) -> None:
-        self._servers = connection.bootstrap_servers
         self._admin = Admin(connection)
         self._topics = TopicCache(self._admin, cache_seconds)
         self._details = DetailsCache(connection, cache_seconds)
@@ -65,7 +62,8 @@ class LagSource:
         Coordinators have half of the time, so that a silent one costs only its own groups their sample.
         """
         began = time.monotonic()
-        self._admin.renew()
+        if (refused := self._admin.enter(began + 0.35 * deadline_seconds)) is not None:
+            return [GroupSample.unknown(refused) for _ in queries]
         groups = list(dict.fromkeys(query.group for query in queries))
         described = self._admin.described(groups, began + 0.35 * deadline_seconds)
         if described and all(map(is_silence, described.values())):
@@ -81,8 +79,7 @@ class LagSource:
         said = self._admin.topic_names(min(by, time.monotonic() + 2))
         if not isinstance(said, KafkaError):
             return Unknown("brokers answer, but no group coordinator did in time", Reason.COORDINATOR_UNAVAILABLE)
-        cause = self._admin.last_cause() or said
-        return Unknown(f"no broker of {self._servers} answered: {cause.str()}", reason_of(cause))
+        return self._admin.silence(said)
 
     def _committed(self, described: Mapping[str, Any], by: float) -> dict[str, Committed | Unknown]:
         """Committed offsets, asked only of coordinators that have just described the group.

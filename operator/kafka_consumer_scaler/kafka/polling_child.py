@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from confluent_kafka import KafkaException
-
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.lag_source import LagSource
@@ -72,10 +70,9 @@ class ClusterThread(threading.Thread):
         try:
             self._source = self._source or LagSource(self._connection)
             return self._source.poll(poll.queries, left)
-        except KafkaException as problem:
-            return _unknown(poll, f"the Kafka client refused its settings: {problem.args[0].str()}")
         except Exception as problem:  # one cluster's surprise must not silence the others
-            return _unknown(poll, f"polling failed: {type(problem).__name__}: {problem}")
+            said = self._connection.without_secrets(f"{type(problem).__name__}: {problem}")
+            return _unknown(poll, f"polling failed: {said}")
 
 
 def _unknown(poll: Poll, why: str) -> list[GroupSample]:

@@ -36,6 +36,10 @@ BECAUSE: Mapping[Reason, str] = {
     Reason.TARGET_CONFLICT: "someone else scales the target",
     Reason.API_SERVER_UNREACHABLE: "the API server does not answer",
     Reason.SCALE_FAILED: "the API server refused the change",
+    Reason.SECRET_NOT_FOUND: "a Secret that the connection needs cannot be read",
+    Reason.SECRET_INVALID: "a Secret that the connection needs is of no use",
+    Reason.CONNECTION_NOT_FOUND: "the connection that it names cannot be used",
+    Reason.NOT_PERMITTED: "the operator's administrator does not allow the connection",
     Reason.INVALID_SPEC: "the spec cannot be used",
 }
 """Why, for every reason of a decision."""
@@ -66,6 +70,10 @@ UNTIL: Mapping[Reason, str] = {
     Reason.TARGET_CONFLICT: "Remove the other scaler, or this resource.",
     Reason.API_SERVER_UNREACHABLE: "It goes on once the API server answers.",
     Reason.SCALE_FAILED: "It is tried again at the next poll.",
+    Reason.SECRET_NOT_FOUND: "Make the Secret, or let the operator read it; it is looked for every 15 s.",
+    Reason.SECRET_INVALID: "Correct the Secret; it is read every 15 s.",
+    Reason.CONNECTION_NOT_FOUND: "Make the connection, or correct spec.kafka.connectionRef; it is read every 15 s.",
+    Reason.NOT_PERMITTED: "Ask the operator's administrator, or name a connection that is allowed.",
     Reason.INVALID_SPEC: "Correct the field that is named.",
 }
 """What would have to change, for reasons that have no numbers to tell."""

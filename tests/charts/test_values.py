@@ -26,6 +26,10 @@ REFUSED = [
     ("--set=scaleTargets[0].resource=deployments", "missing property 'apiGroup'"),
     ('--set-json=scaleTargets=[{"apiGroup":"apps","resource":"deployments/*"}]', "/scaleTargets/0/resource"),
     ("--set=serviceMonitor.interval=often", "/serviceMonitor/interval"),
+    ("--set=secretAccess.namespaces={Shop}", "/secretAccess/namespaces/0"),
+    ("--set=secretAccess.names={../x}", "/secretAccess/names/0"),
+    ("--set=allowedBrokers[0]=kafka shop", "/allowedBrokers/0"),
+    ("--set=connectionsPerNamespace=0", "/connectionsPerNamespace"),
     ("--set=debug.recordSnapshots=10001", "/debug/recordSnapshots"),
 ]
 

@@ -88,10 +88,12 @@ def with_field(path: str, value: Any) -> dict[str, Any]:
 
 
 PASSWORD = {"name": "kafka-user", "key": "password"}
-SCRAM = {"mechanism": "SCRAM-SHA-512", "username": "orders", "passwordSecretRef": PASSWORD}
-OAUTH = {"tokenEndpoint": "https://login.example.com/oauth2/token", "clientId": "orders", "clientSecretRef": PASSWORD}
-BY_TOKEN = {"mechanism": "OAUTHBEARER", "oauth": OAUTH}
-BY_IAM = {"mechanism": "AWS_MSK_IAM", "aws": {"region": "eu-central-1"}}
+SCRAM: dict[str, Any] = {"mechanism": "SCRAM-SHA-512", "username": "orders", "passwordSecretRef": PASSWORD}
+OAUTH: dict[str, Any] = {
+    "tokenEndpoint": "https://login.example.com/oauth2/token", "clientId": "orders", "clientSecretRef": PASSWORD,
+}  # fmt: skip
+BY_TOKEN: dict[str, Any] = {"mechanism": "OAUTHBEARER", "oauth": OAUTH}
+BY_IAM: dict[str, Any] = {"mechanism": "AWS_MSK_IAM", "aws": {"region": "eu-central-1"}}
 GOOD_WAYS: dict[str, dict[str, Any]] = {
     "TLS with the system's authorities": {"tls": {}},
     "TLS with an authority of its own": {"tls": {"caSecretRef": {"name": "kafka-ca"}}},

@@ -18,9 +18,11 @@ from tests.environment import Environment
 
 ROOT = Path(__file__).parents[1]
 CHART = ROOT / "charts" / "kafka-consumer-scaler"
+DEFINITIONS = ROOT / "deploy" / "crd.yaml"
 RELEASE = "benchmark"
 OPERATOR_NAMESPACE, NAMESPACE = "benchmark-operator", "benchmark-groups"
 DEFINITION = "kafkaconsumerscalers.kafka-consumer-scaler.dev"
+KINDS = "kafkaconsumerscalers,kafkaconnections,clusterkafkaconnections"
 OPERATOR_LABEL = "app.kubernetes.io/name=kafka-consumer-scaler"
 TARGET_GROUP, TARGETS = "benchmark.kafka-consumer-scaler.dev", "targets"
 CAUGHT_UP_SECONDS = 120.0
@@ -102,7 +104,7 @@ def fleet(environment: Environment, interval_seconds: int) -> Iterator[Fleet]:
     try:
         groups.make_topics()
         if makes_definition:
-            cluster.kubectl("create", "-f", str(ROOT / "deploy" / "crd.yaml"))
+            cluster.kubectl("apply", "--server-side", "-f", str(DEFINITIONS))
         _make_targets(cluster)
         _install(cluster, image)
         yield Fleet(cluster, groups, interval_seconds)
@@ -146,8 +148,8 @@ def _clear(cluster: Cluster) -> None:
 
 def _remove_definition(cluster: Cluster) -> None:
     """Unless somebody else has come to use it."""
-    if cluster.has("crd", DEFINITION) and not cluster.items("kafkaconsumerscalers", "--all-namespaces"):
-        cluster.kubectl("delete", "crd", DEFINITION, "--ignore-not-found", "--timeout=60s")
+    if cluster.has("crd", DEFINITION) and not cluster.items(KINDS, "--all-namespaces"):
+        cluster.kubectl("delete", "-f", str(DEFINITIONS), "--ignore-not-found", "--timeout=60s")
 
 
 def _target(name: str) -> dict[str, Any]:

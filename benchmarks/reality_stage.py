@@ -17,7 +17,16 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks import reality_scene as scene
 from benchmarks.cluster import BenchmarkFailed, Cluster, wait_until
-from benchmarks.fleet import CHART, DEFINITION, OPERATOR_LABEL, OPERATOR_NAMESPACE, RELEASE, ROOT
+from benchmarks.fleet import (
+    CHART,
+    DEFINITION,
+    DEFINITIONS,
+    KINDS,
+    OPERATOR_LABEL,
+    OPERATOR_NAMESPACE,
+    RELEASE,
+    ROOT,
+)
 from benchmarks.groups import Groups
 from tests.environment import Environment, EnvironmentFailed
 from tests.environment.progress import Progress
@@ -142,7 +151,7 @@ def stage(environment: Environment, progress: Progress) -> Iterator[Stage]:
         with progress.step("operator, topic and consumer"):
             groups.remove()
             if makes_definition:
-                cluster.kubectl("create", "-f", str(ROOT / "deploy" / "crd.yaml"))
+                cluster.kubectl("apply", "--server-side", "-f", str(DEFINITIONS))
             _make_topic(environment.kafka_bootstrap_servers)
             _install(cluster, operator)
             _start_consumer(cluster, example)
@@ -210,8 +219,8 @@ def _clear(cluster: Cluster) -> None:
 def _remove_definition(cluster: Cluster) -> None:
     """Unless somebody else has come to use it."""
     operators = cluster.items("deployments", "--all-namespaces", "-l", OPERATOR_LABEL)
-    if cluster.has("crd", DEFINITION) and not operators and not cluster.items("kcs", "--all-namespaces"):
-        cluster.kubectl("delete", "crd", DEFINITION, "--ignore-not-found", "--timeout=60s")
+    if cluster.has("crd", DEFINITION) and not operators and not cluster.items(KINDS, "--all-namespaces"):
+        cluster.kubectl("delete", "-f", str(DEFINITIONS), "--ignore-not-found", "--timeout=60s")
 
 
 def _make_topic(bootstrap_servers: str) -> None:

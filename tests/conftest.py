@@ -93,10 +93,10 @@ def namespace(kubectl: Client) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def custom_resource_definition(kubectl: Client) -> None:
-    """The definition as deploy/ has it."""
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy" / "crd.yaml"))
-    name = "crd/kafkaconsumerscalers.kafka-consumer-scaler.dev"
-    kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
+    """The definitions as deploy/ has them."""
+    file = str(ROOT / "deploy" / "crd.yaml")
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", file)
+    kubectl("wait", "--for=condition=Established", "-f", file, "--timeout=30s")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,15 @@ SMALLEST: dict[str, Any] = {
 }
 FULL_SPEC: dict[str, Any] = {
     "scaleTargetRef": {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "orders.consumer"},
-    "kafka": {"bootstrapServers": "kafka-0.kafka.svc:9092,10.0.0.7:9093,[2001:db8::7]:9094"},
+    "kafka": {
+        "bootstrapServers": "kafka-0.kafka.svc:9092,10.0.0.7:9093,[2001:db8::7]:9094",
+        "tls": {"caSecretRef": {"name": "kafka-ca", "key": "ca.pem"}, "certificateSecretRef": {"name": "orders-tls"}},
+        "sasl": {
+            "mechanism": "SCRAM-SHA-512",
+            "usernameSecretRef": {"name": "orders", "key": "user"},
+            "passwordSecretRef": {"name": "orders", "key": "password"},
+        },
+    },
     "consumerGroup": "команда/orders v2",
     "topics": ["orders", "orders.retry"],
     "minReplicas": 0,
@@ -79,17 +87,55 @@ def with_field(path: str, value: Any) -> dict[str, Any]:
     return manifest
 
 
+PASSWORD = {"name": "kafka-user", "key": "password"}
+SCRAM: dict[str, Any] = {"mechanism": "SCRAM-SHA-512", "username": "orders", "passwordSecretRef": PASSWORD}
+OAUTH: dict[str, Any] = {
+    "tokenEndpoint": "https://login.example.com/oauth2/token", "clientId": "orders", "clientSecretRef": PASSWORD,
+}  # fmt: skip
+BY_TOKEN: dict[str, Any] = {"mechanism": "OAUTHBEARER", "oauth": OAUTH}
+BY_IAM: dict[str, Any] = {"mechanism": "AWS_MSK_IAM", "aws": {"region": "eu-central-1"}}
+GOOD_WAYS: dict[str, dict[str, Any]] = {
+    "TLS with the system's authorities": {"tls": {}},
+    "TLS with an authority of its own": {"tls": {"caSecretRef": {"name": "kafka-ca"}}},
+    "a client certificate": {"tls": {"certificateSecretRef": {"name": "orders-tls"}}},
+    "SCRAM without TLS": {"sasl": SCRAM},
+    "PLAIN": {"tls": {}, "sasl": SCRAM | {"mechanism": "PLAIN"}},
+    "OAUTHBEARER": {"tls": {}, "sasl": BY_TOKEN},
+    "OAUTHBEARER with everything": {
+        "tls": {},
+        "sasl": {
+            "mechanism": "OAUTHBEARER",
+            "oauth": OAUTH | {
+                "scope": "kafka", "caSecretRef": {"name": "login-ca", "key": "tls.crt"},
+                "extensions": [{"name": "logicalCluster", "value": "lkc-123"}, {"name": "poolId", "value": "p=1"}],
+            },
+        },
+    },
+    "IAM of AWS": {"tls": {}, "sasl": BY_IAM},
+}  # fmt: skip
+"""What may stand beside the bootstrap servers."""
+GOOD_ENDPOINTS = (
+    "https://login.example.com", "https://login:8443/token", "https://10.0.0.7/oauth2/v1/token?tenant=a%20b&x=1",
+    "https://[2001:db8::7]:8443/token", "https://login.microsoftonline.com/0000-11/oauth2/v2.0/token",
+)  # fmt: skip
+
 SERVERS = "kafka/bootstrapServers"
-NO_URL = ("spec.kafka.bootstrapServers must be host:port pairs, not URLs",)
-NO_LIST = ("spec.kafka.bootstrapServers must be a comma-separated list of host:port",)
-NO_METADATA = ("spec.kafka.bootstrapServers must not name link-local or cloud metadata addresses",)
+NO_URL = ("spec.kafka.bootstrapServers", "bootstrapServers must be host:port pairs, not URLs")
+NO_LIST = ("spec.kafka.bootstrapServers", "bootstrapServers must be a comma-separated list of host:port")
+NO_METADATA = ("spec.kafka.bootstrapServers", "must not name link-local or cloud metadata addresses")
+ONE_WAY = ("spec.kafka", "exactly one of bootstrapServers and connectionRef must be set")
+NEEDS_TLS = ("spec.kafka", "sasl.mechanism PLAIN, OAUTHBEARER or AWS_MSK_IAM sends a secret and needs tls")
+BY_PASSWORD = ("spec.kafka.sasl", "PLAIN and SCRAM need passwordSecretRef and one of username and usernameSecretRef")
+NOT_HTTPS = ("spec.kafka.sasl.oauth.tokenEndpoint", "tokenEndpoint must be an https URL")
+NO_METADATA_URL = ("spec.kafka.sasl.oauth.tokenEndpoint", "must not name link-local or cloud metadata addresses")
+NO_SECRET_NAME = ("name must be a Secret's name",)
 STEP = {"type": "Pods", "value": 1, "periodSeconds": 60}
 
 BAD = (
     Bad("min above max", "minReplicas", 13, ("spec.minReplicas must not be greater than spec.maxReplicas",)),
     Bad("no maxReplicas", "maxReplicas", ..., ("spec.maxReplicas", "equired")),
     Bad("no target", "scaleTargetRef", ..., ("spec.scaleTargetRef", "equired")),
-    Bad("no bootstrap servers", SERVERS, ..., (SERVERS.replace("/", "."), "equired")),
+    Bad("no bootstrap servers", SERVERS, ..., ONE_WAY),
     Bad("no group", "consumerGroup", ..., ("spec.consumerGroup", "equired")),
     Bad("NaN as text", "target/lagSeconds", "NaN", ("spec.target.lagSeconds", "number")),
     Bad("a number beyond 64 bits", "maxReplicas", 10**23, ("spec.maxReplicas",)),
@@ -127,6 +173,68 @@ BAD = (
     Bad("port 0", SERVERS, "kafka:0", NO_LIST),
     Bad("spaces between servers", SERVERS, "kafka-0:9092, kafka-1:9092", NO_LIST),
     Bad("a line break after a server", SERVERS, "kafka:9092\n", NO_LIST),
+    Bad("servers and a connection", "kafka/connectionRef", {"name": "shop"}, ONE_WAY),
+    Bad("TLS beside a connection", "kafka", {"connectionRef": {"name": "shop"}, "tls": {}},
+        ("spec.kafka", "tls and sasl belong to bootstrapServers")),
+    Bad("SASL beside a connection", "kafka", {"connectionRef": {"name": "shop"}, "sasl": SCRAM},
+        ("spec.kafka", "tls and sasl belong to bootstrapServers")),
+    Bad("a connection of an unknown kind", "kafka", {"connectionRef": {"kind": "Secret", "name": "shop"}},
+        ("spec.kafka.connectionRef.kind", "KafkaConnection", "ClusterKafkaConnection")),
+    Bad("a path as a connection", "kafka", {"connectionRef": {"name": "../shop"}},
+        ("spec.kafka.connectionRef.name", "name must be the connection's name")),
+    Bad("a connection without a name", "kafka", {"connectionRef": {}}, ("spec.kafka.connectionRef.name", "equired")),
+    Bad("PLAIN in the clear", "kafka/sasl", SCRAM | {"mechanism": "PLAIN"}, NEEDS_TLS),
+    Bad("a token in the clear", "kafka/sasl", BY_TOKEN, NEEDS_TLS),
+    Bad("IAM in the clear", "kafka/sasl", BY_IAM, NEEDS_TLS),
+    Bad("an unknown mechanism", "kafka/sasl", SCRAM | {"mechanism": "GSSAPI"}, ("spec.kafka.sasl.mechanism", "PLAIN")),
+    Bad("SASL without a mechanism", "kafka/sasl", {"username": "orders"}, ("spec.kafka.sasl.mechanism", "equired")),
+    Bad("SCRAM without a password", "kafka/sasl", {"mechanism": "SCRAM-SHA-256", "username": "x"}, BY_PASSWORD),
+    Bad("SCRAM without a user", "kafka/sasl", {"mechanism": "SCRAM-SHA-256", "passwordSecretRef": PASSWORD},
+        BY_PASSWORD),
+    Bad("SCRAM with two users", "kafka/sasl", SCRAM | {"usernameSecretRef": PASSWORD}, BY_PASSWORD),
+    Bad("a token and a password", "kafka/sasl", BY_TOKEN | {"passwordSecretRef": PASSWORD}, BY_PASSWORD),
+    Bad("SCRAM with a token", "kafka/sasl", SCRAM | {"oauth": OAUTH}, ("spec.kafka.sasl", "OAUTHBEARER needs oauth")),
+    Bad("OAUTHBEARER without a token", "kafka/sasl", {"mechanism": "OAUTHBEARER"},
+        ("spec.kafka.sasl", "OAUTHBEARER needs oauth")),
+    Bad("SCRAM with a region", "kafka/sasl", SCRAM | {"aws": BY_IAM["aws"]}, ("spec.kafka.sasl", "AWS_MSK_IAM needs")),
+    Bad("IAM without a region", "kafka/sasl", {"mechanism": "AWS_MSK_IAM"}, ("spec.kafka.sasl", "AWS_MSK_IAM needs")),
+    Bad("no region of AWS", "kafka/sasl", BY_IAM | {"aws": {"region": "evil.example.com/"}},
+        ("spec.kafka.sasl.aws.region", "region must be a region of AWS")),
+    Bad("control characters in a user", "kafka/sasl", SCRAM | {"username": "a\x00b"},
+        ("spec.kafka.sasl.username", "must not contain control characters")),
+    Bad("an empty user", "kafka/sasl", SCRAM | {"username": ""}, ("spec.kafka.sasl.username", "at least 1 char")),
+    Bad("a password without a key", "kafka/sasl", SCRAM | {"passwordSecretRef": {"name": "kafka-user"}},
+        ("spec.kafka.sasl.passwordSecretRef.key", "equired")),
+    Bad("a path as a Secret", "kafka/sasl", SCRAM | {"passwordSecretRef": PASSWORD | {"name": "../kube-system/x"}},
+        ("spec.kafka.sasl.passwordSecretRef.name", *NO_SECRET_NAME)),
+    Bad("a path as a key", "kafka/sasl", SCRAM | {"passwordSecretRef": PASSWORD | {"key": "a/b"}},
+        ("spec.kafka.sasl.passwordSecretRef.key", "key must be a key of a Secret")),
+    Bad("a Secret with an authority, in capitals", "kafka/tls", {"caSecretRef": {"name": "CA"}},
+        ("spec.kafka.tls.caSecretRef.name", *NO_SECRET_NAME)),
+    Bad("a certificate without a name", "kafka/tls", {"certificateSecretRef": {}},
+        ("spec.kafka.tls.certificateSecretRef.name", "equired")),
+    *(Bad(f"a token from {why}", "kafka/sasl", BY_TOKEN | {"oauth": OAUTH | {"tokenEndpoint": url}}, says)
+      for why, url, says in (
+          ("a file", "file:///etc/shadow", NOT_HTTPS),
+          ("plain http", "http://login.example.com/token", NOT_HTTPS),
+          ("a URL with a user", "https://me:word@login.example.com/token", NOT_HTTPS),
+          ("a URL with a fragment", "https://login.example.com/token#x", NOT_HTTPS),
+          ("a URL with a space", "https://login.example.com/a b", NOT_HTTPS),
+          ("a number as a host", "https://2852039166/token", NOT_HTTPS),
+          ("port 0", "https://login.example.com:0/token", NOT_HTTPS),
+          ("the metadata address", "https://169.254.169.254/latest", NO_METADATA_URL),
+          ("the metadata address mapped into IPv6", "https://[::ffff:a9fe:a9fe]/", NO_METADATA_URL),
+          ("the metadata name", "https://metadata.google.internal/computeMetadata", NO_METADATA_URL),
+      )),
+    Bad("an extension that takes the token's place", "kafka/sasl",
+        BY_TOKEN | {"oauth": OAUTH | {"extensions": [{"name": "auth", "value": "x"}]}},
+        ("spec.kafka.sasl.oauth.extensions[0].name", "an extension must not be named auth")),
+    Bad("an extension with a comma", "kafka/sasl",
+        BY_TOKEN | {"oauth": OAUTH | {"extensions": [{"name": "a", "value": "x,b=y"}]}},
+        ("spec.kafka.sasl.oauth.extensions[0].value", "printable ASCII characters without space and comma")),
+    Bad("an extension twice", "kafka/sasl",
+        BY_TOKEN | {"oauth": OAUTH | {"extensions": [{"name": "a", "value": "x"}] * 2}},
+        ("spec.kafka.sasl.oauth",)),
     Bad("a core workload", "scaleTargetRef/apiVersion", "v1", ("spec.scaleTargetRef.apiVersion must be group/",)),
     Bad("a path as kind", "scaleTargetRef/kind", "Deployment/x", ("spec.scaleTargetRef.kind must be a kind",)),
     Bad("a path as name", "scaleTargetRef/name", "../secrets/x", ("spec.scaleTargetRef.name must be an object",)),
@@ -153,5 +261,39 @@ UNKNOWN_FIELDS = (
     Bad("a plugin", "kafka/plugin.library.paths", "/tmp/evil.so", ("spec.kafka.plugin.library.paths",)),
     Bad("a file to read", "kafka/ssl.ca.location", "/etc/shadow", ("spec.kafka.ssl.ca.location",)),
     Bad("free properties", "kafka/config", {"debug": "all"}, ("spec.kafka.config",)),
+    Bad("a namespace beside a Secret", "kafka/tls/caSecretRef", {"name": "ca", "namespace": "kube-system"},
+        ("spec.kafka.tls.caSecretRef.namespace",)),
+    Bad("a switch that turns verification off", "kafka/tls/insecureSkipVerify", True,
+        ("spec.kafka.tls.insecureSkipVerify",)),
+    Bad("a file with an authority", "kafka/tls/caFile", "/etc/shadow", ("spec.kafka.tls.caFile",)),
     Bad("a misspelt field", "maxReplica", 3, ("spec.maxReplica",)),
 )
+
+CONNECTION: dict[str, Any] = {
+    "apiVersion": "kafka-consumer-scaler.dev/v1alpha1",
+    "kind": "KafkaConnection",
+    "metadata": {"name": "shop"},
+    "spec": {"bootstrapServers": "kafka:9093", "tls": {}, "sasl": SCRAM},
+}
+CLUSTER_CONNECTION: dict[str, Any] = CONNECTION | {
+    "kind": "ClusterKafkaConnection",
+    "spec": CONNECTION["spec"] | {"allowedNamespaces": ["shop", "billing"]},
+}
+BAD_CONNECTIONS = (
+    Bad("no servers", "bootstrapServers", ..., ("spec.bootstrapServers", "equired")),
+    Bad("a URL", "bootstrapServers", "http://kafka:9092", ("spec.bootstrapServers", "must be host:port pairs")),
+    Bad("a connection in a connection", "connectionRef", {"name": "other"}, ("connectionRef",)),
+    Bad("PLAIN in the clear", "tls", ..., ("spec", "sends a secret and needs tls")),
+)
+BAD_NAMESPACES = (
+    Bad("nobody is said to be allowed", "allowedNamespaces", ..., ("spec.allowedNamespaces", "equired")),
+    Bad("nobody is allowed", "allowedNamespaces", [], ("spec.allowedNamespaces", "at least 1 item")),
+    Bad("a pattern", "allowedNamespaces", ["team-*"], ("spec.allowedNamespaces[0]", "a namespace's name is made of")),
+    Bad("a list in a name", "allowedNamespaces", ["shop,billing"], ("spec.allowedNamespaces[0]",)),
+)
+
+
+def with_connection_field(manifest: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The connection, which authenticates by PLAIN, with one field of the spec set; a value of `...` removes it."""
+    spec = copy.deepcopy(manifest["spec"]) | {"sasl": SCRAM | {"mechanism": "PLAIN"}, path: value}
+    return manifest | {"spec": {name: field for name, field in spec.items() if field is not ...}}

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kafka_consumer_scaler.api.v1alpha1 import InvalidSpec, KafkaConsumerScaler
+from kafka_consumer_scaler.api.reaching import ConnectionKind, Kafka, KafkaConnectionSpec
+from kafka_consumer_scaler.api.v1alpha1 import InvalidSpec, KafkaConsumerScaler, parse_connection
 from kafka_consumer_scaler.core.policy import (
     Fallback,
     IsolationLevel,
@@ -24,7 +25,24 @@ from kafka_consumer_scaler.core.policy import (
     StepPolicy,
     StepUnit,
 )
-from tests.api.manifests import BAD, FULL_SPEC, SERVERS, SMALLEST, UNKNOWN_FIELDS, Bad, with_field
+from tests.api.manifests import (
+    BAD,
+    BAD_CONNECTIONS,
+    BAD_NAMESPACES,
+    BY_TOKEN,
+    CLUSTER_CONNECTION,
+    CONNECTION,
+    FULL_SPEC,
+    GOOD_ENDPOINTS,
+    GOOD_WAYS,
+    OAUTH,
+    SERVERS,
+    SMALLEST,
+    UNKNOWN_FIELDS,
+    Bad,
+    with_connection_field,
+    with_field,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -125,7 +143,9 @@ def test_a_field_of_a_newer_crd_is_ignored() -> None:
 
 
 def test_an_unknown_field_under_kafka_is_refused_even_when_stored() -> None:
-    assert refusal(with_field("kafka/sasl", {}), strict=False) == "spec.kafka.sasl: unknown field"
+    assert refusal(with_field("kafka/gssapi", {}), strict=False) == "spec.kafka.gssapi: unknown field"
+    tls = with_field("kafka/tls/minimumVersion", "1.3")
+    assert refusal(tls, strict=False) == "spec.kafka.tls.minimumVersion: unknown field"
 
 
 def test_an_unknown_field_does_not_hide_a_broken_rule() -> None:
@@ -197,4 +217,55 @@ def test_the_full_manifest_leaves_out_no_field_of_the_spec() -> None:
     scaler = KafkaConsumerScaler.parse(SMALLEST | {"spec": FULL_SPEC | {"topicPattern": None}})
     written = json.loads(scaler.spec.model_dump_json(by_alias=True))
     assert {key for key in written if key not in FULL_SPEC} == {"topicPattern"}
-    assert {key: value for key, value in written.items() if key != "topicPattern"} == FULL_SPEC
+    assert json.loads(scaler.spec.model_dump_json(by_alias=True, exclude_none=True)) == FULL_SPEC
+
+
+@pytest.mark.parametrize("way", GOOD_WAYS)
+def test_every_way_to_be_admitted_is_read_as_it_stands(way: str) -> None:
+    manifest = with_field("kafka", SMALLEST["spec"]["kafka"] | GOOD_WAYS[way])
+    kafka = KafkaConsumerScaler.parse(manifest, strict=True).spec.kafka
+    written = json.loads(kafka.model_dump_json(by_alias=True, exclude_unset=True))
+    assert written == manifest["spec"]["kafka"]
+
+
+@pytest.mark.parametrize("url", GOOD_ENDPOINTS)
+def test_a_token_endpoint_is_an_https_url(url: str) -> None:
+    sasl = BY_TOKEN | {"oauth": OAUTH | {"tokenEndpoint": url}}
+    manifest = with_field("kafka", SMALLEST["spec"]["kafka"] | {"tls": {}, "sasl": sasl})
+    assert KafkaConsumerScaler.parse(manifest, strict=True).spec.kafka.sasl is not None
+
+
+def test_a_shared_connection_is_one_of_the_namespace_unless_said_otherwise() -> None:
+    kafka = KafkaConsumerScaler.parse(with_field("kafka", {"connectionRef": {"name": "shop"}}), strict=True).spec.kafka
+    assert kafka.connection_ref is not None
+    assert kafka.connection_ref.kind is ConnectionKind.KAFKA_CONNECTION
+    assert kafka.as_connection() is None
+
+
+def test_what_stands_in_the_resource_is_a_connection_like_any_other() -> None:
+    kafka = Kafka.model_validate(FULL_SPEC["kafka"])
+    assert kafka.as_connection() == KafkaConnectionSpec.model_validate(FULL_SPEC["kafka"])
+
+
+@pytest.mark.parametrize("kind", ConnectionKind)
+@pytest.mark.parametrize("bad", BAD_CONNECTIONS, ids=lambda bad: bad.why)
+def test_a_bad_connection_is_refused_in_one_line_that_names_the_field(kind: ConnectionKind, bad: Bad) -> None:
+    good = CONNECTION if kind is ConnectionKind.KAFKA_CONNECTION else CLUSTER_CONNECTION
+    with pytest.raises(InvalidSpec) as caught:
+        parse_connection(kind, with_connection_field(good, bad.path, bad.value))
+    assert all(part in str(caught.value) for part in bad.says), str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("bad", BAD_NAMESPACES, ids=lambda bad: bad.why)
+def test_a_clusters_connection_says_plainly_who_may_use_it(bad: Bad) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        parse_connection(
+            ConnectionKind.CLUSTER_KAFKA_CONNECTION, with_connection_field(CLUSTER_CONNECTION, bad.path, bad.value))
+    assert all(part in str(caught.value) for part in bad.says), str(caught.value)
+
+
+def test_a_field_of_a_newer_connection_is_never_ignored() -> None:
+    body = with_connection_field(CONNECTION, "gssapi", {})
+    with pytest.raises(InvalidSpec, match=r"^spec.gssapi: unknown field$"):
+        parse_connection(ConnectionKind.KAFKA_CONNECTION, body)

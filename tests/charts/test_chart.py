@@ -19,11 +19,13 @@ from tests.charts.rendering import (
     one,
     operator_rules,
     project_version,
+    refusal,
     run,
     template,
 )
 
-CUSTOM_RESOURCE_DEFINITION = "kafkaconsumerscalers.kafka-consumer-scaler.dev"
+KINDS = ("kafkaconsumerscalers", "kafkaconnections", "clusterkafkaconnections")
+CUSTOM_RESOURCE_DEFINITIONS = [f"{kind}.kafka-consumer-scaler.dev" for kind in KINDS]
 
 
 def test_the_chart_passes_lint(helm_binary: Path) -> None:
@@ -69,7 +71,84 @@ def test_the_operator_may_read_only_its_resources_scales_autoscalers_and_pods(he
     rules = operator_rules(template(helm_binary))
     read = {r for rule in rules for r in rule["resources"] if set(rule["verbs"]) & {"get", "list", "watch"}}
     scales = {"deployments/scale", "statefulsets/scale"}
-    assert read == {"kafkaconsumerscalers", *scales, "horizontalpodautoscalers", "pods", "leases"}
+    assert read == {*KINDS, *scales, "horizontalpodautoscalers", "pods", "leases"}
+
+
+def secret_rules(manifests: list[Manifest]) -> list[tuple[str, Manifest]]:
+    """The namespace (empty for all) and the rule of each right on Secrets."""
+    roles = of_kind(manifests, "ClusterRole") + of_kind(manifests, "Role")
+    return [(role["metadata"].get("namespace", ""), rule) for role in roles for rule in role["rules"]
+            if "secrets" in rule["resources"] or "*" in rule["resources"]]
+
+
+def test_no_secret_is_granted_unless_asked_for(helm_binary: Path) -> None:
+    assert secret_rules(template(helm_binary)) == []
+
+
+def test_secrets_are_granted_in_chosen_namespaces_to_get_and_nothing_else(helm_binary: Path) -> None:
+    manifests = template(helm_binary, "--set=secretAccess.namespaces={shop,billing}")
+    rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+    assert secret_rules(manifests) == [("shop", rule), ("billing", rule)]
+    bound = [(each["metadata"]["namespace"], each["subjects"][0]["name"]) for each in of_kind(manifests, "RoleBinding")]
+    assert bound == [("shop", RELEASE), ("billing", RELEASE)]
+
+
+def test_secrets_can_be_granted_by_name(helm_binary: Path) -> None:
+    values = ("--set=secretAccess.namespaces={shop}", "--set=secretAccess.names={kafka-user,kafka-ca}")
+    ((_, rule),) = secret_rules(template(helm_binary, *values))
+    assert rule["resourceNames"] == ["kafka-user", "kafka-ca"]
+
+
+def test_secrets_of_every_namespace_take_an_explicit_word(helm_binary: Path) -> None:
+    manifests = template(helm_binary, "--set=secretAccess.cluster=true", "--set=secretAccess.namespaces={shop}")
+    assert secret_rules(manifests) == [("", {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]})]
+
+
+def test_chosen_namespaces_and_secrets_of_the_whole_cluster_exclude_each_other(helm_binary: Path) -> None:
+    complaint = refusal(helm_binary, "--set=watchNamespaces={shop}", "--set=secretAccess.cluster=true")
+    assert "secretAccess.cluster is a cluster-wide right, which watchNamespaces excludes" in complaint
+
+
+def test_secrets_and_chosen_namespaces_still_need_no_cluster_wide_right(helm_binary: Path) -> None:
+    manifests = template(helm_binary, "--set=watchNamespaces={shop}", "--set=secretAccess.namespaces={shop}",
+                         "--set=rbac.aggregateToDefaultRoles=false")
+    assert of_kind(manifests, "ClusterRole") + of_kind(manifests, "ClusterRoleBinding") == []
+    assert "clusterkafkaconnections" not in {r for rule in operator_rules(manifests) for r in rule["resources"]}
+
+
+def test_cluster_connections_with_chosen_namespaces_are_the_only_cluster_wide_right(helm_binary: Path) -> None:
+    manifests = template(helm_binary, "--set=watchNamespaces={shop}", "--set=rbac.clusterConnections=true",
+                         "--set=rbac.aggregateToDefaultRoles=false")
+    assert one(manifests, "ClusterRole")["rules"] == [
+        {"apiGroups": ["kafka-consumer-scaler.dev"], "resources": ["clusterkafkaconnections"], "verbs": ["get"]}
+    ]
+    assert one(manifests, "ClusterRoleBinding")["subjects"][0]["name"] == RELEASE
+
+
+def test_users_of_a_namespace_get_no_right_on_a_clusters_connections(helm_binary: Path) -> None:
+    roles = [role for role in of_kind(template(helm_binary), "ClusterRole")
+             if any("aggregate" in label for label in role["metadata"]["labels"])]
+    assert len(roles) == 2
+    assert {r for role in roles for rule in role["rules"] for r in rule["resources"]} == {
+        "kafkaconsumerscalers", "kafkaconsumerscalers/status", "kafkaconnections"
+    }
+
+
+def test_the_rules_of_tenancy_reach_the_operator(helm_binary: Path) -> None:
+    manifests = template(helm_binary, "--set=allowedBrokers={*.kafka.shop:9093,10.0.0.0/8}", "--set=allowAwsIam=true",
+                         "--set=allowedIdentityProviders={login.example.com}", "--set=connectionsPerNamespace=5")
+    told = {each["name"]: each.get("value") for each in container(manifests)["env"]}
+    assert {name: value for name, value in told.items() if name.startswith("KCS_")} == {
+        "KCS_ALLOWED_BROKERS": "*.kafka.shop:9093,10.0.0.0/8",
+        "KCS_ALLOWED_IDENTITY_PROVIDERS": "login.example.com",
+        "KCS_CONNECTIONS_PER_NAMESPACE": "5",
+        "KCS_ALLOW_AWS_IAM": "true",
+    }
+
+
+def test_the_operator_is_told_its_own_namespace(helm_binary: Path) -> None:
+    (variable,) = (each for each in container(template(helm_binary))["env"] if each["name"] == "POD_NAMESPACE")
+    assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
 
 
 def test_of_pods_the_operator_may_do_nothing_but_list_them(helm_binary: Path) -> None:
@@ -134,21 +213,21 @@ def test_operators_are_spread_over_nodes_unless_told_otherwise(helm_binary: Path
     assert one(chosen, "Deployment")["spec"]["template"]["spec"]["topologySpreadConstraints"] == own
 
 
-def test_the_definition_is_kept_at_uninstall_unless_told_otherwise(helm_binary: Path) -> None:
+def test_the_definitions_are_kept_at_uninstall_unless_told_otherwise(helm_binary: Path) -> None:
     kept, not_kept = (
-        one(template(helm_binary, *a), "CustomResourceDefinition") for a in ([], ["--set=crd.keep=false"])
+        of_kind(template(helm_binary, *a), "CustomResourceDefinition") for a in ([], ["--set=crd.keep=false"])
     )
-    assert kept["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
-    assert "helm.sh/resource-policy" not in not_kept["metadata"].get("annotations", {})
+    assert [each["metadata"]["annotations"] for each in kept] == [{"helm.sh/resource-policy": "keep"}] * len(KINDS)
+    assert [each for each in not_kept if "annotations" in each["metadata"]] == []
 
 
-def test_a_release_can_leave_the_definition_to_another(helm_binary: Path) -> None:
+def test_a_release_can_leave_the_definitions_to_another(helm_binary: Path) -> None:
     assert of_kind(template(helm_binary, "--set=crd.install=false"), "CustomResourceDefinition") == []
 
 
 def test_releases_of_one_name_in_two_namespaces_do_not_meet(helm_binary: Path) -> None:
     first, second = (cluster_wide(template(helm_binary, namespace=namespace)) for namespace in ("team-a", "team-b"))
-    assert first & second == {("CustomResourceDefinition", CUSTOM_RESOURCE_DEFINITION)}
+    assert first & second == {("CustomResourceDefinition", name) for name in CUSTOM_RESOURCE_DEFINITIONS}
 
 
 def test_a_long_release_name_makes_names_of_at_most_63_characters(helm_binary: Path) -> None:

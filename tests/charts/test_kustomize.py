@@ -54,9 +54,13 @@ def test_both_run_the_same_pod(chart: list[Manifest], base: list[Manifest]) -> N
     assert (ours["replicas"], ours["strategy"]) == (theirs["replicas"], theirs["strategy"])
 
 
-def test_both_install_the_same_definition(chart: list[Manifest], base: list[Manifest]) -> None:
-    ours, theirs = (one(manifests, "CustomResourceDefinition")["spec"] for manifests in (base, chart))
+def test_both_install_the_same_definitions(chart: list[Manifest], base: list[Manifest]) -> None:
+    ours, theirs = (
+        {each["metadata"]["name"]: each["spec"] for each in of_kind(manifests, "CustomResourceDefinition")}
+        for manifests in (base, chart)
+    )
     assert ours == theirs
+    assert len(ours) == 3
 
 
 def test_both_keep_one_operator_from_eviction(chart: list[Manifest], base: list[Manifest]) -> None:

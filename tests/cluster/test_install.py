@@ -24,8 +24,9 @@ pytestmark = pytest.mark.cluster
 Client = Callable[..., subprocess.CompletedProcess[str]]
 
 CHART = str(REPOSITORY / "charts" / "kafka-consumer-scaler")
-DEFINITION = "kafkaconsumerscalers.kafka-consumer-scaler.dev"
 OWNER = "kafka-consumer-scaler.dev"
+DEFINITION = f"kafkaconsumerscalers.{OWNER}"
+DEFINITIONS = (DEFINITION, f"kafkaconnections.{OWNER}", f"clusterkafkaconnections.{OWNER}")
 OVERLAY = """
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
@@ -53,15 +54,17 @@ spec:
 
 @pytest.fixture
 def definition(kubectl: Client) -> Iterator[None]:
-    """Afterwards the definition has the owner it had before, or is gone if there was none."""
-    before = kubectl("get", "crd", DEFINITION, "-o", "json", check=False)
+    """Afterwards each definition has the owner it had before, or is gone if there was none."""
+    before = {name: kubectl("get", "crd", name, "-o", "json", check=False) for name in DEFINITIONS}
     yield
-    if before.returncode != 0:
-        kubectl("delete", "crd", DEFINITION, "--ignore-not-found")
-        return
-    metadata = json.loads(before.stdout)["metadata"]
-    patch = [{"op": "add", "path": f"/metadata/{k}", "value": metadata.get(k, {})} for k in ("labels", "annotations")]
-    kubectl("patch", "crd", DEFINITION, "--type=json", f"--patch={json.dumps(patch)}")
+    for name, found in before.items():
+        if found.returncode != 0:
+            kubectl("delete", "crd", name, "--ignore-not-found")
+            continue
+        metadata = json.loads(found.stdout)["metadata"]
+        patch = [{"op": "add", "path": f"/metadata/{k}", "value": metadata.get(k, {})}
+                 for k in ("labels", "annotations")]  # fmt: skip
+        kubectl("patch", "crd", name, "--type=json", f"--patch={json.dumps(patch)}")
 
 
 @pytest.fixture
@@ -188,15 +191,18 @@ def test_the_kustomize_base_becomes_ready(
 
 NEEDED = ["list kcs", "watch kcs", f"patch kafkaconsumerscalers.{OWNER}/status", "get deployments.apps/scale",
           "patch deployments.apps/scale", "patch statefulsets.apps/scale", "create events.events.k8s.io",
-          "patch events.events.k8s.io", "list horizontalpodautoscalers.autoscaling", "list pods"]  # fmt: skip
+          "patch events.events.k8s.io", "list horizontalpodautoscalers.autoscaling", "list pods",
+          f"get kafkaconnections.{OWNER}"]  # fmt: skip
 FORBIDDEN = ["get secrets", "list secrets", "get pods", "watch pods", "delete pods", "get pods/log",
              "create pods/exec", "get configmaps",
              "get deployments.apps", "patch deployments.apps", "update deployments.apps/scale",
              "delete deployments.apps", "patch replicasets.apps/scale", "patch kcs", "delete kcs",
+             f"list kafkaconnections.{OWNER}", f"patch kafkaconnections.{OWNER}",
              "patch horizontalpodautoscalers.autoscaling", "create serviceaccounts/token", "list events",
              "create roles.rbac.authorization.k8s.io"]  # fmt: skip
 FORBIDDEN_IN_CLUSTER = ["list namespaces", "get nodes", "list customresourcedefinitions.apiextensions.k8s.io",
                         "create clusterrolebindings.rbac.authorization.k8s.io"]  # fmt: skip
+SHARED = f"get clusterkafkaconnections.{OWNER}"
 
 
 def test_a_cluster_wide_operator_may_do_what_it_needs_and_nothing_more(
@@ -206,7 +212,7 @@ def test_a_cluster_wide_operator_may_do_what_it_needs_and_nothing_more(
     anywhere = ("--namespace", "default")
     eventually(lambda: granted(kubectl, account, NEEDED[:1], *anywhere), 20, "the API server knows the new role")
     assert granted(kubectl, account, [*NEEDED, *FORBIDDEN], *anywhere) == NEEDED
-    assert granted(kubectl, account, FORBIDDEN_IN_CLUSTER) == []
+    assert granted(kubectl, account, [*FORBIDDEN_IN_CLUSTER, SHARED]) == [SHARED]
 
 
 def test_an_operator_of_one_namespace_may_do_nothing_in_another(
@@ -217,7 +223,26 @@ def test_an_operator_of_one_namespace_may_do_nothing_in_another(
     eventually(lambda: granted(kubectl, account, NEEDED[:1], "--namespace", restricted), 20, "the role is known")
     assert granted(kubectl, account, [*NEEDED, *FORBIDDEN], "--namespace", restricted) == NEEDED
     assert granted(kubectl, account, [*NEEDED, *FORBIDDEN], "--namespace", "default") == []
-    assert granted(kubectl, account, FORBIDDEN_IN_CLUSTER) == []
+    assert granted(kubectl, account, [*FORBIDDEN_IN_CLUSTER, SHARED]) == []
+
+
+def test_secrets_that_are_granted_by_name_are_got_by_name_and_no_others(
+    kubectl: Client, install: Callable[..., str], restricted: str
+) -> None:
+    name = install("--set=replicaCount=0", f"--set=watchNamespaces={{{restricted}}}",
+                   f"--set=secretAccess.namespaces={{{restricted}}}", "--set=secretAccess.names={kafka-user}")
+    account, here = f"{restricted}:{name}-kafka-consumer-scaler", ("--namespace", restricted)
+    asked = ["get secrets/kafka-user", "get secrets/other", "get secrets", "list secrets", "watch secrets"]
+    user = f"system:serviceaccount:{account}"
+
+    def may() -> list[str]:
+        words = (what.replace("secrets/", "secrets ").split() for what in asked)
+        answers = (kubectl("auth", "can-i", verb, "/".join(kind), f"--as={user}", *here, check=False).stdout.strip()
+                   for verb, *kind in words)  # fmt: skip
+        return [what for what, answer in zip(asked, answers, strict=True) if answer == "yes"]
+
+    eventually(lambda: may() == ["get secrets/kafka-user"], 20, "one Secret may be got and nothing else")
+    assert granted(kubectl, account, ["get secrets", "list secrets"], "--namespace", "default") == []
 
 
 def test_a_namespaces_editor_may_change_its_resources_and_a_viewer_may_read_them(
@@ -226,13 +251,14 @@ def test_a_namespaces_editor_may_change_its_resources_and_a_viewer_may_read_them
     install("--set=replicaCount=0")
     for role in ("view", "edit"):
         kubectl("create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}er", "--namespace", restricted)
-    asked = ["get kcs", "create kcs", "delete kcs", "patch kafkaconsumerscalers.kafka-consumer-scaler.dev/status"]
+    asked = ["get kcs", "get kconn", "create kcs", "create kconn", "delete kcs", "delete kconn",
+             f"patch kafkaconsumerscalers.{OWNER}/status", "get ckconn", "create ckconn"]  # fmt: skip
 
     def may(user: str) -> list[str]:
         return [what for what in asked if can_i(kubectl, user, what, "--namespace", restricted)]
 
-    eventually(lambda: may("editer") == asked[:3], 20, "the edit role was aggregated")
-    assert may("viewer") == asked[:1]
+    eventually(lambda: may("editer") == asked[:6], 20, "the edit role was aggregated")
+    assert may("viewer") == asked[:2]
 
 
 def image_values(image: str) -> list[str]:

@@ -12,12 +12,28 @@ from typing import Any, Protocol
 import pytest
 import yaml
 
-from kafka_consumer_scaler.api.crd import as_yaml
+from kafka_consumer_scaler.api.crd import DEFINITIONS, as_yaml
 from kafka_consumer_scaler.api.memory import memory_from_status
 from kafka_consumer_scaler.api.status import explained, status_of
 from kafka_consumer_scaler.api.v1alpha1 import GROUP, PLURAL, KafkaConsumerScaler
 from kafka_consumer_scaler.core.policy import Policy
-from tests.api.manifests import BAD, FULL_SPEC, SMALLEST, UNKNOWN_FIELDS, Bad, with_field
+from tests.api.manifests import (
+    BAD,
+    BAD_CONNECTIONS,
+    BAD_NAMESPACES,
+    BY_TOKEN,
+    CLUSTER_CONNECTION,
+    CONNECTION,
+    FULL_SPEC,
+    GOOD_ENDPOINTS,
+    GOOD_WAYS,
+    OAUTH,
+    SMALLEST,
+    UNKNOWN_FIELDS,
+    Bad,
+    with_connection_field,
+    with_field,
+)
 from tests.api.verdicts import MEMORY, NOW, VERDICT
 
 pytestmark = pytest.mark.cluster
@@ -34,21 +50,23 @@ class Kubectl(Protocol):
 
 @pytest.fixture(scope="module", autouse=True)
 def crd(kubectl: Kubectl) -> Iterator[None]:
-    """The CRD, installed for these tests only, unless it is there already."""
-    if kubectl("get", "crd", CRD, check=False).returncode == 0:
+    """The CRDs, installed for these tests only, unless they are there already."""
+    names = [definition.name for definition in DEFINITIONS]
+    if kubectl("get", "crd", *names, check=False).returncode == 0:
         yield
         return
-    kubectl("create", "--filename", "-", stdin=as_yaml())
-    kubectl("wait", "crd", CRD, "--for=condition=Established", "--timeout=30s")
+    kubectl("apply", "--server-side", "--force-conflicts", "--filename", "-", stdin=as_yaml())
+    kubectl("wait", "crd", *names, "--for=condition=Established", "--timeout=30s")
     discovered(kubectl)
     yield
-    kubectl("delete", "crd", CRD)
+    kubectl("delete", "crd", *names)
 
 
 def discovered(kubectl: Kubectl) -> None:
-    """Wait until the API server serves the resource: a moment after it is established."""
+    """Wait until the API server serves the resources: a moment after they are established."""
     until = time.monotonic() + 30
-    while kubectl("get", PLURAL, check=False).returncode and time.monotonic() < until:
+    kinds = ",".join(definition.plural for definition in DEFINITIONS)
+    while kubectl("get", kinds, check=False).returncode and time.monotonic() < until:
         time.sleep(0.1)
 
 
@@ -64,8 +82,9 @@ def stored(kubectl: Kubectl, namespace: str) -> dict[str, Any]:
     return found
 
 
-def test_the_crd_is_established_and_its_schema_is_structural(kubectl: Kubectl) -> None:
-    found = json.loads(kubectl("get", "crd", CRD, "-o", "json").stdout)
+@pytest.mark.parametrize("name", [definition.name for definition in DEFINITIONS])
+def test_the_crd_is_established_and_its_schema_is_structural(kubectl: Kubectl, name: str) -> None:
+    found = json.loads(kubectl("get", "crd", name, "-o", "json").stdout)
     conditions = {each["type"]: each["status"] for each in found["status"]["conditions"]}
     assert conditions.get("Established") == "True"
     assert "NonStructuralSchema" not in conditions
@@ -224,3 +243,65 @@ def test_resources_are_found_by_their_group_target_and_cluster(kubectl: Kubectl,
         assert found.split() == [f"kafkaconsumerscaler.{GROUP}/orders"]
     none = kubectl("get", "kcs", "-n", namespace, "--field-selector", "spec.consumerGroup=other", "-o", "name")
     assert none.stdout == ""
+
+
+@pytest.mark.parametrize("way", GOOD_WAYS)
+def test_every_way_to_be_admitted_is_accepted_and_read_back(kubectl: Kubectl, namespace: str, way: str) -> None:
+    answer = apply(kubectl, namespace, with_field("kafka", SMALLEST["spec"]["kafka"] | GOOD_WAYS[way]))
+    assert answer.returncode == 0, answer.stderr
+    kafka = KafkaConsumerScaler.parse(stored(kubectl, namespace), strict=True).spec.kafka
+    assert kafka == KafkaConsumerScaler.parse(
+        with_field("kafka", SMALLEST["spec"]["kafka"] | GOOD_WAYS[way]), strict=True
+    ).spec.kafka
+
+
+@pytest.mark.parametrize("url", GOOD_ENDPOINTS)
+def test_a_token_endpoint_is_accepted(kubectl: Kubectl, namespace: str, url: str) -> None:
+    sasl = BY_TOKEN | {"oauth": OAUTH | {"tokenEndpoint": url}}
+    answer = apply(kubectl, namespace, with_field("kafka", SMALLEST["spec"]["kafka"] | {"tls": {}, "sasl": sasl}))
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_a_shared_connection_needs_no_servers_and_gets_the_namespaces_kind(kubectl: Kubectl, namespace: str) -> None:
+    answer = apply(kubectl, namespace, with_field("kafka", {"connectionRef": {"name": "shop"}}))
+    assert answer.returncode == 0, answer.stderr
+    assert stored(kubectl, namespace)["spec"]["kafka"] == {"connectionRef": {"kind": "KafkaConnection", "name": "shop"}}
+    without = ("get", "kcs", "-n", namespace, "--field-selector", "spec.kafka.bootstrapServers=", "-o", "name")
+    assert kubectl(*without).stdout.split() == [f"kafkaconsumerscaler.{GROUP}/orders"]
+
+
+@pytest.mark.parametrize(("manifest", "shown"), [
+    (CONNECTION, ["shop", "kafka:9093", "SCRAM-SHA-512"]),
+    (CLUSTER_CONNECTION, ["shop", "kafka:9093", "SCRAM-SHA-512", '["shop","billing"]']),
+], ids=["KafkaConnection", "ClusterKafkaConnection"])  # fmt: skip
+def test_connections_are_accepted_and_listed(
+    kubectl: Kubectl, namespace: str, manifest: dict[str, Any], shown: list[str]
+) -> None:
+    short = "kconn" if manifest is CONNECTION else "ckconn"
+    answer = apply(kubectl, namespace, manifest)
+    assert answer.returncode == 0, answer.stderr
+    try:
+        place = ("-n", namespace) if manifest is CONNECTION else ()
+        assert kubectl("get", short, "shop", *place, "--no-headers").stdout.split()[:-1] == shown
+        listed = kubectl("get", "kafka-consumer-scaler", "-n", namespace, "-o", "name").stdout
+        assert f"{manifest['kind'].lower()}.{GROUP}/shop" in listed
+    finally:
+        kubectl("delete", short, "shop", "-n", namespace)
+
+
+@pytest.mark.parametrize("manifest", [CONNECTION, CLUSTER_CONNECTION], ids=lambda manifest: manifest["kind"])
+@pytest.mark.parametrize("bad", BAD_CONNECTIONS, ids=lambda bad: bad.why)
+def test_a_bad_connection_is_rejected_with_a_message_that_names_the_field(
+    kubectl: Kubectl, namespace: str, manifest: dict[str, Any], bad: Bad
+) -> None:
+    answer = apply(kubectl, namespace, with_connection_field(manifest, bad.path, bad.value), "--dry-run=server")
+    assert answer.returncode == 1
+    assert all(part in answer.stderr for part in bad.says), answer.stderr
+
+
+@pytest.mark.parametrize("bad", BAD_NAMESPACES, ids=lambda bad: bad.why)
+def test_who_may_use_a_clusters_connection_must_be_said_plainly(kubectl: Kubectl, namespace: str, bad: Bad) -> None:
+    manifest = with_connection_field(CLUSTER_CONNECTION, bad.path, bad.value)
+    answer = apply(kubectl, namespace, manifest, "--dry-run=server")
+    assert answer.returncode == 1
+    assert all(part in answer.stderr for part in bad.says), answer.stderr

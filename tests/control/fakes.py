@@ -3,10 +3,15 @@ contract tests on the real parts."""
 
 from __future__ import annotations
 
+import asyncio
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kafka_consumer_scaler.control.clock import SteadyClock
+from kafka_consumer_scaler.control.connections import Resolver
+from kafka_consumer_scaler.control.permissions import Permissions
 from kafka_consumer_scaler.control.reconcile import Reconciler
 from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry
@@ -16,15 +21,16 @@ from kafka_consumer_scaler.core.snapshot import Group, Member, Reading, Replicas
 from kafka_consumer_scaler.core.verdict import Event, Verdict
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
+from kafka_consumer_scaler.kube.secrets import Secret
 from kafka_consumer_scaler.kube.target import Target
 
 
 def resource(name: str = "orders", uid: str = "u1", created: str = "2026-01-01T00:00:00Z", generation: int = 1,
-             **spec: Any) -> dict[str, Any]:
+             namespace: str = "shop", **spec: Any) -> dict[str, Any]:
     """A resource as the API server has it."""
     return {
         "apiVersion": "kafka-consumer-scaler.dev/v1alpha1", "kind": "KafkaConsumerScaler",
-        "metadata": {"name": name, "namespace": "shop", "uid": uid, "generation": generation,
+        "metadata": {"name": name, "namespace": namespace, "uid": uid, "generation": generation,
                      "creationTimestamp": created},
         "spec": {"scaleTargetRef": {"name": "orders-consumer"}, "kafka": {"bootstrapServers": "kafka:9092"},
                  "consumerGroup": "orders", "maxReplicas": 12, **spec},
@@ -117,6 +123,48 @@ class StatusSide:
         if self.outside.status_refusal is None:
             self.outside.statuses.append(status)
         return self.outside.status_refusal
+
+
+@dataclass
+class Vault:
+    """Secrets and shared connections as the API server would tell them; whoever is in `silent` hangs."""
+
+    secrets: dict[tuple[str, str], dict[str, str] | Unknown] = field(default_factory=dict)
+    shared: dict[tuple[str, str], Mapping[str, Any] | Unknown] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def secret(self, namespace: str, name: str) -> Secret | Unknown:
+        """A real Secret of what is kept here."""
+        await self._asked(namespace, name)
+        missing = Unknown(f"there is no Secret {namespace}/{name}", Reason.SECRET_NOT_FOUND)
+        values = self.secrets.get((namespace, name), missing)
+        if isinstance(values, Unknown):
+            return values
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        return Secret(namespace, name, encoded)
+
+    async def namespaced(self, namespace: str, name: str) -> Mapping[str, Any] | Unknown:
+        await self._asked(namespace, name)
+        missing = Unknown(f"there is no KafkaConnection {namespace}/{name}", Reason.CONNECTION_NOT_FOUND)
+        return self.shared.get((namespace, name), missing)
+
+    async def clusterwide(self, name: str) -> Mapping[str, Any] | Unknown:
+        return await self.namespaced("", name)
+
+    async def _asked(self, namespace: str, name: str) -> None:
+        self.asked.append((namespace, name))
+        if namespace in self.silent:
+            await asyncio.Event().wait()
+
+
+def resolver(
+    registry: Registry, vault: Vault | None = None, permissions: Permissions | None = None,
+    own_namespace: str = "operator", refresh_seconds: float = 0.01,
+) -> Resolver:
+    """A resolver that asks the vault, again and again without delay."""
+    vault = vault or Vault()
+    return Resolver(registry, vault, vault, permissions or Permissions(), own_namespace, SteadyClock(), refresh_seconds)
 
 
 class NoMetrics:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +13,35 @@ from hypothesis import strategies as st
 from kafka_consumer_scaler.control.clock import SteadyClock
 from kafka_consumer_scaler.control.fleet import Fleet, _next_on_grid, _phase
 from kafka_consumer_scaler.control.registry import Registry
-from kafka_consumer_scaler.kafka.connection import Connection
-from tests.control.fakes import NoMetrics, Outside, reconciler, resource
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.kafka.connection import Connection, Mechanism, Sasl
+from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
+from tests.control.fakes import NoMetrics, Outside, Vault, reconciler, resolver, resource
+
+SECRET = {"name": "kafka-user", "key": "password"}
+SECURED = {"bootstrapServers": "kafka:9093", "sasl": {"mechanism": "SCRAM-SHA-512", "username": "orders",
+                                                      "passwordSecretRef": SECRET}}
+
+
+def fleet_of(outside: Outside, registry: Registry, vault: Vault | None = None) -> Fleet:
+    return Fleet(registry, outside, reconciler(outside, registry), outside, NoMetrics(), SteadyClock(),
+                 resolver(registry, vault))
+
+
+async def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not is_so():
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def running(fleet: Fleet) -> AsyncIterator[None]:
+    task = asyncio.create_task(fleet.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @given(st.floats(0, 2e9), st.floats(0, 3600), st.integers(1, 3600))
@@ -39,16 +68,86 @@ async def test_groups_of_one_cluster_share_polls_and_each_keeps_its_interval() -
     for number, interval in enumerate((1, 1, 3)):
         registry.put(resource(f"s{number}", f"u{number}", consumerGroup=f"g{number}", pollingIntervalSeconds=interval,
                               scaleTargetRef={"name": f"c{number}"}))
-    fleet = Fleet(registry, outside, reconciler(outside, registry), outside, NoMetrics(), SteadyClock())
+    fleet = fleet_of(outside, registry)
     task = asyncio.create_task(fleet.run())
     began = time.monotonic()
     while len(outside.polls) < 8 and time.monotonic() - began < 60:
         await asyncio.sleep(0.1)
     registry.replace([], before=registry.uids())
-    await asyncio.sleep(0.1)
+    await until(lambda: bool(outside.forgotten))
     task.cancel()
     polls = outside.polls[:8]
     assert polls[0] == ("g0", "g1", "g2"), "new groups are polled at once, together"
     assert all(groups in {("g0", "g1"), ("g0", "g1", "g2")} for groups in polls)
     assert 2 <= sum("g2" in groups for groups in polls) <= 4
     assert outside.forgotten == [Connection("kafka:9092")], "a cluster that nobody uses is let go"
+
+
+class Live(Outside):
+    """An outside whose time goes on."""
+
+    clock = SteadyClock()
+
+    def now(self) -> float:
+        return self.clock.now()
+
+
+def ready(outside: Outside) -> tuple[str, str]:
+    """Status and reason of the last MetricsAvailable that was written."""
+    written = [each for status in outside.statuses for each in status["conditions"]]
+    available = [each for each in written if each["type"] == "MetricsAvailable"]
+    return (available[-1]["status"], available[-1]["reason"]) if available else ("", "")
+
+
+async def test_a_resource_without_its_secret_says_so_at_its_interval_and_is_polled_once_it_is_there() -> None:
+    outside, registry, vault = Live(), Registry(SteadyClock()), Vault()
+    registry.put(resource(kafka=SECURED, pollingIntervalSeconds=1))
+    async with running(fleet_of(outside, registry, vault)):
+        await until(lambda: ready(outside) == ("False", "SecretNotFound"))
+        (watched,) = registry.all()
+        await until(lambda: watched.history.failures >= 2)
+        assert (outside.polls, outside.writes) == ([], [])
+        vault.secrets["shop", "kafka-user"] = {"password": "planted"}
+        await until(lambda: ready(outside) == ("True", "AsExpected"))
+    assert outside.polls != []
+    assert outside.posted == [Reason.METRICS_UNAVAILABLE, Reason.METRICS_RECOVERED]
+
+
+async def test_a_rotated_secret_makes_another_client_and_keeps_the_history() -> None:
+    outside, registry = Live(), Registry(SteadyClock())
+    vault = Vault({("shop", "kafka-user"): {"password": "old"}})
+    registry.put(resource(kafka=SECURED, pollingIntervalSeconds=1))
+    async with running(fleet_of(outside, registry, vault)):
+        await until(lambda: len(outside.polls) >= 2)
+        (watched,), (old,) = registry.all(), registry.connections()
+        seen = len(watched.history.samples)
+        vault.secrets["shop", "kafka-user"] = {"password": "new"}
+        await until(lambda: outside.forgotten == [old])
+        await until(lambda: len(watched.history.samples) > seen)
+        (new,) = registry.connections()
+    assert new is not None
+    assert new.sasl == Sasl(Mechanism.SCRAM_SHA_512, "orders", "new")
+
+
+class Slow(Live):
+    """A cluster whose polls take long, and which tells when one begins."""
+
+    async def poll(
+        self, connection: Connection, queries: Sequence[GroupQuery], deadline_seconds: float
+    ) -> list[GroupSample]:
+        answers = await super().poll(connection, queries, deadline_seconds)
+        await asyncio.sleep(1)
+        return answers
+
+
+async def test_a_sample_of_credentials_that_were_replaced_meanwhile_is_not_used() -> None:
+    outside, registry = Slow(), Registry(SteadyClock())
+    vault = Vault({("shop", "kafka-user"): {"password": "old"}})
+    registry.put(resource(kafka=SECURED, pollingIntervalSeconds=60))
+    async with running(fleet_of(outside, registry, vault)):
+        await until(lambda: len(outside.polls) == 1)
+        vault.secrets["shop", "kafka-user"] = {"password": "new"}
+        await until(lambda: len(outside.forgotten) == 1)
+        await until(lambda: outside.statuses != [])
+        (watched,) = registry.all()
+        assert (len(outside.polls), len(watched.history.samples)) == (2, 1)

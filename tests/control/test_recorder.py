@@ -25,7 +25,7 @@ from kafka_consumer_scaler.core.snapshot import Group, Reading, Replicas, Snapsh
 from kafka_consumer_scaler.core.verdict import Verdict
 from kafka_consumer_scaler.kafka.sample import GroupSample
 from kafka_consumer_scaler.kube.target import Target
-from tests.control.fakes import NoMetrics, Outside, reconciler, resource, sample
+from tests.control.fakes import NoMetrics, Outside, reconciler, resolver, resource, sample
 from tests.world import World, blind, without
 
 SPEC: dict[str, Any] = {
@@ -268,7 +268,8 @@ def replayed(folder: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> list
 async def served(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Run, str]]:
     """A run whose looks are served at an address."""
     run = start(request.param)
-    fleet = Fleet(run.registry, run.outside, run.body, run.outside, run.heard, run.outside)
+    fleet = Fleet(run.registry, run.outside, run.body, run.outside, run.heard, run.outside,
+                  resolver(run.registry))
     health = Health(run.registry, fleet, run.outside, lambda: b"", run.recorder)
     runner = await health.serve(0)
     port = next(port for host, port, *_ in runner.addresses if host == "0.0.0.0")  # IPv6 has a port of its own

@@ -11,7 +11,9 @@ from tests.demo.failure import DemoFailed
 from tests.environment import EnvironmentFailed
 from tests.environment.tools import Tools
 
-DEFINITION = "kafkaconsumerscalers.kafka-consumer-scaler.dev"
+KINDS = ("kafkaconsumerscalers", "kafkaconnections", "clusterkafkaconnections")
+DEFINITIONS = tuple(f"{kind}.kafka-consumer-scaler.dev" for kind in KINDS)
+DEFINITION = DEFINITIONS[0]
 OPERATOR_LABEL = "app.kubernetes.io/name=kafka-consumer-scaler"
 NAMESPACES = (scene.OPERATOR_NAMESPACE, scene.NAMESPACE)
 
@@ -73,8 +75,8 @@ class Shop:
     def remove_namespaces(self) -> None:
         """With all that is left in them, and the definition if it is ours and nobody else uses it."""
         self.tools.kubectl("delete", "namespace", *NAMESPACES, "--ignore-not-found", "--timeout=120s")
-        if self._definition_is_ours() and not self._items("kafkaconsumerscalers", "--all-namespaces"):
-            self.tools.kubectl("delete", "crd", DEFINITION, "--ignore-not-found")
+        if self._definition_is_ours() and not self._items(",".join(KINDS), "--all-namespaces"):
+            self.tools.kubectl("delete", "crd", *DEFINITIONS, "--ignore-not-found")
 
     def _may_install_definition(self) -> bool:
         return self._found("crd", DEFINITION) is None or self._definition_is_ours()

@@ -12,7 +12,8 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from kafka_consumer_scaler.api.manifest import scaler_in
-from kafka_consumer_scaler.api.v1alpha1 import KIND, KafkaConsumerScaler
+from kafka_consumer_scaler.api.reaching import ConnectionKind
+from kafka_consumer_scaler.api.v1alpha1 import KIND, KafkaConsumerScaler, parse_connection
 from kafka_consumer_scaler.cli import reference
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy
@@ -33,15 +34,23 @@ def test_every_relative_link_resolves(one: Page) -> None:
     assert lost == []
 
 
-def manifests(one: Page) -> list[dict[str, object]]:
+def manifests(one: Page, *kinds: str) -> list[dict[str, object]]:
+    """The objects of these kinds that the page shows; KafkaConsumerScalers unless others are named."""
     documents = [document for block in one.blocks("yaml", "yml") for document in yaml.safe_load_all(block)]
-    return [document for document in documents if isinstance(document, dict) and document.get("kind") == KIND]
+    return [each for each in documents if isinstance(each, dict) and each.get("kind") in (kinds or (KIND,))]
 
 
 @pytest.mark.parametrize("one", [one for one in PAGES if manifests(one)], ids=str)
 def test_every_manifest_shown_is_accepted(one: Page) -> None:
     for manifest in manifests(one):
         assert scaler_in(yaml.safe_dump(manifest)).name
+
+
+def test_every_connection_shown_is_accepted() -> None:
+    shown = [each for one in PAGES for each in manifests(one, *ConnectionKind)]
+    assert {each["kind"] for each in shown} == set(ConnectionKind)
+    for each in shown:
+        assert parse_connection(ConnectionKind(str(each["kind"])), each).bootstrap_servers
 
 
 def test_the_readme_shows_the_sample_manifest() -> None:

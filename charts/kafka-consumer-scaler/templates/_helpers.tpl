@@ -47,6 +47,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [kafka-consumer-scaler.dev]
   resources: [kafkaconsumerscalers/status]
   verbs: [patch]
+- apiGroups: [kafka-consumer-scaler.dev]
+  resources: [kafkaconnections]
+  verbs: [get]
+{{- if not .Values.watchNamespaces }}
+- apiGroups: [kafka-consumer-scaler.dev]
+  resources: [clusterkafkaconnections]
+  verbs: [get]
+{{- end }}
 {{- range .Values.scaleTargets }}
 - apiGroups: [{{ .apiGroup | quote }}]
   resources: [{{ .resource }}/scale]
@@ -61,4 +69,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- end -}}
+
+{{- /* Secrets are read one by one, by name: no list, no watch. */ -}}
+{{- define "kcs.secretRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  {{- with .Values.secretAccess.names }}
+  resourceNames: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  verbs: [get]
 {{- end -}}

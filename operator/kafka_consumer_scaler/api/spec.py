@@ -6,14 +6,14 @@ workloads and secrets of its own namespace.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 
 import re2
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from kafka_consumer_scaler.api.addresses import BootstrapServers
+from kafka_consumer_scaler.api.parts import Part, text
+from kafka_consumer_scaler.api.reaching import Kafka
 from kafka_consumer_scaler.api.rules import Rule, TextRule, schema_of
 from kafka_consumer_scaler.core.policy import (
     DEFAULT_SCALE_DOWN,
@@ -68,11 +68,6 @@ _TOPIC = TextRule(r"[A-Za-z0-9._-]+", "a topic's name is made of letters, digits
 _CONTROL = TextRule(r"[\x00-\x1f\x7f-\x9f]", "spec.consumerGroup must not contain control characters", forbidden=True)
 
 
-def _text(longest: int, rule: TextRule) -> Any:
-    """The metadata of a text with a rule of its own."""
-    return Field(min_length=1, max_length=longest, json_schema_extra=schema_of(rule))
-
-
 def _compiles(pattern: str) -> str:
     options = re2.Options()
     options.log_errors = False
@@ -90,37 +85,18 @@ Replicas = Annotated[int, Field(ge=0, le=MAX_REPLICAS, json_schema_extra=Int32)]
 Seconds = Annotated[float, Field(ge=1, le=WEEK_SECONDS)]
 Records = Annotated[int, Field(ge=0, le=MAX_RECORDS, json_schema_extra=Int64)]
 WindowSeconds = Annotated[int, Field(ge=0, le=3600, json_schema_extra=Int32)]
-Topic = Annotated[str, _text(249, _TOPIC), AfterValidator(_TOPIC.require)]
-
-
-class Part(BaseModel):
-    """What all parts of the resource share: camelCase names, frozen, and no field that is not declared."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        alias_generator=to_camel,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
+Topic = Annotated[str, text(249, _TOPIC), AfterValidator(_TOPIC.require)]
 
 
 class ScaleTargetRef(Part):
     """The workload to scale, in the resource's own namespace: anything that has the scale subresource."""
 
-    api_version: Annotated[str, _text(317, _GROUP_AND_VERSION), AfterValidator(_GROUP_AND_VERSION.require)] = "apps/v1"
+    api_version: Annotated[str, text(317, _GROUP_AND_VERSION), AfterValidator(_GROUP_AND_VERSION.require)] = "apps/v1"
     """API group and version of the workload."""
-    kind: Annotated[str, _text(63, _KIND), AfterValidator(_KIND.require)] = "Deployment"
+    kind: Annotated[str, text(63, _KIND), AfterValidator(_KIND.require)] = "Deployment"
     """Kind of the workload: Deployment, StatefulSet, or a custom kind with the scale subresource."""
-    name: Annotated[str, _text(253, _OBJECT_NAME), AfterValidator(_OBJECT_NAME.require)]
+    name: Annotated[str, text(253, _OBJECT_NAME), AfterValidator(_OBJECT_NAME.require)]
     """Name of the workload."""
-
-
-class Kafka(Part):
-    """The Kafka cluster that holds the consumer group."""
-
-    bootstrap_servers: BootstrapServers
-    """Comma-separated host:port list of brokers to start from, such as `kafka-0:9092,kafka-1:9092`."""
 
 
 class Target(Part):
@@ -223,7 +199,7 @@ class Spec(Part):
     """The workload whose replicas are set, in the resource's own namespace."""
     kafka: Kafka
     """The Kafka cluster that holds the consumer group."""
-    consumer_group: Annotated[str, _text(255, _CONTROL), AfterValidator(_CONTROL.require)]
+    consumer_group: Annotated[str, text(255, _CONTROL), AfterValidator(_CONTROL.require)]
     """The consumers' `group.id`."""
     topics: Annotated[tuple[Topic, ...], Field(min_length=1, max_length=256)] | None = Field(
         default=None, json_schema_extra={"x-kubernetes-list-type": "set"}

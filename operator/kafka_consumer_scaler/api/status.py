@@ -10,8 +10,9 @@ from pydantic import Field
 
 from kafka_consumer_scaler.api.conditions import conditions_as_status, conditions_by_type, is_timestamp, timestamp
 from kafka_consumer_scaler.api.memory import mapping, memory_to_status
+from kafka_consumer_scaler.api.parts import Part
 from kafka_consumer_scaler.api.rules import one_line
-from kafka_consumer_scaler.api.spec import Int32, Int64, Part
+from kafka_consumer_scaler.api.spec import Int32, Int64
 from kafka_consumer_scaler.core.advice import Advice
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.explain import PARTITIONS_SHOWN, Explanation, PartitionStanding, explain

@@ -1,15 +1,17 @@
-"""The KafkaConsumerScaler resource, version v1alpha1: what the API server stored, read into the core's words."""
+"""The resources, version v1alpha1: what the API server stored, read into models and the core's words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from kafka_consumer_scaler.api.parts import Part
+from kafka_consumer_scaler.api.reaching import ClusterKafkaConnectionSpec, ConnectionKind, KafkaConnectionSpec
 from kafka_consumer_scaler.api.rules import one_line
 from kafka_consumer_scaler.api.spec import Spec
 from kafka_consumer_scaler.core.policy import Policy
@@ -19,6 +21,13 @@ VERSION: Final = "v1alpha1"
 KIND: Final = "KafkaConsumerScaler"
 PLURAL: Final = "kafkaconsumerscalers"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
+CONNECTIONS: Final[Mapping[ConnectionKind, str]] = {
+    ConnectionKind.KAFKA_CONNECTION: "kafkaconnections",
+    ConnectionKind.CLUSTER_KAFKA_CONNECTION: "clusterkafkaconnections",
+}
+"""The plurals of the kinds that hold a connection."""
+
+Model = TypeVar("Model", bound=Part)
 
 
 class InvalidSpec(ValueError):
@@ -54,7 +63,7 @@ class KafkaConsumerScaler:
             uid=str(metadata.get("uid") or ""),
             generation=_whole(metadata.get("generation")),
             created_at=_seconds(metadata.get("creationTimestamp")),
-            spec=_spec(body.get("spec"), strict),
+            spec=_read(Spec, body.get("spec"), strict),
         )
 
     def policy(self) -> Policy:
@@ -62,22 +71,34 @@ class KafkaConsumerScaler:
         return self.spec.as_policy()
 
 
-def _spec(stored: Any, strict: bool) -> Spec:
+def parse_connection(kind: ConnectionKind, body: Mapping[str, Any]) -> KafkaConnectionSpec:
+    """What a KafkaConnection or ClusterKafkaConnection says; the latter is a ClusterKafkaConnectionSpec.
+
+    No field is ignored: one that is not known could mean to speak to a broker in another way than was asked for.
+
+    Raises:
+        InvalidSpec: a value is missing, not known, of the wrong type, or against a rule.
+    """
+    clusterwide = kind is ConnectionKind.CLUSTER_KAFKA_CONNECTION
+    return _read(ClusterKafkaConnectionSpec if clusterwide else KafkaConnectionSpec, body.get("spec"), strict=True)
+
+
+def _read(model: type[Model], stored: Any, strict: bool) -> Model:
     if not isinstance(stored, Mapping):
         raise InvalidSpec("spec: Field required")
     values = _plain(stored)
     try:
-        return Spec.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         serious = [each for each in error.errors(include_url=False) if strict or not _may_be_ignored(each)]
         if serious:
             raise InvalidSpec(_sentence(serious)) from None
-    return _lenient(values)
+    return _lenient(model, values)
 
 
-def _lenient(values: dict[str, Any]) -> Spec:
+def _lenient(model: type[Model], values: dict[str, Any]) -> Model:
     try:
-        return Spec.model_validate(values, extra="ignore")
+        return model.model_validate(values, extra="ignore")
     except ValidationError as error:  # rules between fields are only checked once every field is in order
         raise InvalidSpec(_sentence(error.errors(include_url=False))) from None
 

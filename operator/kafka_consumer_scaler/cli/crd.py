@@ -1,4 +1,4 @@
-"""`kafka-consumer-scaler crd`: print the CustomResourceDefinition."""
+"""`kafka-consumer-scaler crd`: print the CustomResourceDefinitions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kafka_consumer_scaler.api.reference import reference_page
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb to the command line."""
-    parser = subparsers.add_parser("crd", help="print the CustomResourceDefinition", description=__doc__)
+    parser = subparsers.add_parser("crd", help="print the CustomResourceDefinitions", description=__doc__)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--helm", action="store_true", help="print it as the chart's template")
-    form.add_argument("--markdown", action="store_true", help="print the reference page of the resource instead")
+    form.add_argument("--helm", action="store_true", help="print them as the chart's template")
+    form.add_argument("--markdown", action="store_true", help="print the reference page of the resources instead")
     parser.set_defaults(run=run)
 
 

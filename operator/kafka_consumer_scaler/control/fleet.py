@@ -4,6 +4,8 @@ Polls of one cluster stand on a grid: a group with interval I is due at phase + 
 cluster's address, so clusters are spread over time and groups of equal interval share every poll. 5 s and 15 s:
 
     phase + 0    5    10    15    20        groups of 5 s: all, groups of 15 s: the first and the fourth
+
+Resources whose cluster cannot be reached, for want of a Secret or a permission, are looked at on a grid of their own.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ import zlib
 from dataclasses import dataclass, field
 from math import floor
 
+from kafka_consumer_scaler.control.connections import Resolver
 from kafka_consumer_scaler.control.ports import Clock, LagSource, MetricsSink, ResourceSource
 from kafka_consumer_scaler.control.reconcile import Reconciler
-from kafka_consumer_scaler.control.registry import Registry, Subject, Watched
+from kafka_consumer_scaler.control.registry import Registry, Subject, Watched, is_on
+from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.sample import GroupSample
@@ -46,7 +50,9 @@ class Fleet:
     resources: ResourceSource
     metrics: MetricsSink
     clock: Clock
-    _workers: dict[Connection, asyncio.Task[None]] = field(default_factory=dict)
+    resolver: Resolver
+    _wanted: frozenset[Connection | None] = frozenset()
+    _workers: dict[Connection | None, asyncio.Task[None]] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Keep one worker for each cluster in use, until cancelled."""
@@ -54,11 +60,13 @@ class Fleet:
         try:
             while True:
                 self.registry.changed.clear()
+                self.resolver.follow()
                 self._match_workers()
                 await self._report_invalid()
                 await self.registry.changed.wait()
         finally:
             await _cancelled([lister, *self._workers.values()])
+            await self.resolver.stop()
 
     def overdue_seconds(self) -> float:
         """How late the most belated resource is; 0 when all are on time."""
@@ -66,13 +74,18 @@ class Fleet:
         return max((now - each.due_at for each in self.registry.all() if each.subject and each.due_at), default=0.0)
 
     def _match_workers(self) -> None:
-        wanted = self.registry.connections()
-        for connection in set(self._workers) - wanted:
-            self._workers.pop(connection).cancel()
-            self.source.forget(connection)
+        """A worker for each cluster in use. One that is no longer wanted ends its round first: it may be writing."""
+        self._wanted = self.registry.connections()
+        for connection in self._wanted - set(self._workers):
+            self._workers[connection] = asyncio.create_task(self._watch(connection), name=_name(connection))
+
+    def _let_go(self, connection: Connection | None) -> None:
+        del self._workers[connection]
+        if connection is None:
+            return
+        self.source.forget(connection)
+        if all(_name(other) != connection.bootstrap_servers for other in self._wanted):
             self.metrics.forget_cluster(connection.bootstrap_servers)
-        for connection in wanted - set(self._workers):
-            self._workers[connection] = asyncio.create_task(self._watch(connection), name=connection.bootstrap_servers)
 
     async def _report_invalid(self) -> None:
         for watched in self.registry.all():
@@ -95,20 +108,21 @@ class Fleet:
         else:
             self.registry.replace(bodies, before)
 
-    async def _watch(self, connection: Connection) -> None:
-        """Poll one cluster forever; an error of ours in one round is logged and does not end the rounds."""
+    async def _watch(self, connection: Connection | None) -> None:
+        """Poll one cluster while it is wanted; an error of ours in one round is logged and does not end the rounds."""
         phase = _phase(connection)
         await asyncio.sleep(phase % SPREAD_SECONDS)
-        while True:
+        while connection in self._wanted:
             due = await self._next_due(connection, phase)
             try:
                 await self._poll(connection, due)
             except Exception:
-                logger.exception("poll failed", extra={"cluster": connection.bootstrap_servers})
+                logger.exception("poll failed", extra={"cluster": _name(connection)})
+        self._let_go(connection)
 
-    async def _next_due(self, connection: Connection, phase: float) -> Due:
-        """Sleep until a group is due and gather those that are; new groups are due at once."""
-        while True:
+    async def _next_due(self, connection: Connection | None, phase: float) -> Due:
+        """Sleep until a group is due and gather those that are; new groups are due at once. None when not wanted."""
+        while connection in self._wanted:
             now = self.clock.now()
             groups = self.registry.of(connection)
             due = tuple(pair for pair in groups if pair[0].due_at <= now + GATHER_SECONDS)
@@ -119,8 +133,19 @@ class Fleet:
                 return due
             waits = [max(GATHER_SECONDS / 5, watched.due_at - now) for watched, _ in groups]
             await asyncio.sleep(min([1.0, *waits]))
+        return ()
 
-    async def _poll(self, connection: Connection, due: Due) -> None:
+    async def _poll(self, connection: Connection | None, due: Due) -> None:
+        samples = await self._samples(connection, due) if connection else _unreached(due)
+        gate = asyncio.Semaphore(RECONCILES_MAX)
+        each = zip(due, samples, strict=True)
+        await asyncio.gather(*(
+            self._reconcile(gate, connection, watched, subject, sample) for (watched, subject), sample in each
+        ))
+
+    async def _samples(self, connection: Connection, due: Due) -> list[GroupSample]:
+        if not due:
+            return []
         began = self.clock.now()
         shortest = min(subject.policy.polling_interval_seconds for _, subject in due)
         deadline = min(max(shortest, DEADLINE_SECONDS[0]), DEADLINE_SECONDS[1])
@@ -129,16 +154,19 @@ class Fleet:
         problems = [sample.partitions.reason for sample in samples if isinstance(sample.partitions, Unknown)]
         whole = problems[0] if problems and len(problems) == len(samples) else None
         self.metrics.observe_poll(connection.bootstrap_servers, seconds, whole)
-        gate = asyncio.Semaphore(RECONCILES_MAX)
-        each = zip(due, samples, strict=True)
-        await asyncio.gather(*(self._reconcile(gate, watched, subject, sample) for (watched, subject), sample in each))
+        return samples
 
     async def _reconcile(
-        self, gate: asyncio.Semaphore, watched: Watched, subject: Subject, sample: GroupSample
+        self,
+        gate: asyncio.Semaphore,
+        connection: Connection | None,
+        watched: Watched,
+        subject: Subject,
+        sample: GroupSample,
     ) -> None:
-        """A resource that was deleted or respecified while the poll was under way waits for its next poll."""
-        async with gate:
-            if watched not in self.registry or watched.subject is not subject:
+        """A resource that was deleted, respecified or led elsewhere during the poll waits for its next poll."""
+        async with gate, watched.busy:
+            if watched not in self.registry or watched.subject is not subject or not is_on(watched, connection):
                 return
             try:
                 await self.reconciler.reconcile(watched, subject, sample)
@@ -146,7 +174,18 @@ class Fleet:
                 logger.exception("reconcile failed", extra={"namespace": watched.namespace, "scaler": watched.name})
 
 
-def _phase(connection: Connection) -> float:
+def _unreached(due: Due) -> list[GroupSample]:
+    """Nothing is known of these groups, for the reason why their cluster cannot be reached."""
+    pending = Unknown("the connection is being looked up", Reason.WAITING_FOR_FIRST_SAMPLE)
+    whys = (watched.connection if isinstance(watched.connection, Unknown) else pending for watched, _ in due)
+    return [GroupSample.unknown(why) for why in whys]
+
+
+def _name(connection: Connection | None) -> str:
+    return connection.bootstrap_servers if connection else "no cluster"
+
+
+def _phase(connection: Connection | None) -> float:
     """0 to 3,600 s, the same for the same cluster in every process."""
     return zlib.crc32(repr(connection).encode()) % 3_600_000 / 1000
 

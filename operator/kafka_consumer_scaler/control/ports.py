@@ -54,6 +54,30 @@ class LagSource(Protocol):
         """No resource uses the cluster any more."""
 
 
+class HeldSecret(Protocol):
+    """What a Secret holds. Its `str` names it and its `repr` shows no value."""
+
+    def text(self, key: str) -> str | Unknown:
+        """The text under the key; Unknown names Secret and key."""
+
+
+class SecretSource(Protocol):
+    """The Secrets that the operator may read, one at a time."""
+
+    async def secret(self, namespace: str, name: str) -> HeldSecret | Unknown:
+        """The Secret as it is now. Never raises."""
+
+
+class ConnectionSource(Protocol):
+    """The connections that resources share, as the API server has them."""
+
+    async def namespaced(self, namespace: str, name: str) -> Mapping[str, Any] | Unknown:
+        """A KafkaConnection. Never raises."""
+
+    async def clusterwide(self, name: str) -> Mapping[str, Any] | Unknown:
+        """A ClusterKafkaConnection. Never raises."""
+
+
 class ScaleAccess(Protocol):
     """The target's scale subresource."""
 

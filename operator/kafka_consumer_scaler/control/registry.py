@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka_consumer_scaler.api.memory import memory_from_status
+from kafka_consumer_scaler.api.reaching import Kafka
 from kafka_consumer_scaler.api.v1alpha1 import InvalidSpec, KafkaConsumerScaler
 from kafka_consumer_scaler.control.ports import Clock
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Mode, Policy
-from kafka_consumer_scaler.core.snapshot import Replicas
+from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.sample import GroupQuery
 from kafka_consumer_scaler.kube.target import Target
@@ -25,12 +26,15 @@ from kafka_consumer_scaler.kube.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a readable resource asks for: one group of one cluster, and the workload that consumes it."""
+    """What a readable resource asks for: one group of one cluster, and the workload that consumes it.
+
+    `kafka` is what the resource says of the cluster; how it is reached is looked up, and changes by itself.
+    """
 
     generation: int
     created_at: float
     policy: Policy
-    connection: Connection
+    kafka: Kafka
     query: GroupQuery
     target: Target
 
@@ -43,7 +47,7 @@ class Subject:
             generation=scaler.generation,
             created_at=scaler.created_at,
             policy=policy,
-            connection=Connection(scaler.spec.kafka.bootstrap_servers),
+            kafka=scaler.spec.kafka,
             query=GroupQuery(scaler.spec.consumer_group, policy.topics, policy.topic_pattern, policy.offset_reset,
                              policy.isolation_level),
             target=Target(ref.api_version, ref.kind, scaler.namespace, ref.name),
@@ -54,7 +58,9 @@ class Subject:
 class Watched:
     """One resource and what the loop knows of it. Mutable: the loop's own notebook, one page for each uid.
 
-    `subject` is None while the resource cannot be read; `problem` then says why.
+    `subject` is None while the resource cannot be read; `problem` then says why. `connection` is None while it is
+    looked up for the first time, and Unknown when the resource's cluster cannot be reached; `servers` are the last
+    that were known. Who reconciles it holds `busy`.
     """
 
     body: Mapping[str, Any]
@@ -67,6 +73,9 @@ class Watched:
     replicas: Replicas | None = None
     replicas_read_at: float = 0.0
     due_at: float = 0.0
+    connection: Connection | Unknown | None = None
+    servers: str = ""
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def uid(self) -> str:
@@ -109,14 +118,29 @@ class Registry:
         """The uids of all."""
         return frozenset(self._watched)
 
-    def of(self, connection: Connection) -> tuple[tuple[Watched, Subject], ...]:
-        """The resources whose groups live in this cluster, with what they ask for."""
+    def of(self, connection: Connection | None) -> tuple[tuple[Watched, Subject], ...]:
+        """The resources whose groups live in this cluster, with what they ask for; None: those without a connection."""
         found = ((each, each.subject) for each in self._watched.values())
-        return tuple((each, subject) for each, subject in found if subject and subject.connection == connection)
+        return tuple((each, subject) for each, subject in found if subject and is_on(each, connection))
 
-    def connections(self) -> frozenset[Connection]:
-        """The clusters in use."""
-        return frozenset(each.subject.connection for each in self._watched.values() if each.subject)
+    def connections(self) -> frozenset[Connection | None]:
+        """The clusters in use; None stands for resources without a connection."""
+        known = (each.connection for each in self._watched.values() if each.subject)
+        return frozenset(one if isinstance(one, Connection) else None for one in known if one is not None)
+
+    def connect(self, watched: Watched, connection: Connection | Unknown | None) -> None:
+        """How the resource's cluster is reached from now on. What changed is tried at once.
+
+        Credentials may change under a history; what was seen of other brokers is forgotten.
+        """
+        if connection == watched.connection:
+            return
+        if isinstance(connection, Connection):
+            if watched.servers not in ("", connection.bootstrap_servers):
+                watched.history = History()
+            watched.servers = connection.bootstrap_servers
+        watched.connection = connection
+        watched.due_at = 0.0
 
     def older_rival(self, watched: Watched, target: Target) -> Watched | None:
         """The oldest resource with the same target if that is another one: it scales, the younger ones refuse.
@@ -124,7 +148,7 @@ class Registry:
         One that only advises is nobody's rival.
         """
         scaling = [each for each in self._by_target[target] if each.subject and each.subject.policy.mode is Mode.ACTIVE]
-        oldest = min(scaling, key=_seniority, default=watched)
+        oldest = min(scaling, key=seniority, default=watched)
         return oldest if oldest is not watched else None
 
     def put(self, body: Mapping[str, Any]) -> None:
@@ -202,8 +226,13 @@ class Registry:
             known.history = History()
 
 
-def _watches(subject: Subject) -> tuple[Connection, GroupQuery]:
-    return subject.connection, subject.query
+def _watches(subject: Subject) -> tuple[Kafka, GroupQuery]:
+    return subject.kafka, subject.query
+
+
+def is_on(watched: Watched, connection: Connection | None) -> bool:
+    """Whether the resource's group is asked for there; None is for those without a connection."""
+    return isinstance(watched.connection, Unknown) if connection is None else watched.connection == connection
 
 
 def _parse(body: Mapping[str, Any]) -> tuple[Subject | None, str]:
@@ -217,6 +246,6 @@ def _generation(body: Mapping[str, Any]) -> int:
     return int(body["metadata"].get("generation") or 0)
 
 
-def _seniority(watched: Watched) -> tuple[float, str]:
-    """The creation time has a resolution of one second, so the uid breaks a tie."""
+def seniority(watched: Watched) -> tuple[float, str]:
+    """The older, the less. The creation time has a resolution of one second, so the uid breaks a tie."""
     return watched.subject.created_at if watched.subject else 0.0, watched.uid

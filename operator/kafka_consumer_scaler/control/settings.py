@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from kafka_consumer_scaler.control.permissions import BadPattern, Pattern, Permissions, parse_all
 
 RECORD_SNAPSHOTS_MAX = 10_000
 CONNECTIONS_PER_NAMESPACE = 20
@@ -58,3 +61,20 @@ class Settings:
             raise BadSettings(f"--connections-per-namespace {self.connections_per_namespace} is not at least 1")
         if self.lease_name and not self.own_namespace:
             raise BadSettings("--lease needs the operator's own namespace: set POD_NAMESPACE")
+        self.permissions()
+
+    def permissions(self) -> Permissions:
+        """The rules for what resources ask for. Raises BadSettings."""
+        return Permissions(
+            brokers=_patterns("--allowed-broker", self.allowed_brokers),
+            identity_providers=_patterns("--allowed-identity-provider", self.allowed_identity_providers),
+            connections_per_namespace=self.connections_per_namespace,
+            allow_aws_iam=self.allow_aws_iam,
+        )
+
+
+def _patterns(flag: str, patterns: Sequence[str]) -> tuple[Pattern, ...]:
+    try:
+        return parse_all(patterns)
+    except BadPattern as error:
+        raise BadSettings(f"{flag} {error}") from None

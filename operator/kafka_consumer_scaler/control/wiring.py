@@ -16,6 +16,7 @@ import kopf
 from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.control.clock import SteadyClock
+from kafka_consumer_scaler.control.connections import Resolver
 from kafka_consumer_scaler.control.election import Alone, Elector, LeadershipLost, LedScale, LedStatus
 from kafka_consumer_scaler.control.fleet import Fleet
 from kafka_consumer_scaler.control.handlers import handlers_of, settings_of
@@ -29,12 +30,14 @@ from kafka_consumer_scaler.control.settings import Settings
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kube.client import connect
+from kafka_consumer_scaler.kube.connections import Connections
 from kafka_consumer_scaler.kube.events import EventRecorder
 from kafka_consumer_scaler.kube.lease import LeaseClient
 from kafka_consumer_scaler.kube.pods import Pods
 from kafka_consumer_scaler.kube.resources import list_scalers, uid_of
 from kafka_consumer_scaler.kube.rivals import Rivals
 from kafka_consumer_scaler.kube.scale import ScaleClient
+from kafka_consumer_scaler.kube.secrets import Secrets
 from kafka_consumer_scaler.kube.status import StatusWriter
 from kafka_consumer_scaler.telemetry.metrics import Metrics
 
@@ -123,7 +126,10 @@ async def _running(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]
         reconciler = Reconciler(
             registry, clock, scale, Rivals(api), Pods(api), resources, status, events, metrics, recorder
         )
-        fleet = Fleet(registry, source, reconciler, resources, metrics, clock)
+        resolver = Resolver(
+            registry, Secrets(api), Connections(api), settings.permissions(), settings.own_namespace, clock
+        )
+        fleet = Fleet(registry, source, reconciler, resources, metrics, clock, resolver)
         health = Health(
             registry, fleet, clock, lambda: _exposition(metrics, source, registry, events, leadership), recorder,
             lambda: elector.silent_seconds() if elector and elector.is_standby else None,

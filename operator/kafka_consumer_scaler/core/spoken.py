@@ -41,8 +41,8 @@ BECAUSE: Mapping[Reason, str] = {
     Reason.SCALE_FAILED: "the API server refused the change",
     Reason.NOT_LEADER: "this operator's lease may have passed",
     Reason.SECRET_NOT_FOUND: "a Secret that the connection needs cannot be read",
-    Reason.SECRET_INVALID: "what a Secret of the connection holds cannot be used",
-    Reason.CONNECTION_NOT_FOUND: "the connection that the spec names cannot be read",
+    Reason.SECRET_INVALID: "a Secret that the connection needs is of no use",
+    Reason.CONNECTION_NOT_FOUND: "the connection that it names cannot be used",
     Reason.NOT_PERMITTED: "the operator's administrator does not allow the connection",
     Reason.INVALID_SPEC: "the spec cannot be used",
 }
@@ -79,10 +79,10 @@ UNTIL: Mapping[Reason, str] = {
     Reason.API_SERVER_UNREACHABLE: "It goes on once the API server answers.",
     Reason.SCALE_FAILED: "It is tried again at the next poll.",
     Reason.NOT_LEADER: "It goes on with whichever operator leads.",
-    Reason.SECRET_NOT_FOUND: "Make the Secret with the key that is named, and let the operator read it.",
-    Reason.SECRET_INVALID: "Correct the Secret.",
-    Reason.CONNECTION_NOT_FOUND: "Make the connection, or correct spec.kafka.connectionRef.",
-    Reason.NOT_PERMITTED: "Ask the operator's administrator; the message says which rule forbids it.",
+    Reason.SECRET_NOT_FOUND: "Make the Secret, or let the operator read it; it is looked for every 15 s.",
+    Reason.SECRET_INVALID: "Correct the Secret; it is read every 15 s.",
+    Reason.CONNECTION_NOT_FOUND: "Make the connection, or correct spec.kafka.connectionRef; it is read every 15 s.",
+    Reason.NOT_PERMITTED: "Ask the operator's administrator, or name a connection that is allowed.",
     Reason.INVALID_SPEC: "Correct the field that is named.",
 }
 """What would have to change, for reasons that have no numbers to tell."""

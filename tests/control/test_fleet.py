@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_consumer_scaler.control.clock import SteadyClock
 from kafka_consumer_scaler.control.fleet import Fleet, _next_on_grid, _phase
 from kafka_consumer_scaler.control.registry import Registry
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 from tests.control.fakes import NoMetrics, Outside, reconciler, resource
 
 
@@ -32,6 +37,47 @@ def test_clusters_are_spread_and_stay_where_they_are() -> None:
     phases = {_phase(Connection(f"kafka-{number}:9092")) for number in range(50)}
     assert len(phases) > 45
     assert _phase(Connection("kafka:9092")) == _phase(Connection("kafka:9092"))
+
+
+class Slow(Outside):
+    """Brokers that take 0.6 s for each answer."""
+
+    async def poll(
+        self, connection: Connection, queries: Sequence[GroupQuery], deadline_seconds: float
+    ) -> list[GroupSample]:
+        await asyncio.sleep(0.6)
+        self.time += 1
+        return await super().poll(connection, queries, deadline_seconds)
+
+
+async def test_brokers_that_answer_slowly_are_asked_less_often_and_that_is_said(
+    caplog: pytest.LogCaptureFixture
+) -> None:
+    outside, registry = Slow(), Registry(SteadyClock())
+    registry.put(resource(pollingIntervalSeconds=1))
+    fleet = Fleet(registry, outside, reconciler(outside, registry), outside, NoMetrics(), SteadyClock())
+    task = asyncio.create_task(fleet.run())
+    began = time.monotonic()
+    while Reason.BROKERS_SLOW not in outside.posted and time.monotonic() - began < 30:
+        await asyncio.sleep(0.1)
+    task.cancel()
+    assert 4 <= len(outside.polls) <= 5
+    assert outside.posted.count(Reason.BROKERS_SLOW) == 1
+    assert "brokers answer slowly: polls are 2 intervals apart" in caplog.text
+    [condition] = [each for each in outside.statuses[-1]["conditions"] if each["type"] == "BrokersSlow"]
+    assert "there is one every 2 s now, 2 times as far apart as asked for" in condition["message"]
+
+
+async def test_brokers_that_do_not_answer_are_asked_as_often_as_ever() -> None:
+    outside, registry = Slow(answer=GroupSample.unknown(Unknown("silence"))), Registry(SteadyClock())
+    registry.put(resource(pollingIntervalSeconds=1))
+    fleet = Fleet(registry, outside, reconciler(outside, registry), outside, NoMetrics(), SteadyClock())
+    task = asyncio.create_task(fleet.run())
+    began = time.monotonic()
+    while len(outside.polls) < 7 and time.monotonic() - began < 60:
+        await asyncio.sleep(0.1)
+    task.cancel()
+    assert time.monotonic() - began < 7 + 6
 
 
 async def test_groups_of_one_cluster_share_polls_and_each_keeps_its_interval() -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from kafka_consumer_scaler.control.pace import STRETCH_MAX, Pace
 
-
 START = Pace()
 
 

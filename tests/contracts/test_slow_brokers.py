@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import NewPartitions
 
 from kafka_consumer_scaler.control.pace import Pace
 from kafka_consumer_scaler.core.reasons import Reason
@@ -18,12 +19,12 @@ from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.lag_source import GroupQuery, LagSource
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
-from tests.contracts.test_lag_source import Cluster, fresh
+from tests.contracts.test_lag_source import Cluster, eventually, fresh
 from tests.environment import Environment
 
 pytestmark = pytest.mark.cluster
 CLUSTERS, ROUNDS = 20, 10
-MANY_PARTITIONS = 10_000
+MANY_PARTITIONS, AT_ONCE = 10_000, 2_000
 NOISE_TIMES, NOISE_SECONDS = 2.0, 0.1
 
 
@@ -144,13 +145,22 @@ def test_ten_thousand_partitions_take_as_many_requests_as_ten(cluster: Cluster, 
     environment.broker_request_counts()
     asked = {}
     for partitions in (10, MANY_PARTITIONS):
-        topic, group = cluster.topic(partitions), fresh("group")
+        topic, group = large_topic(cluster, partitions), fresh("group")
         cluster.commit(group, topic, 0)
         source, query = LagSource(Connection(cluster.servers)), GroupQuery(group, topics=(topic,))
         source.poll([query], 60)
         asked[partitions] = min(requests(environment, source, query) for _ in range(3))
     print(f"requests of one poll by partitions: {asked}")
     assert asked[MANY_PARTITIONS] <= asked[10] + 2
+
+
+def large_topic(cluster: Cluster, partitions: int) -> str:
+    """A controller makes no more than some thousand partitions at once."""
+    topic = cluster.topic(min(partitions, AT_ONCE))
+    for count in range(2 * AT_ONCE, partitions + 1, AT_ONCE):
+        cluster.admin.create_partitions([NewPartitions(topic, count)])[topic].result()
+        eventually(lambda count=count: cluster.partitions(topic) == count, 120)  # type: ignore[misc]
+    return topic
 
 
 def requests(environment: Environment, source: LagSource, query: GroupQuery) -> int:

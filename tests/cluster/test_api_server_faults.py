@@ -1,4 +1,4 @@
-"""What befalls the operator by way of the API server: people, quotas, roles, old definitions, many resources, silence."""
+"""What befalls the operator by way of the API server: people, quotas, roles, definitions, many resources, silence."""
 
 from __future__ import annotations
 

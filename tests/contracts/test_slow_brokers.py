@@ -86,8 +86,8 @@ async def test_one_silent_cluster_of_twenty_leaves_the_poll_times_of_the_others_
 @contextlib.contextmanager
 def throttled(servers: str, client: str, percentage: float) -> Iterator[None]:
     """The broker gives this client id so little of its time."""
-    from kafka.admin import KafkaAdminClient
-    from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest
+    from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
+    from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest  # type: ignore[import-untyped]
 
     admin = KafkaAdminClient(bootstrap_servers=servers.split(","))
 

@@ -54,17 +54,20 @@ class Process:
 
 
 @contextmanager
-def operator_process(kubeconfig: Path, namespace: str, *options: str) -> Iterator[Process]:
+def operator_process(kubeconfig: Path, namespace: str, ready_seconds: float = 90) -> Iterator[Process]:
     """One that watches a namespace and is ready; killed at the end."""
     port = free_port()
-    words = ("run", "--kubeconfig", str(kubeconfig), "--namespace", namespace, "--http-port", str(port), *options)
+    words = ("run", "--kubeconfig", str(kubeconfig), "--namespace", namespace, "--http-port", str(port))
     command = [sys.executable, "-m", "kafka_consumer_scaler", *words]
     running = Process(port, subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
     reader = threading.Thread(target=_read, args=(running,), daemon=True)
     reader.start()
     try:
-        eventually(lambda: running.get("/readyz") == "ok\n", 90, "ready")
+        eventually(lambda: running.get("/readyz") == "ok\n", ready_seconds, "ready")
         yield running
+    except AssertionError as failure:
+        failure.add_note("\n".join(running.log[-20:]))
+        raise
     finally:
         running.process.kill()
         running.process.wait()

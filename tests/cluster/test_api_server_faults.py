@@ -44,7 +44,7 @@ def shop(
     kubectl("apply", "-n", namespace, "-f", "-", stdin=nowhere("Deployment", "orders-consumer", 1))
     yield story
     member.close()
-    kubectl("delete", "kcs", "--all", "-n", namespace, "--timeout=60s")
+    kubectl("delete", "--raw", f"{path_of(API_VERSION, 'namespaces', namespace, PLURAL)}")
     story.delete_topic()
 
 
@@ -194,7 +194,7 @@ async def test_five_thousand_resources_at_the_start_are_all_served(
     finally:
         await api.close()
     made = time.monotonic()
-    with operator_process(environment.kubeconfig, shop.namespace) as running:
+    with operator_process(environment.kubeconfig, shop.namespace, ready_seconds=300) as running:
         listed = time.monotonic()
         assert running.value("kafka_consumer_scaler_resources") == RESOURCES
         await asyncio.to_thread(

@@ -159,7 +159,7 @@ def large_topic(cluster: Cluster, partitions: int) -> str:
     topic = cluster.topic(min(partitions, AT_ONCE))
     for count in range(2 * AT_ONCE, partitions + 1, AT_ONCE):
         cluster.admin.create_partitions([NewPartitions(topic, count)])[topic].result()
-        eventually(lambda count=count: cluster.partitions(topic) == count, 120)  # type: ignore[misc]
+        eventually(lambda count=count: cluster.partitions(topic) == count, 300)  # type: ignore[misc]
     return topic
 
 

@@ -116,7 +116,7 @@ TRUTHS: Final[Mapping[str, Callable[[Scenario], Truth]]] = {
                                    "than the partitions allow would be of use",
                                    SPIKE, Reason.AT_MAX_REPLICAS, also=(LIMIT,)),
     "retention-deletes": _plain("a spike beyond the partitions, of which records are deleted before they are reached",
-                                SPIKE, LIMIT, Reason.RETENTION_RISK),
+                                SPIKE, LIMIT, Reason.RETENTION_RISK, also=(Reason.RECORDS_LOST,)),
     "hung-transaction": _plain("a transaction that nobody ends", Reason.HUNG_TRANSACTION),
     "rolling-restart": _plain("none: every pod is replaced in good order"),
     "healthy-noisy": _plain("none: 40..80% of what the replicas can do, with noise of up to 30%"),

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from kafka_consumer_scaler.control.clock import SteadyClock
 from kafka_consumer_scaler.control.fleet import Fleet, _next_on_grid, _phase
 from kafka_consumer_scaler.control.registry import Registry
 from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection, Mechanism, Sasl
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 from tests.control.fakes import NoMetrics, Outside, Vault, reconciler, resolver, resource
@@ -61,6 +63,48 @@ def test_clusters_are_spread_and_stay_where_they_are() -> None:
     phases = {_phase(Connection(f"kafka-{number}:9092")) for number in range(50)}
     assert len(phases) > 45
     assert _phase(Connection("kafka:9092")) == _phase(Connection("kafka:9092"))
+
+
+class Sluggish(Outside):
+    """Brokers that take 0.6 s for each answer."""
+
+    async def poll(
+        self, connection: Connection, queries: Sequence[GroupQuery], deadline_seconds: float
+    ) -> list[GroupSample]:
+        await asyncio.sleep(0.6)
+        self.time += 1
+        return await super().poll(connection, queries, deadline_seconds)
+
+
+async def test_brokers_that_answer_slowly_are_asked_less_often_and_that_is_said(
+    caplog: pytest.LogCaptureFixture
+) -> None:
+    outside, registry = Sluggish(), Registry(SteadyClock())
+    registry.put(resource(pollingIntervalSeconds=1))
+    fleet = fleet_of(outside, registry)
+    task = asyncio.create_task(fleet.run())
+    began = time.monotonic()
+    while Reason.BROKERS_SLOW not in outside.posted and time.monotonic() - began < 30:
+        await asyncio.sleep(0.1)
+    task.cancel()
+    assert 4 <= len(outside.polls) <= 5
+    assert outside.posted.count(Reason.BROKERS_SLOW) == 1
+    assert "brokers answer slowly: polls are 2 intervals apart" in caplog.text
+    [condition] = [each for each in outside.statuses[-1]["conditions"] if each["type"] == "BrokersSlow"]
+    assert "there is one every 2 s now, 2 times as far apart as asked for" in condition["message"]
+
+
+async def test_brokers_that_do_not_answer_are_asked_as_often_as_ever(caplog: pytest.LogCaptureFixture) -> None:
+    outside, registry = Sluggish(answer=GroupSample.unknown(Unknown("silence"))), Registry(SteadyClock())
+    registry.put(resource(pollingIntervalSeconds=1))
+    fleet = fleet_of(outside, registry)
+    task = asyncio.create_task(fleet.run())
+    began = time.monotonic()
+    while len(outside.polls) < 7 and time.monotonic() - began < 60:
+        await asyncio.sleep(0.1)
+    task.cancel()
+    assert len(outside.polls) >= 7
+    assert "intervals apart" not in caplog.text
 
 
 async def test_groups_of_one_cluster_share_polls_and_each_keeps_its_interval() -> None:

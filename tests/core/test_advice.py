@@ -98,6 +98,8 @@ CASES: Mapping[str, tuple[Situation, set[str]]] = {
     "records of 68 bytes": (sized(68.0, 4000.0), {"small_records"}),
     "records that share a batch": (sized(67.0, 4000.0), set()),
     "few small records": (sized(110.0, 39.0), set()),
+    "a compacted topic": (replace(CALM, details=Details(compacted=frozenset({"orders"}))), {"compacted_topics"}),
+    "a compacted topic of another group": (replace(CALM, details=Details(compacted=frozenset({"mails"}))), set()),
 }
 
 

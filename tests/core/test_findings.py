@@ -178,7 +178,10 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], set[Reason]]] = [
     ("stuck, and another had it before", replace(CALM, stuck=frozenset(TPS[:1]), kept=frozenset()), (), set()),
     ("more did not help", replace(CALM, memory=Memory(ineffective=Ineffective(3, NOW + 9, 1, 6, 300.0, 305.0))),
      (PARTITIONS, MOST), {Reason.INEFFECTIVE_SCALING}),
-    ("records are lost", replace(CALM, retention=(TPS[0], 60.0)), (), {Reason.RETENTION_RISK}),
+    ("records will be lost", replace(CALM, retention=(TPS[0], 60.0)), (), {Reason.RETENTION_RISK}),
+    ("records were lost", replace(CALM, lost={TPS[0]: 2}), (), {Reason.RECORDS_LOST}),
+    ("a topic was recreated", replace(CALM, recreated=frozenset({"orders"})), (), {Reason.TOPIC_RECREATED}),
+    ("brokers are slow", replace(CALM, details=Details(stretch=2)), (), {Reason.BROKERS_SLOW}),
 ]
 
 
@@ -206,6 +209,12 @@ def test_evidence_is_told_in_numbers() -> None:
         "orders/0 has 70 records behind a transaction open for 240 s")
     assert said(replace(CALM, memory=memberless(6 * 24.0)))[EXPIRING] == (
         "no member for 144 h, 24 h left; offsets are kept for 7.0 days (by default)")
+    assert said(replace(CALM, lost={TPS[0]: 1200, TPS[1]: 34}))[Reason.RECORDS_LOST] == (
+        "at least 1,234 records of orders/0, orders/1 were deleted before the group processed them")
+    assert said(replace(CALM, recreated=frozenset("dcba")))[Reason.TOPIC_RECREATED].startswith(
+        "the end of a, b, c and 1 more fell, so it was recreated or truncated")
+    assert said(replace(CALM, details=Details(stretch=4)))[Reason.BROKERS_SLOW] == (
+        "polls took over half of their interval: there is one every 15 s now, 4 times as far apart as asked for")
     assert said(replace(CALM, unrest=Unrest(3), replicas=CRASHES))[Reason.REPLICAS_NOT_JOINING] == (
         "3 members came and went: 1 of 6 pods in CrashLoopBackOff")
 

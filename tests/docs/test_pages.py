@@ -136,6 +136,14 @@ def test_every_test_that_the_reliability_page_names_exists() -> None:
     assert [name for name in named if name not in there] == []
 
 
+def test_every_row_of_the_faults_is_on_the_reliability_page_in_its_order_and_has_a_test() -> None:
+    rows = re.findall(r"^\| ([KAB]\d\d?) \|.*$", page("docs/reliability.md").text, re.MULTILINE)
+    letters = {"K": range(1, 31), "A": range(31, 54), "B": range(54, 63)}
+    assert rows == [f"{letter}{number}" for letter, numbers in letters.items() for number in numbers]
+    lines = [line for line in page("docs/reliability.md").text.splitlines() if re.match(r"\| [KAB]\d", line)]
+    assert [line for line in lines if "`test_" not in line] == []
+
+
 def test_every_decision_is_dated_and_in_the_index() -> None:
     index = page("docs/decisions/README.md").text
     decisions = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))

@@ -14,7 +14,7 @@ import pytest
 
 from kafka_consumer_scaler.core.snapshot import TopicPartition
 from kafka_consumer_scaler.kafka import brokers
-from kafka_consumer_scaler.kafka.brokers import Told, ask, retention_of, sizes_of
+from kafka_consumer_scaler.kafka.brokers import Told, ask, compacted_of, retention_of, sizes_of
 from kafka_consumer_scaler.kafka.connection import Connection
 
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
@@ -50,6 +50,12 @@ def directory(*replicas: dict[str, Any]) -> dict[str, Any]:
 def test_a_replica_that_is_being_copied_is_left_out() -> None:
     directories = [directory(replica(0, 500)), directory(replica(0, 100, future=True), replica(1, 7))]
     assert list(sizes_of(directories)) == [(P0, 500), (P1, 7)]
+
+
+def test_a_topic_is_compacted_whose_policy_says_so_and_one_that_tells_none_is_absent() -> None:
+    policies = {"a": "delete", "b": "compact", "c": "compact,delete"}
+    told = {topic: {"cleanup.policy": {"value": policy}} for topic, policy in policies.items()}
+    assert compacted_of({**told, "d": {}}) == {"a": False, "b": True, "c": True}
 
 
 def test_the_retention_is_told_in_minutes_or_not_at_all() -> None:

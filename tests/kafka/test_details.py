@@ -37,9 +37,12 @@ class Brokers:
     def __init__(self, told: Told) -> None:
         self.told, self.may_answer = told, threading.Event()
         self.asked: list[tuple[set[TopicPartition], bool]] = []
+        self.cleanup_of: list[set[str]] = []
 
-    def __call__(self, connection: Connection, partitions: Collection[TopicPartition], *, retention: bool) -> Told:
+    def __call__(self, connection: Connection, partitions: Collection[TopicPartition], *, retention: bool,
+                 cleanup_of: Collection[str]) -> Told:
         self.asked.append((set(partitions), retention))
+        self.cleanup_of.append(set(cleanup_of))
         assert self.may_answer.wait(10)
         return self.told
 
@@ -143,6 +146,17 @@ def test_a_topic_that_is_new_is_measured_along_with_the_others() -> None:
     details = cache(brokers)
     eventually(lambda: measured(details).record_bytes == {"orders": 1.0})
     assert details.unmeasured({**ENDS, (STABLE, Q0): 3}) == {P0: 100, P1: 50, Q0: 3}
+
+
+def test_compaction_is_asked_of_each_topic_once_an_hour_along_with_the_sizes() -> None:
+    brokers = Brokers(Told({P0: 100, P1: 50}, compacted={"orders": True}))
+    brokers.may_answer.set()
+    details = cache(brokers)
+    eventually(lambda: measured(details).compacted == {"orders"})
+    assert details.of(GroupQuery("mails", topics=("mails",)), [Q0]).compacted == frozenset()
+    measured(details, {**ENDS, (STABLE, Q0): 3})
+    eventually(lambda: len(brokers.cleanup_of) == 2)
+    assert brokers.cleanup_of == [{"orders"}, {"orders", "mails"}]
 
 
 def test_a_fault_while_asking_is_an_answer_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

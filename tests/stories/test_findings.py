@@ -36,12 +36,12 @@ def churning(snapshot: Snapshot) -> Snapshot:
 
 
 def held(snapshot: Snapshot) -> Snapshot:
-    """A transaction is open on orders/0 since the first minute: its last stable offset stands still."""
+    """A transaction is open on orders/0 since the calm, after 1,200 s of 25 a second: its last stable offset stands."""
     tp = TopicPartition("orders", 0)
     assert not isinstance(snapshot.partitions, Unknown)
     reading = snapshot.partitions[tp]
     assert isinstance(reading, Reading)
-    held_back = replace(reading, end=2500, committed=2500)
+    held_back = replace(reading, end=30_000, committed=30_000)
     return replace(snapshot, partitions={**snapshot.partitions, tp: held_back},
                    details=Details(high_watermarks={tp: reading.end}))
 

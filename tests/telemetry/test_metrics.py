@@ -265,6 +265,7 @@ def test_every_declared_series_is_exposed_with_its_type_and_labels_and_no_other(
     found = replace(verdict(Hold(4, Reason.COOLING_DOWN)), findings=(HOT,))
     metrics.observe_verdict("shop", "orders", found, POLICY)
     metrics.observe_poll("kafka:9092", 0.3, Reason.BROKERS_UNREACHABLE)
+    metrics.observe_stretch("kafka:9092", 2)
     metrics.observe_event(Reason.SCALED_UP)
 
     exposed = {}

@@ -66,10 +66,18 @@ GROUPS: Final[tuple[Group, ...]] = (
         Reason.NOT_LIMITED: Meaning("no limit binds"),
     }),
     ("What was found", {
+        Reason.RECORDS_LOST: Meaning(
+            "retention deleted records before the group processed them; the message has how many at least",
+            "raise the topic's `retention.ms` (or `retention.bytes`); get the records from their source, if it can "
+            "send them again"),
         Reason.RETENTION_RISK: Meaning(
             "retention deletes records before the group reaches them, now or within 15 minutes; all useful "
             "replicas are asked for at once, unless the partition is stuck or hot",
             "raise the topic's `retention.ms` (or `retention.bytes`) until the group has caught up"),
+        Reason.TOPIC_RECREATED: Meaning(
+            "the end of a topic's log fell: the topic was deleted and made anew, or lost records; rates, capacity "
+            "and windows begin anew",
+            "restart consumers that do not go on; if nobody recreated it, look for an unclean leader election"),
         Reason.OFFSETS_EXPIRING: Meaning(
             "nobody is in the group, and the brokers will soon delete its committed offsets",
             "start a consumer, or raise the brokers' `offsets.retention.minutes`"),
@@ -108,6 +116,11 @@ GROUPS: Final[tuple[Group, ...]] = (
         Reason.PRODUCER_SPIKE: Meaning(
             "the group is behind, and much more arrives than usual",
             "nothing, if it passes and the replicas suffice; else slow the producers down where records enter"),
+        Reason.BROKERS_SLOW: Meaning(
+            "the brokers take over half of the polling interval to answer; they are asked two, four or eight times "
+            "less often until they are quicker",
+            "look at the brokers' load, and at quotas on the operator's user or client id; or raise "
+            "`pollingIntervalSeconds`"),
     }),
     ("What could not be known", {
         Reason.METRICS_UNAVAILABLE: Meaning(

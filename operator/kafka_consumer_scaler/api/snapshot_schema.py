@@ -104,6 +104,8 @@ class DetailsPiece(Piece):
     record_bytes: dict[Topic, Bytes] = Field(default_factory=dict)
     high_watermarks: dict[Name, Offset] = Field(default_factory=dict)
     offsets_retention_seconds: Seconds | None = None
+    compacted: list[Topic] = Field(default_factory=list)
+    stretch: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
 class Line(Piece):

@@ -193,15 +193,18 @@ def _details_told(details: Details) -> dict[str, Any]:
         "recordBytes": dict(details.record_bytes),
         "highWatermarks": {str(tp): offset for tp, offset in details.high_watermarks.items()},
         "offsetsRetentionSeconds": details.offsets_retention_seconds,
+        "compacted": sorted(details.compacted),
+        "stretch": details.stretch if details.stretch > 1 else None,
     }
-    return {name: value for name, value in fields.items() if value not in ({}, None)}
+    return {name: value for name, value in fields.items() if value not in ({}, [], None)}
 
 
 def _details(said: Line) -> Details:
     if said.details is None:
         return Details()
     told = said.details
-    return Details(told.record_bytes, told.high_watermarks, told.offsets_retention_seconds)
+    return Details(told.record_bytes, told.high_watermarks, told.offsets_retention_seconds, frozenset(told.compacted),
+                   told.stretch)
 
 
 def _partitions(said: Line) -> Mapping[TopicPartition, Reading | Unknown] | Unknown:

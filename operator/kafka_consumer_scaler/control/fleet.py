@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import floor
 
 from kafka_consumer_scaler.control.connections import Resolver
+from kafka_consumer_scaler.control.pace import Pace
 from kafka_consumer_scaler.control.ports import Clock, LagSource, MetricsSink, ResourceSource
 from kafka_consumer_scaler.control.reconcile import Reconciler
 from kafka_consumer_scaler.control.registry import Registry, Subject, Watched, is_on
@@ -53,6 +54,7 @@ class Fleet:
     resolver: Resolver
     _wanted: frozenset[Connection | None] = frozenset()
     _workers: dict[Connection | None, asyncio.Task[None]] = field(default_factory=dict)
+    _paces: dict[Connection, Pace] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Keep one worker for each cluster in use, until cancelled."""
@@ -83,6 +85,7 @@ class Fleet:
         del self._workers[connection]
         if connection is None:
             return
+        self._paces.pop(connection, None)
         self.source.forget(connection)
         if all(_name(other) != connection.bootstrap_servers for other in self._wanted):
             self.metrics.forget_cluster(connection.bootstrap_servers)
@@ -128,7 +131,7 @@ class Fleet:
             due = tuple(pair for pair in groups if pair[0].due_at <= now + GATHER_SECONDS)
             if due and max(watched.due_at for watched, _ in due) <= now:
                 for watched, subject in due:
-                    interval = subject.policy.polling_interval_seconds
+                    interval = self._pace(connection).stretch * subject.policy.polling_interval_seconds
                     watched.due_at = _next_on_grid(now + GATHER_SECONDS, phase, interval)
                 return due
             waits = [max(GATHER_SECONDS / 5, watched.due_at - now) for watched, _ in groups]
@@ -147,14 +150,27 @@ class Fleet:
         if not due:
             return []
         began = self.clock.now()
-        shortest = min(subject.policy.polling_interval_seconds for _, subject in due)
-        deadline = min(max(shortest, DEADLINE_SECONDS[0]), DEADLINE_SECONDS[1])
+        shortest, pace = min(subject.policy.polling_interval_seconds for _, subject in due), self._pace(connection)
+        deadline = min(max(pace.stretch * shortest, DEADLINE_SECONDS[0]), DEADLINE_SECONDS[1])
         samples = await self.source.poll(connection, [subject.query for _, subject in due], deadline)
         seconds = self.clock.now() - began
         problems = [sample.partitions.reason for sample in samples if isinstance(sample.partitions, Unknown)]
         whole = problems[0] if problems and len(problems) == len(samples) else None
         self.metrics.observe_poll(connection.bootstrap_servers, seconds, whole)
-        return samples
+        if whole is None:
+            self._keep_pace(connection, pace.after_poll(seconds, shortest))
+        return [_paced(sample, pace) for sample in samples]
+
+    def _pace(self, connection: Connection | None) -> Pace:
+        return self._paces.get(connection, Pace()) if connection else Pace()
+
+    def _keep_pace(self, connection: Connection, pace: Pace) -> None:
+        before, cluster = self._pace(connection).stretch, connection.bootstrap_servers
+        self._paces[connection] = pace
+        self.metrics.observe_stretch(cluster, pace.stretch)
+        if pace.stretch != before:
+            slower = "answer slowly" if pace.stretch > before else "answer quicker again"
+            logger.warning("brokers %s: polls are %d intervals apart", slower, pace.stretch, extra={"cluster": cluster})
 
     async def _reconcile(
         self,
@@ -172,6 +188,11 @@ class Fleet:
                 await self.reconciler.reconcile(watched, subject, sample)
             except Exception:
                 logger.exception("reconcile failed", extra={"namespace": watched.namespace, "scaler": watched.name})
+
+
+def _paced(sample: GroupSample, pace: Pace) -> GroupSample:
+    """The sample, with how far apart polls are."""
+    return replace(sample, details=replace(sample.details, stretch=pace.stretch)) if pace.stretch > 1 else sample
 
 
 def _unreached(due: Due) -> list[GroupSample]:

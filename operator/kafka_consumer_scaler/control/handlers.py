@@ -15,6 +15,8 @@ from kafka_consumer_scaler.api.v1alpha1 import GROUP, PLURAL, VERSION
 from kafka_consumer_scaler.control.registry import Registry
 
 DELETED = "DELETED"
+WATCH_SILENT_SECONDS = 70.0
+"""The API server sends a bookmark once a minute, so a watch that says nothing for longer is dead."""
 LOGIN_LIFETIME = timedelta(minutes=10)
 
 
@@ -40,13 +42,14 @@ def handlers_of(
 
 
 def settings_of() -> kopf.OperatorSettings:
-    """Watches that are renewed every five minutes, requests that end, and no kopf feature that writes."""
+    """Watches that are renewed every five minutes, or once silent, requests that end, and nothing that writes."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
+    settings.watching.inactivity_timeout = WATCH_SILENT_SECONDS
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30
     return settings

@@ -135,6 +135,9 @@ class MetricsSink(Protocol):
     def observe_poll(self, cluster: str, seconds: float, problem: Reason | None) -> None:
         """One poll of a cluster."""
 
+    def observe_stretch(self, cluster: str, stretch: int) -> None:
+        """How many polling intervals apart the polls of a cluster are."""
+
     def observe_scale_write(self, problem: Reason | None) -> None:
         """One write of a scale subresource."""
 

@@ -255,9 +255,21 @@ def small_records(policy: Policy, situation: Situation) -> Advice | None:
         f"up to {size / (size - BATCH_HEADER_BYTES):.2g} times fewer bytes")
 
 
+def compacted_topics(policy: Policy, situation: Situation) -> Advice | None:
+    """Compaction takes records from a topic, and lag is a difference of offsets: it counts those that are gone."""
+    topics = sorted(situation.details.compacted & {tp.topic for tp in situation.lag})
+    if not topics:
+        return None
+    several = f" and {len(topics) - 1} more" if len(topics) > 1 else ""
+    return Advice(
+        "cleanup.policy", f"{topics[0]}{several} is compacted: offsets whose records were removed count as lag, so a "
+        "group that reads old records has fewer of them before it than its lag says",
+        "read its lag as an upper bound while it reads from the beginning; at the end of the log it is exact")
+
+
 RULES: tuple[Rule, ...] = (
     slow_records, more_partitions, uneven_partitions, topics_divided_apart, uneven_keys, slow_polls, small_fetches,
-    rare_commits, costly_rebalances, small_records,
+    rare_commits, costly_rebalances, small_records, compacted_topics,
 )
 """What gains throughput comes first, then what saves requests and time, then what concerns producers alone."""
 

@@ -14,6 +14,8 @@ from kafka_consumer_scaler.core.diagnosis import (
     backlog,
     hot_partitions,
     kept_partitions,
+    lost_records,
+    recreated_topics,
     retention_risk,
     stuck_partitions,
     uncommitted_seconds,
@@ -82,9 +84,16 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
 
     The same arguments always give the same verdict.
     """
+    policy = _as_polled(policy, history)
     situation = _situation(policy, history, current, memory, now)
     judged = _judge(policy, history, current, memory, situation)
     return _verdict(policy, current, situation, judged, memory, is_blip=history.failures == 1)
+
+
+def _as_polled(policy: Policy, history: History) -> Policy:
+    """The policy at the interval that is kept: brokers that answer slowly are asked less often."""
+    stretch = history.samples[-1].details.stretch if history.samples else 1
+    return replace(policy, polling_interval_seconds=stretch * policy.polling_interval_seconds)
 
 
 def _situation(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory,
@@ -134,6 +143,8 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
         unrest=unrest(history),
         hung=hung_transactions(history),
         kept=kept_partitions(history, policy, stuck),
+        lost=lost_records(history),
+        recreated=recreated_topics(history),
         retention=None if standing is Backlog.CAUGHT_UP else retention_risk(history, policy),
     )
     return found if isinstance(current, Unknown) else replace(found, memory=learned(policy, history, found))

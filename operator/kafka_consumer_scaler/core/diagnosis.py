@@ -12,6 +12,7 @@ from kafka_consumer_scaler.core.capacity import Rates
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import (
+    IDLE_LAG,
     NEWEST_SECONDS,
     WINDOW_SECONDS,
     arrival_shares,
@@ -38,6 +39,8 @@ RETENTION_WATCHED_SECONDS = 120.0
 """Log starts are asked for once a minute, so a rate of deletion needs two."""
 RETENTION_SECONDS = 900.0
 """A record that will be deleted within this time, before the group reaches it, is at risk."""
+RECREATED_SECONDS = 600.0
+"""For how long it is told that a topic was recreated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,23 @@ def retention_risk(history: History, policy: Policy) -> tuple[TopicPartition, fl
     found = [(tp, seconds) for tp, seconds in left if seconds is not None]
     soonest = min(found, key=lambda each: each[1], default=None)
     return soonest if soonest is not None and soonest[1] <= RETENTION_SECONDS else None
+
+
+def lost_records(history: History) -> Mapping[TopicPartition, int]:
+    """Records that were deleted before the group processed them, at least: `start - committed`, by partition.
+
+    Committed 40, and the log starts at 100: 60 are lost. A single one is no record, but the marker that ends a
+    transaction: its offset is not committed, and is deleted like the others.
+    """
+    found = {tp: reading.start - reading.committed for tp, reading in history.samples[-1].readings.items()
+             if isinstance(reading.committed, int)}
+    return {tp: lost for tp, lost in found.items() if lost > IDLE_LAG}
+
+
+def recreated_topics(history: History) -> frozenset[str]:
+    """Topics whose end offset fell within the last ten minutes: they were made anew, or records were cut off."""
+    at, topics = history.recreated or (-inf, frozenset())
+    return topics if history.samples[-1].at - at <= RECREATED_SECONDS else frozenset()
 
 
 def _seconds_left(history: History, policy: Policy, tp: TopicPartition) -> float | None:

@@ -58,6 +58,18 @@ def lasting(seen: tuple[Finding, ...], policy: Policy, memory: Memory, now: floa
     return tuple(fresh.get(reason) or old[reason] for reason in order)
 
 
+def records_lost(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """Records were deleted before the group processed them: the log starts beyond its committed offset."""
+    if not situation.lost:
+        return None
+    return Finding(
+        Reason.RECORDS_LOST,
+        f"at least {situation.lost_records:,} records of {_named(frozenset(situation.lost))} were deleted before the "
+        "group processed them",
+        "raise the topic's retention.ms; get what was lost from its source; consumers go on where auto.offset.reset "
+        "says")
+
+
 def retention_risk(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
     """Retention deletes the oldest unprocessed record before the group reaches it."""
     if situation.retention is None:
@@ -65,6 +77,29 @@ def retention_risk(policy: Policy, situation: Situation, trail: tuple[Limit, ...
     tp, left = situation.retention
     evidence = f"{tp} loses unprocessed records {'now' if left == 0 else f'in {left:,.0f} s'}"
     return Finding(Reason.RETENTION_RISK, evidence, "raise the topic's retention.ms until the group has caught up")
+
+
+def topic_recreated(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """The end of a topic's log fell: it was deleted and made anew, or a leader that lacked records took over."""
+    if not situation.recreated:
+        return None
+    more = len(situation.recreated) - NAMED_AT_MOST
+    names = ", ".join(sorted(situation.recreated)[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    return Finding(
+        Reason.TOPIC_RECREATED,
+        f"the end of {names} fell, so it was recreated or truncated; what was learned of the group before is dropped",
+        "restart the consumers if they do not go on; if nobody recreated it, look for an unclean leader election")
+
+
+def brokers_slow(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """The brokers took over half of the polling interval to answer, so they are asked less often."""
+    if situation.details.stretch <= 1:
+        return None
+    return Finding(
+        Reason.BROKERS_SLOW,
+        f"polls took over half of their interval: there is one every {policy.polling_interval_seconds:,} s now, "
+        f"{situation.details.stretch} times as far apart as asked for",
+        "look at the brokers' load and at quotas on the operator's user or client id; or raise pollingIntervalSeconds")
 
 
 def offsets_expiring(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
@@ -215,9 +250,9 @@ def at_max_replicas(policy: Policy, situation: Situation, trail: tuple[Limit, ..
 
 
 RULES: tuple[Rule, ...] = (
-    retention_risk, offsets_expiring, no_members, replicas_not_joining, rebalance_storm, hung_transaction,
-    ineffective_scaling, hot_partition, stuck_partition, slow_consumers, producer_spike, at_partition_limit,
-    at_max_replicas,
+    records_lost, retention_risk, topic_recreated, offsets_expiring, no_members, replicas_not_joining, rebalance_storm,
+    hung_transaction, ineffective_scaling, hot_partition, stuck_partition, slow_consumers, producer_spike, brokers_slow,
+    at_partition_limit, at_max_replicas,
 )
 """What loses data comes first, then what is broken, then what is slow or much, then what bounds."""
 

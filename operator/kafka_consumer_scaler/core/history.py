@@ -38,6 +38,7 @@ class History:
         failures: polls in a row without a complete sample.
         joined: when each present member was first seen; -inf for those of the first sample.
         left: when members that are gone were first seen, and when they were gone; of the last 600 s, the newest.
+        recreated: topics whose end offset was last seen to fall, and when; None when that was never seen.
     """
 
     samples: tuple[Sample, ...] = ()
@@ -51,6 +52,7 @@ class History:
     failures: int = 0
     joined: Mapping[str, float] = field(default_factory=dict)
     left: tuple[tuple[float, float], ...] = ()
+    recreated: tuple[float, frozenset[str]] | None = None
 
     def append(self, snapshot: Snapshot) -> History:
         """The history with one more snapshot. Snapshots that are not newer than the latest are left out."""
@@ -60,9 +62,10 @@ class History:
         if isinstance(sample, Unknown):
             return replace(self, latest=sample, latest_at=snapshot.at, unbroken_since=None, failures=self.failures + 1)
         before = self.samples[-1].readings if self.samples else {}
-        if any(reading.end < (before[tp].end if tp in before else self._last_end(tp))
-               for tp, reading in sample.readings.items()):
-            return History().append(snapshot)
+        fallen = frozenset(tp.topic for tp, reading in sample.readings.items()
+                           if reading.end < (before[tp].end if tp in before else self._last_end(tp)))
+        if fallen:
+            return replace(History().append(snapshot), recreated=(snapshot.at, fallen))
         return self._continued(sample, before)
 
     def _last_end(self, tp: TopicPartition) -> int:
@@ -85,6 +88,7 @@ class History:
             rewound_at=sample.at if rewound else self.rewound_at,
             joined=joined,
             left=left,
+            recreated=self.recreated,
         )
 
     def _turnover(self, sample: Sample) -> tuple[Mapping[str, float], tuple[tuple[float, float], ...]]:

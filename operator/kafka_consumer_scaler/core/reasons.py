@@ -42,7 +42,10 @@ class Reason(StrEnum):
     HOT_PARTITION = "HotPartition"
     STUCK_PARTITION = "StuckPartition"
     INEFFECTIVE_SCALING = "IneffectiveScaling"
+    RECORDS_LOST = "RecordsLost"
     RETENTION_RISK = "RetentionRisk"
+    TOPIC_RECREATED = "TopicRecreated"
+    BROKERS_SLOW = "BrokersSlow"
     REPLICAS_NOT_JOINING = "ReplicasNotJoining"
 
     # what could not be known

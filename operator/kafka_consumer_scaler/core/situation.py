@@ -48,6 +48,8 @@ class Situation:
         memberless_seconds: for how long, up to the latest sample, the group had no member.
         unrest: how often members came and went.
         hung: partitions that an open transaction holds up.
+        lost: records that were deleted before they were processed, by partition.
+        recreated: topics that were recreated of late.
     """
 
     now: float
@@ -77,11 +79,18 @@ class Situation:
     unrest: Unrest = field(default_factory=Unrest)
     hung: Mapping[TopicPartition, Hung] = field(default_factory=dict)
     kept: frozenset[TopicPartition] = frozenset()
+    lost: Mapping[TopicPartition, int] = field(default_factory=dict)
+    recreated: frozenset[str] = frozenset()
 
     @property
     def lag_records(self) -> int:
         """Total lag, stuck partitions included."""
         return sum(self.lag.values())
+
+    @property
+    def lost_records(self) -> int:
+        """Records that were deleted before they were processed, at least."""
+        return sum(self.lost.values())
 
     @property
     def current(self) -> int:

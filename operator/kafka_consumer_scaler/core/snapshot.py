@@ -105,11 +105,15 @@ class Details:
         high_watermarks: offsets up to which records are replicated, whatever their transaction; under read_committed
             the end of a partition stays behind while a transaction is open.
         offsets_retention_seconds: for how long offsets of a group without members are kept.
+        compacted: topics from which compaction takes records, so that not every offset has one.
+        stretch: how many polling intervals apart the looks are; above 1 while the brokers answer slowly.
     """
 
     record_bytes: Mapping[str, float] = field(default_factory=dict)
     high_watermarks: Mapping[TopicPartition, int] = field(default_factory=dict)
     offsets_retention_seconds: float | None = None
+    compacted: frozenset[str] = frozenset()
+    stretch: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from kafka_consumer_scaler.kafka.security import security_of
 log = logging.getLogger("kafka_consumer_scaler.kafka")
 
 RETENTION = "offsets.retention.minutes"
+CLEANUP = "cleanup.policy"
 REQUEST_SECONDS = 5.0
 """For how long one broker is waited for."""
 LONGEST_SECONDS = 30.0
@@ -33,27 +34,34 @@ class Told:
     Args:
         log_bytes: bytes in the log, compressed as they are; of several replicas the largest.
         offsets_retention_seconds: for how long offsets of a group without members are kept.
+        compacted: of the topics asked about, whether compaction takes records from it.
     """
 
     log_bytes: Mapping[TopicPartition, int] = field(default_factory=dict)
     offsets_retention_seconds: float | None = None
+    compacted: Mapping[str, bool] = field(default_factory=dict)
 
 
-def ask(connection: Connection, partitions: Collection[TopicPartition], *, retention: bool) -> Told:
-    """The bytes of the partitions, and the retention of offsets if wanted. Never raises: no answer is `Told()`."""
+def ask(connection: Connection, partitions: Collection[TopicPartition], *, retention: bool,
+        cleanup_of: Collection[str] = ()) -> Told:
+    """The bytes of the partitions, the retention of offsets if wanted, and which of the topics are compacted.
+
+    Never raises: no answer is `Told()`.
+    """
     by = time.monotonic() + LONGEST_SECONDS
     try:
         with _connected(connection) as admin:
             brokers = [one["broker_id"] for one in admin.describe_cluster()["brokers"] if not one.get("is_fenced")]
             seconds = _offsets_retention(admin, brokers, by) if retention else None
             log_bytes = _log_bytes(admin, brokers, partitions, by)
+            compacted = _compacted(admin, cleanup_of, by)
     except Exception as problem:  # whatever it is, offsets are read by another client
         _note(f"the brokers of {connection.bootstrap_servers}", problem)
         return Told()
     if (partitions and not log_bytes) or (retention and seconds is None):
         servers = connection.bootstrap_servers
         log.debug("brokers of %s did not tell all: are DESCRIBE and DESCRIBE_CONFIGS of the cluster allowed?", servers)
-    return Told(log_bytes, seconds)
+    return Told(log_bytes, seconds, compacted)
 
 
 @contextmanager
@@ -136,6 +144,27 @@ def _offsets_retention(admin: Any, brokers: Iterable[int], by: float) -> float |
             continue
         return retention_of(said["broker"].get(broker, {}))
     return None
+
+
+def _compacted(admin: Any, topics: Collection[str], by: float) -> dict[str, bool]:
+    """One question for all topics. A topic whose settings we may not read is absent."""
+    from kafka.admin import ConfigResource, ConfigResourceType
+
+    if not topics or time.monotonic() > by:
+        return {}
+    try:
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic, [CLEANUP]) for topic in sorted(topics)]
+        said = admin.describe_configs(asked, config_filter="all")
+    except Exception as problem:
+        _note(f"{CLEANUP} of {len(topics)} topics", problem)
+        return {}
+    return compacted_of(said.get("topic", {}))
+
+
+def compacted_of(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, bool]:
+    """By topic: `compact` and `compact,delete` are compacted; a topic that told no policy is absent."""
+    policies = {topic: said.get(CLEANUP, {}).get("value") for topic, said in settings.items()}
+    return {topic: "compact" in policy.split(",") for topic, policy in policies.items() if policy is not None}
 
 
 def retention_of(settings: Mapping[str, Any]) -> float | None:

@@ -33,6 +33,7 @@ V = TypeVar("V")
 
 RECORD_BYTES_EVERY_SECONDS = 300.0
 RETENTION_EVERY_SECONDS = 3600.0
+CLEANUP_EVERY_SECONDS = 3600.0
 THREAD = "broker-details"
 FORGOTTEN_SECONDS = 2 * 3600.0
 """Twice the longest polling interval: what nobody has asked about for so long is no group's any more."""
@@ -78,6 +79,7 @@ class DetailsCache:
         self._watermarks: Remembered[TopicPartition, int] = Remembered(watermark_seconds)
         self._record_bytes: Remembered[str, float] = Remembered(RECORD_BYTES_EVERY_SECONDS)
         self._retention: Remembered[Connection, float] = Remembered(RETENTION_EVERY_SECONDS)
+        self._compacted: Remembered[str, bool] = Remembered(CLEANUP_EVERY_SECONDS)
         self._question: Question | None = None
 
     def watermarks_due(self, places: Iterable[Place]) -> set[Place]:
@@ -110,7 +112,9 @@ class DetailsCache:
         """Ask the brokers about these partitions, and for their settings when that is due; the answer comes later."""
         retention = bool(self._retention.due([self._connection], time.monotonic()))
         if self._question is None and (ends or retention):
-            self._question = Question(records_of(ends, starts), {tp.topic for tp in ends}, retention)
+            topics = {tp.topic for tp in ends}
+            cleanup = self._compacted.due(topics, time.monotonic())
+            self._question = Question(records_of(ends, starts), topics, cleanup, retention)
             self._question.put(self._connection, self._ask_brokers)
 
     def _take_answer(self) -> None:
@@ -120,6 +124,7 @@ class DetailsCache:
         self._question, told = None, question.answer.result()
         sizes = record_bytes(told.log_bytes, question.records)
         self._record_bytes.keep({topic: sizes.get(topic) for topic in question.topics}, question.at)
+        self._compacted.keep({topic: told.compacted.get(topic) for topic in question.cleanup}, question.at)
         if question.retention:
             self._retention.keep({self._connection: told.offsets_retention_seconds}, question.at)
 
@@ -132,14 +137,17 @@ class DetailsCache:
             record_bytes=self._record_bytes.told(sorted({tp.topic for tp in partitions})),
             high_watermarks=self._watermarks.told(partitions) if stable else {},
             offsets_retention_seconds=self._retention.told([self._connection]).get(self._connection),
+            compacted=frozenset(topic for topic, is_so in self._compacted.told(
+                sorted({tp.topic for tp in partitions})).items() if is_so),
         )
 
 
 class Question:
     """What the brokers are being asked; `at` is of the monotonic clock."""
 
-    def __init__(self, records: Mapping[TopicPartition, int], topics: Collection[str], retention: bool) -> None:
-        self.records, self.topics, self.retention = records, topics, retention
+    def __init__(self, records: Mapping[TopicPartition, int], topics: Collection[str], cleanup: Collection[str],
+                 retention: bool) -> None:
+        self.records, self.topics, self.cleanup, self.retention = records, topics, cleanup, retention
         self.at = time.monotonic()
         self.answer: Future[Told] = Future()
 
@@ -154,7 +162,7 @@ class Question:
     def _run(self, connection: Connection, ask_brokers: Callable[..., Told]) -> None:
         told = Told()
         try:
-            told = ask_brokers(connection, self.records, retention=self.retention)
+            told = ask_brokers(connection, self.records, retention=self.retention, cleanup_of=self.cleanup)
         finally:
             self.answer.set_result(told)
 

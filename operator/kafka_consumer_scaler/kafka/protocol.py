@@ -42,7 +42,8 @@ def query_from_json(values: Sequence[Any]) -> GroupQuery:
 def sample_as_json(sample: GroupSample) -> dict[str, Any]:
     """`{"partitions": {"orders": [[0, end, committed, start]]}, "group": {...}}`; no commit is null.
 
-    Details are there as `[record bytes, [[topic, partition, high watermark]], retention]` only if there are any.
+    Details are there as `[record bytes, [[topic, partition, high watermark]], retention, [compacted topic]]` only if
+    there are any.
     """
     values = {"partitions": _partitions_as_json(sample.partitions), "group": _group_as_json(sample.group)}
     return values if sample.details == Details() else {**values, "details": _details_as_json(sample.details)}
@@ -112,12 +113,13 @@ def _group_from_json(values: Any) -> Group | Unknown:
 
 def _details_as_json(details: Details) -> list[Any]:
     highs = [[tp.topic, tp.partition, offset] for tp, offset in details.high_watermarks.items()]
-    return [dict(details.record_bytes), highs, details.offsets_retention_seconds]
+    return [dict(details.record_bytes), highs, details.offsets_retention_seconds, sorted(details.compacted)]
 
 
 def _details_from_json(values: Sequence[Any]) -> Details:
-    record_bytes, highs, retention = values
-    return Details(record_bytes, {TopicPartition(topic, number): offset for topic, number, offset in highs}, retention)
+    record_bytes, highs, retention, compacted = values
+    watermarks = {TopicPartition(topic, number): offset for topic, number, offset in highs}
+    return Details(record_bytes, watermarks, retention, frozenset(compacted))
 
 
 def _unknown_as_json(unknown: Unknown) -> list[Any]:

@@ -66,6 +66,7 @@ class Metrics:
             registry=self._registry,
         )
         self._poll_errors = _counter(series.POLL_ERRORS, self._registry)
+        self._poll_stretch = _gauge(series.POLL_STRETCH, self._registry)
         self._polling_process_restarts = _counter(series.POLLING_PROCESS_RESTARTS, self._registry)
         self._scale_writes = _counter(series.SCALE_WRITES, self._registry)
         self._status_writes = _counter(series.STATUS_WRITES, self._registry)
@@ -115,11 +116,16 @@ class Metrics:
         if problem is not None:
             self._poll_errors.labels(cluster, problem.value).inc()
 
+    def observe_stretch(self, cluster: str, stretch: int) -> None:
+        """The polls of a Kafka cluster are so many polling intervals apart."""
+        self._poll_stretch.labels(cluster).set(stretch)
+
     def forget_cluster(self, cluster: str) -> None:
         """No resource uses the Kafka cluster any more: all of its series go."""
         self._polled_at.pop(cluster, None)
         self._poll_seconds.remove_by_labels({"cluster": cluster})
         self._poll_errors.remove_by_labels({"cluster": cluster})
+        self._poll_stretch.remove_by_labels({"cluster": cluster})
 
     def set_polling_process_restarts(self, restarts: int) -> None:
         """The polling process was restarted so often since the operator started."""

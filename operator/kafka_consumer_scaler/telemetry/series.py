@@ -90,6 +90,11 @@ RESOURCE_GAUGES = (
         "Bytes produced per second, as they are stored.",
     ),
     _gauge("group_commit_interval_seconds", _of_situation(lambda s: s.commit_interval), "Time between two commits."),
+    _gauge(
+        "group_lost_records",
+        _of_situation(lambda s: s.lost_records),
+        "Records that were deleted before the group processed them, at least: log starts beyond committed offsets.",
+    ),
     _gauge("group_members", _of_situation(lambda s: s.members), "Members of the group."),
     _gauge("group_partitions", lambda v, _: v.measurements.partitions, "Partitions the group consumes."),
     _gauge(
@@ -160,6 +165,10 @@ POLL_SECONDS = Series(
 POLL_ERRORS = Series(
     "poll_errors_total", SeriesType.COUNTER, ("cluster", "reason"), "Polls of a Kafka cluster that failed, by reason."
 )
+POLL_STRETCH = Series(
+    "poll_stretch", SeriesType.GAUGE, ("cluster",),
+    "Polling intervals between two polls of a Kafka cluster: above 1 while its brokers answer slowly.",
+)
 LAST_POLL_AGE = Series(
     "last_poll_age_seconds", SeriesType.GAUGE, ("cluster",), "Time since the last poll of a Kafka cluster ended."
 )
@@ -193,6 +202,7 @@ OF_THE_OPERATOR = (
     RESOURCES,
     POLL_SECONDS,
     POLL_ERRORS,
+    POLL_STRETCH,
     LAST_POLL_AGE,
     POLLING_PROCESS_RESTARTS,
     SCALE_WRITES,

@@ -144,10 +144,11 @@ async def test_a_missing_secret_or_key_is_named_and_found_once_it_is_there() -> 
     world = World()
     world.vault.secrets["shop", "kafka-user"] = {"other": "x"}
     world.add("orders", kafka=SECURED)
-    assert await world.refusal("orders", Reason.SECRET_NOT_FOUND) == "Secret shop/kafka-user has no key password"
+    missing = Unknown("Secret shop/kafka-user has no key password", Reason.SECRET_NOT_FOUND)
+    await world.until(lambda: world.of("orders") == missing)
     world.vault.secrets["shop", "kafka-user"] = {"password": PLANTED}
-    world.registry.put(resource("again", "u2", kafka=SECURED | {"bootstrapServers": "kafka:9094"}))
-    assert isinstance(await world.found("again"), Connection)
+    await world.until(lambda: isinstance(world.of("orders"), Connection))
+    await world.resolver.stop()
 
 
 async def test_a_connection_of_the_namespace_is_used_with_its_secrets() -> None:

@@ -35,7 +35,7 @@ class Maker:
         return answer
 
 
-FRESH = Token.lasting("first", 100)
+FRESH = Token.lasting("first", 86_400)
 
 
 def test_a_fresh_token_is_not_asked_for_again() -> None:

@@ -79,6 +79,16 @@ def _sale(scenario: Scenario) -> Truth:
                  frozenset({Reason.PRODUCER_SPIKE}), also)
 
 
+def _nobody(scenario: Scenario) -> Truth:
+    """What piles up meanwhile is to be done in `recoverySeconds` too."""
+    gone, arrival = scenario.trouble.restarts[0], scenario.load.arrival[0]
+    beyond = arrival * gone.seconds / RECOVERY_SECONDS + arrival > _most(scenario)
+    also = frozenset({Reason.AT_PARTITION_LIMIT}) if beyond else frozenset[Reason]()
+    part = "above 12" if beyond else "below 12"
+    return Truth(f"no-members, {part}", f"all pods crash, or are in another group, for 5..15 min; then it needs {part} "
+                 f"replicas to be drained within {RECOVERY_SECONDS:.0f} s", frozenset({Reason.NO_MEMBERS}), also)
+
+
 def _replay(scenario: Scenario) -> Truth:
     """Who starts over knows no usual load; the backlog is to be done in `recoverySeconds`."""
     plant: PlantSpec = scenario.load.plant
@@ -106,7 +116,7 @@ TRUTHS: Final[Mapping[str, Callable[[Scenario], Truth]]] = {
     "replay-earliest": _replay,
     "idle-to-zero": _plain("none: breaks without a record, after which the same load is back"),
     "stuck-partition": _plain("one partition is owned and not processed", Reason.STUCK_PARTITION),
-    "no-members": _plain("all pods crash, or are in another group, for 5..15 min", Reason.NO_MEMBERS),
+    "no-members": _nobody,
     "rebalance-storm": _plain("one member leaves and joins again and again; its pod is well", Reason.REBALANCE_STORM),
     "crashing-pod": _plain("one pod crashes again and again", Reason.REPLICAS_NOT_JOINING),
     "pending-pods": _plain("the load doubles, and the pods asked for are pending for 10..20 min",

@@ -110,6 +110,18 @@ def downstream(world: World) -> None:
     world.rate = steps((0, 300), (CALM, 420))
 
 
+def downstream_at_once(world: World) -> None:
+    """So much more that the scale-up comes before anybody was seen busy."""
+    world.downstream = 310.0
+    world.rate = steps((0, 300), (CALM, 900))
+
+
+def downstream_later(world: World) -> None:
+    """More consumers do more, and not all that they promise; fewer would do less."""
+    world.downstream = 700.0
+    world.rate = steps((0, 300), (CALM, 900))
+
+
 @dataclass(frozen=True)
 class Trouble:
     """What happens after twenty calm minutes, and all that is found in the forty minutes after it."""
@@ -133,6 +145,8 @@ TROUBLES = [
     Trouble(never_settles, {Reason.REBALANCE_STORM}),
     Trouble(open_transaction, {Reason.HUNG_TRANSACTION}),
     Trouble(downstream, {Reason.INEFFECTIVE_SCALING}),
+    Trouble(downstream_at_once, {Reason.INEFFECTIVE_SCALING, Reason.PRODUCER_SPIKE}),
+    Trouble(downstream_later, {Reason.INEFFECTIVE_SCALING, Reason.PRODUCER_SPIKE}),
 ]
 
 

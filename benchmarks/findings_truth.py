@@ -89,6 +89,18 @@ def _nobody(scenario: Scenario) -> Truth:
                  f"replicas to be drained within {RECOVERY_SECONDS:.0f} s", frozenset({Reason.NO_MEMBERS}), also)
 
 
+def _pending(scenario: Scenario) -> Truth:
+    """What those that were there cannot do piles up for as long as the others are pending."""
+    plant, arrival, pending = scenario.load.plant, scenario.load.arrival, scenario.trouble.pending or (0.0, 0.0)
+    grown, least = max(arrival[-600:]), plant.initial_replicas * plant.capacity
+    beyond = max(0.0, grown - least) * (pending[1] - pending[0]) / RECOVERY_SECONDS + grown > _most(scenario)
+    also = {Reason.PRODUCER_SPIKE} | ({Reason.AT_PARTITION_LIMIT} if beyond else set())
+    part = "above 12" if beyond else "below 12"
+    return Truth(f"pending-pods, {part}", "the load doubles, and the pods asked for are pending for 10..20 min; then it "
+                 f"needs {part} replicas to be drained within {RECOVERY_SECONDS:.0f} s",
+                 frozenset({Reason.REPLICAS_NOT_JOINING}), frozenset(also))
+
+
 def _replay(scenario: Scenario) -> Truth:
     """Who starts over knows no usual load; the backlog is to be done in `recoverySeconds`."""
     plant: PlantSpec = scenario.load.plant
@@ -119,8 +131,7 @@ TRUTHS: Final[Mapping[str, Callable[[Scenario], Truth]]] = {
     "no-members": _nobody,
     "rebalance-storm": _plain("one member leaves and joins again and again; its pod is well", Reason.REBALANCE_STORM),
     "crashing-pod": _plain("one pod crashes again and again", Reason.REPLICAS_NOT_JOINING),
-    "pending-pods": _plain("the load doubles, and the pods asked for are pending for 10..20 min",
-                           Reason.REPLICAS_NOT_JOINING, also=(SPIKE,)),
+    "pending-pods": _pending,
     "spike-beyond-partitions": _plain("more arrives than as many consumers as partitions can do", SPIKE, LIMIT),
     "spike-beyond-maximum": _plain("more arrives than maxReplicas can do; the backlog grows, so that in the end more "
                                    "than the partitions allow would be of use",

@@ -274,6 +274,13 @@ def test_a_window_passes_before_the_judgement() -> None:
     assert taught(situation, draining(12, 300.0)) == situation.memory
 
 
+def test_a_trial_is_not_judged_by_fewer_than_all_of_them() -> None:
+    """One of 12 crashes on: 11 busy ones tell nothing of 12."""
+    situation = replace(on_trial(), group=members(11))
+    memory = taught(situation, draining(11, 300.0))
+    assert (memory.trial, memory.ineffective) == (situation.memory.trial, None)
+
+
 def test_a_trial_without_busy_consumers_is_given_up_after_five_minutes() -> None:
     patient, over = on_trial(joined=300.0), on_trial(joined=300.1)
     assert taught(patient, QUIET).trial == patient.memory.trial

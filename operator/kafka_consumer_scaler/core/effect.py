@@ -172,7 +172,7 @@ def _with_trial(policy: Policy, history: History, situation: Situation) -> Memor
         return replace(_forgiven(memory, situation.now), trial=None)
     if trial is None or trial.joined_at is None:
         return _regretted(history, policy.offset_reset, situation)
-    is_time = situation.now - trial.joined_at >= WINDOW_SECONDS
+    is_time = situation.now - trial.joined_at >= WINDOW_SECONDS and _has_joined(situation)
     drained = busy_drain(history, policy, WINDOW_SECONDS) if is_time else None
     if drained is not None and _is_even(history, policy.offset_reset):
         return _judged(memory, situation, trial, drained)

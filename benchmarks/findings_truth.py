@@ -96,8 +96,8 @@ def _pending(scenario: Scenario) -> Truth:
     beyond = max(0.0, grown - least) * (pending[1] - pending[0]) / RECOVERY_SECONDS + grown > _most(scenario)
     also = {Reason.PRODUCER_SPIKE} | ({Reason.AT_PARTITION_LIMIT} if beyond else set())
     part = "above 12" if beyond else "below 12"
-    return Truth(f"pending-pods, {part}", "the load doubles, and the pods asked for are pending for 10..20 min; then it "
-                 f"needs {part} replicas to be drained within {RECOVERY_SECONDS:.0f} s",
+    return Truth(f"pending-pods, {part}", "the load doubles, and the pods asked for are pending for 10..20 min; then "
+                 f"it needs {part} replicas to be drained within {RECOVERY_SECONDS:.0f} s",
                  frozenset({Reason.REPLICAS_NOT_JOINING}), frozenset(also))
 
 

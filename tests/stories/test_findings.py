@@ -221,7 +221,7 @@ def test_one_blind_poll_takes_no_bound_away() -> None:
     limited = row.verdict.condition(ConditionType.SCALING_LIMITED)
     assert Reason.AT_PARTITION_LIMIT in findings([row])
     assert (limited.status, limited.reason) == (True, Reason.AT_PARTITION_LIMIT)
-    assert " replicas are wanted and 12 allowed, 12 useful for the partitions: 3,000 records/s arrive, " in limited.message
+    assert " wanted and 12 allowed, 12 useful for the partitions: 3,000 records/s arrive, " in limited.message
 
 
 BY_BACKLOG: dict[Callable[[World], None], Reason] = {

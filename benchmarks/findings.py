@@ -14,9 +14,6 @@ from benchmarks.section import Section
 
 SEEDS: Final = 20
 SECTION: Final = Section(Path(__file__).parents[1] / "docs" / "benchmarks.md", "findings")
-FOUND_SHARE: Final = 0.95
-FALSE_SHARE: Final = 0.05
-"""Goals: so many of the findings that are right are made, and at most so many false ones in a run."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,7 @@ class FindingsResult:
 
     @property
     def is_good(self) -> bool:
-        one = self.confusion
-        return one.found >= FOUND_SHARE * one.asked and one.false <= FALSE_SHARE * len(one.runs)
+        return self.confusion.finds_enough and self.confusion.errs_little
 
     def text(self) -> str:
         return text(self.confusion)

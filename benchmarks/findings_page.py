@@ -20,6 +20,9 @@ COLUMNS: Final = (
     Reason.OFFSETS_EXPIRING, Reason.RECORDS_LOST, Reason.TOPIC_RECREATED, Reason.BROKERS_SLOW,
 )
 FALSE_NAMED_AT_MOST: Final = 5
+FOUND_SHARE: Final = 0.95
+FALSE_SHARE: Final = 0.05
+"""Goals: so many of the findings that are right are made, and at most so many false ones in a run."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,16 @@ class Confusion:
         """Findings that are not so, over all runs; one that comes and goes counts once in a run."""
         return sum(len(cell.delays) for cell in self.false_cells)
 
+    @property
+    def finds_enough(self) -> bool:
+        """The first goal."""
+        return self.found >= FOUND_SHARE * self.asked
+
+    @property
+    def errs_little(self) -> bool:
+        """The second goal."""
+        return self.false <= FALSE_SHARE * len(self.runs)
+
     def as_json(self) -> dict[str, Any]:
         return {"seeds": self.seeds, "asked": self.asked, "found": self.found, "false": self.false,
                 "runs": [run.as_json() for run in self.runs]}
@@ -124,7 +137,14 @@ def page(confusion: Confusion) -> str:
 def _summary(confusion: Confusion) -> str:
     return (f"{len({run.name for run in confusion.runs})} scenarios, {confusion.seeds} seeds each: "
             f"{len(confusion.runs)} runs. Of {confusion.asked} findings that had to be made {confusion.found} were "
-            f"({confusion.found / max(1, confusion.asked):.0%}); {confusion.false} were made that are not so.")
+            f"({confusion.found / max(1, confusion.asked):.1%}; the goal is {FOUND_SHARE:.0%}"
+            f"{_missed(confusion.finds_enough)}); {confusion.false} were made that are not so "
+            f"({confusion.false / max(1, len(confusion.runs)):.1%} of the runs; the goal is {FALSE_SHARE:.0%} at most"
+            f"{_missed(confusion.errs_little)}).")
+
+
+def _missed(is_met: bool) -> str:
+    return "" if is_met else ", **MISSED**"
 
 
 def _causes(confusion: Confusion) -> str:

@@ -79,6 +79,28 @@ def _sale(scenario: Scenario) -> Truth:
                  frozenset({Reason.PRODUCER_SPIKE}), also)
 
 
+def _nobody(scenario: Scenario) -> Truth:
+    """What piles up meanwhile is to be done in `recoverySeconds` too."""
+    gone, arrival = scenario.trouble.restarts[0], scenario.load.arrival[0]
+    beyond = arrival * gone.seconds / RECOVERY_SECONDS + arrival > _most(scenario)
+    also = frozenset({Reason.AT_PARTITION_LIMIT}) if beyond else frozenset[Reason]()
+    part = "above 12" if beyond else "below 12"
+    return Truth(f"no-members, {part}", f"all pods crash, or are in another group, for 5..15 min; then it needs {part} "
+                 f"replicas to be drained within {RECOVERY_SECONDS:.0f} s", frozenset({Reason.NO_MEMBERS}), also)
+
+
+def _pending(scenario: Scenario) -> Truth:
+    """What those that were there cannot do piles up for as long as the others are pending."""
+    plant, arrival, pending = scenario.load.plant, scenario.load.arrival, scenario.trouble.pending or (0.0, 0.0)
+    grown, least = max(arrival[-600:]), plant.initial_replicas * plant.capacity
+    beyond = max(0.0, grown - least) * (pending[1] - pending[0]) / RECOVERY_SECONDS + grown > _most(scenario)
+    also = {Reason.PRODUCER_SPIKE} | ({Reason.AT_PARTITION_LIMIT} if beyond else set())
+    part = "above 12" if beyond else "below 12"
+    return Truth(f"pending-pods, {part}", "the load doubles, and the pods asked for are pending for 10..20 min; then "
+                 f"it needs {part} replicas to be drained within {RECOVERY_SECONDS:.0f} s",
+                 frozenset({Reason.REPLICAS_NOT_JOINING}), frozenset(also))
+
+
 def _replay(scenario: Scenario) -> Truth:
     """Who starts over knows no usual load; the backlog is to be done in `recoverySeconds`."""
     plant: PlantSpec = scenario.load.plant
@@ -106,11 +128,10 @@ TRUTHS: Final[Mapping[str, Callable[[Scenario], Truth]]] = {
     "replay-earliest": _replay,
     "idle-to-zero": _plain("none: breaks without a record, after which the same load is back"),
     "stuck-partition": _plain("one partition is owned and not processed", Reason.STUCK_PARTITION),
-    "no-members": _plain("all pods crash, or are in another group, for 5..15 min", Reason.NO_MEMBERS),
+    "no-members": _nobody,
     "rebalance-storm": _plain("one member leaves and joins again and again; its pod is well", Reason.REBALANCE_STORM),
     "crashing-pod": _plain("one pod crashes again and again", Reason.REPLICAS_NOT_JOINING),
-    "pending-pods": _plain("the load doubles, and the pods asked for are pending for 10..20 min",
-                           Reason.REPLICAS_NOT_JOINING, also=(SPIKE,)),
+    "pending-pods": _pending,
     "spike-beyond-partitions": _plain("more arrives than as many consumers as partitions can do", SPIKE, LIMIT),
     "spike-beyond-maximum": _plain("more arrives than maxReplicas can do; the backlog grows, so that in the end more "
                                    "than the partitions allow would be of use",

@@ -47,7 +47,7 @@ MEMORIES = st.builds(
     join_seconds=st.none() | st.floats(0, 600),
     pause_seconds=st.none() | st.floats(0, 120),
     awaited=st.none() | st.builds(Awaited, TIMES, st.none() | TIMES, st.booleans()),
-    trial=st.none() | st.builds(Trial, TIMES, REPLICAS, REPLICAS, RATES, st.none() | TIMES),
+    trial=st.none() | st.builds(Trial, TIMES, REPLICAS, REPLICAS, st.none() | RATES, st.none() | TIMES),
     ineffective=st.none() | st.builds(Ineffective, REPLICAS, TIMES, REPLICAS, REPLICAS, RATES, RATES),
     foreign=st.none() | st.builds(Foreign, REPLICAS, TIMES),
     capacity=st.none() | st.builds(Capacity, st.floats(min_value=1e-6, max_value=1e9), st.booleans(), st.booleans()),
@@ -128,7 +128,7 @@ def test_what_is_no_finding_is_not_found_in_the_memory() -> None:
 
 def test_half_a_trial_is_no_trial() -> None:
     stored = memory_to_status(FULL)
-    del stored["trial"]["drain"]
+    del stored["trial"]["before"]
     del stored["awaited"]["missingAt"]
     read = memory_from_status({"memory": stored}, NOW)
     assert (read.trial, read.awaited) == (None, Awaited(NOW - 60))

@@ -263,6 +263,18 @@ def test_a_condition_that_is_not_as_it_should_be_is_shown(kind: str, status: str
     assert (f"- {kind} is {status}: AtMaxReplicas: 14 are wanted (since 6 min)" in text) == is_odd
 
 
+def test_a_bound_is_a_finding_with_its_remedy_and_runbook() -> None:
+    message = "15 replicas are wanted and 12 allowed, maxReplicas 12: 40 records are behind; raise maxReplicas, or more"
+    found = standing(STATUS | {"conditions": [
+        condition("ScalingLimited", "True", "AtMaxReplicas", message),
+        condition("AtMaxReplicas", "True", "AtMaxReplicas", message),
+        condition("AtPartitionLimit", "True", "AtPartitionLimit", "18 are wanted; add partitions")]})["findings"]
+    assert [each["name"] for each in found] == ["AtMaxReplicas", "AtPartitionLimit"]
+    assert found[0]["remedy"] == "raise maxReplicas, or more"
+    assert [each["runbook"] for each in found] == [
+        "docs/runbooks/at-max-replicas.md", "docs/runbooks/at-partition-limit.md"]
+
+
 @pytest.mark.parametrize(("spec", "word"), [
     ({"paused": True}, "paused"), ({"mode": "Advisory"}, "advisory"), ({}, "(1 to 12)"),
 ])

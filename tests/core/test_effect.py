@@ -12,6 +12,7 @@ from kafka_consumer_scaler.core.effect import (
     after_scaling,
     expected_members,
     foreign_members,
+    is_bound_downstream,
     kept_capacity,
     learned,
     not_joining_seconds,
@@ -164,10 +165,83 @@ def on_trial(joined: float = 60.0, before: int = 6, ineffective: Ineffective | N
     return behind(12, Memory(trial=trial, ineffective=ineffective, capacity=Capacity(50.0, True)))
 
 
-def test_a_tenth_of_what_was_promised_is_enough() -> None:
-    """300 by 6, 12 asked for: 600 promised, 330 at least."""
-    memory = taught(on_trial(), draining(12, 330.0))
+def test_a_tenth_of_what_was_promised_is_not_taken_back() -> None:
+    """300 by 6, 12 asked for: 600 promised, 330 at least. With less than 420 they are bound; fewer would do less."""
+    memory = taught(on_trial(), draining(12, 331.2))
+    assert memory.trial is None
+    assert memory.capacity is not None
+    assert memory.capacity.per_consumer == pytest.approx(27.6, abs=0.1)
+    assert memory.ineffective is not None
+    assert not memory.ineffective.is_withdrawn
+    assert replace(memory.ineffective, drained=0.0) == Ineffective(12, NOW, 0, 12, 600.0, 0.0)
+
+
+def test_seven_tenths_of_what_was_promised_are_no_bound() -> None:
+    memory = taught(on_trial(), draining(12, 421.2))
     assert (memory.trial, memory.ineffective, memory.capacity) == (None, None, Capacity(50.0, True))
+
+
+@pytest.mark.parametrize(("drained", "to", "can_do"), [
+    (218.4, 2, 200.0), (399.6, 4, 400.0), (597.6, 6, 600.0), (621.6, 12, 1200.0)])
+def test_as_many_are_left_as_can_do_what_all_of_them_did(drained: float, to: int, can_do: float) -> None:
+    """200 by 2, 12 asked for: 1,200 promised. What 6 can do is taken back to 6; 622 only all of them can do."""
+    memory = Memory(trial=Trial(NOW - 200, 2, 12, 200.0, joined_at=NOW - 60), capacity=Capacity(100.0, True))
+    found = taught(behind(12, memory), draining(12, drained)).ineffective
+    assert found is not None
+    assert (found.replicas, found.tried, round(found.drain)) == (to, 12, can_do)
+    assert found.until == (NOW + 600 if to < 12 else NOW)
+
+
+def test_where_nobody_was_seen_busy_before_what_is_known_of_a_consumer_is_promised() -> None:
+    trial = Trial(NOW - 200, 6, 12, None, joined_at=NOW - 60)
+    known = Memory(trial=trial, capacity=Capacity(50.0, True))
+    found = taught(behind(12, known), draining(12, 305.0)).ineffective
+    assert found is not None
+    assert (found.replicas, found.drain) == (6, 300.0)
+    assert taught(behind(12, Memory(trial=trial)), draining(12, 305.0)) == Memory()
+
+
+def test_until_others_join_those_that_were_there_show_what_they_can_do() -> None:
+    """A slow-down that came with the load is seen before the newcomers are there: 240 by 6, and not 300."""
+    def shown(joined: int) -> float | None:
+        memory = Memory(awaited=Awaited(NOW - 20), trial=Trial(NOW - 20, 6, 12), capacity=Capacity(50.0, True))
+        trial = taught(behind(12, memory, joined), draining(joined, 240.0)).trial
+        assert trial is not None
+        return trial.drain
+
+    assert shown(6) == pytest.approx(240.0, abs=2.0)
+    assert shown(8) is None, "newcomers are among them"
+
+
+def test_a_bound_that_is_not_taken_back_is_forgotten_with_other_replicas_or_when_it_has_gone() -> None:
+    found = Ineffective(12, NOW - 300, 0, 12, 1200.0, 700.0)
+    memory = Memory(ineffective=found).with_scaled(2, 12, NOW - 400)
+    same, more = draining(12, 700.0, seconds=120), draining(12, 900.0, seconds=120)
+    assert taught(behind(12, memory), same).ineffective == found
+    assert taught(behind(12, memory), more).ineffective is None
+    assert taught(behind(6, memory), same).ineffective is None
+    assert taught(replace(behind(12, memory), backlog=Backlog.CAUGHT_UP), same).ineffective is None
+
+
+@pytest.mark.parametrize(("now", "replicas", "drain", "bound"), [
+    (NOW, 12, 0.0, True), (NOW + 600, 6, 588.0, True), (NOW + 600, 6, 441.0, True), (NOW + 600, 6, 300.0, False),
+    (NOW + 600, 12, 588.0, False)])
+def test_after_its_back_off_a_group_is_bound_while_it_does_what_it_did(
+    now: float, replicas: int, drain: float, bound: bool
+) -> None:
+    memory = Memory(ineffective=Ineffective(6, NOW + 600, 1, 12, 600.0, 588.0))
+    situation = behind(replicas, memory)
+    situation = replace(situation, now=now, rates=replace(situation.rates, drain=drain))
+    assert is_bound_downstream(situation) is bound
+    again = replace(memory, trial=Trial(now, 6, 12, 588.0))
+    assert is_bound_downstream(replace(situation, memory=again))
+    caught_up = replace(situation, backlog=Backlog.CAUGHT_UP)
+    assert is_bound_downstream(caught_up) is (now < NOW + 600)
+
+
+def test_a_trial_whose_consumers_never_joined_is_given_up() -> None:
+    memory = Memory(awaited=Awaited(NOW - 601), trial=Trial(NOW - 601, 3, 6))
+    assert taught(behind(6, memory)) == Memory()
 
 
 @pytest.mark.parametrize("drained", [0.2 * 12, 305.0, 328.8])
@@ -198,6 +272,13 @@ def test_a_trial_that_succeeds_ends_the_back_off() -> None:
 def test_a_window_passes_before_the_judgement() -> None:
     situation = on_trial(joined=59.9)
     assert taught(situation, draining(12, 300.0)) == situation.memory
+
+
+def test_a_trial_is_not_judged_by_fewer_than_all_of_them() -> None:
+    """One of 12 crashes on: 11 busy ones tell nothing of 12."""
+    situation = replace(on_trial(), group=members(11))
+    memory = taught(situation, draining(11, 300.0))
+    assert (memory.trial, memory.ineffective) == (situation.memory.trial, None)
 
 
 def test_a_trial_without_busy_consumers_is_given_up_after_five_minutes() -> None:
@@ -279,17 +360,18 @@ def test_only_the_withdrawal_itself_is_regretted() -> None:
 
 def test_less_work_by_each_consumer_on_trial_is_not_yet_less_capacity() -> None:
     known, trial = Capacity(100.0, True), Trial(NOW, 3, 6, 300.0)
-    less, more = Capacity(60.0, True), Capacity(120.0, True)
+    less, more, alike = Capacity(60.0, True), Capacity(120.0, True), Capacity(85.0, True)
     assert kept_capacity(Memory(capacity=known, trial=trial), less) == known
     assert kept_capacity(Memory(capacity=known, trial=trial), more) == more
+    assert kept_capacity(Memory(capacity=known, trial=trial), alike) == alike
     assert kept_capacity(Memory(capacity=known), less) == less
     assert kept_capacity(Memory(trial=trial), less) == less
 
 
-def test_a_scale_up_of_busy_consumers_is_awaited_and_on_trial() -> None:
+def test_a_scale_up_is_awaited_and_on_trial() -> None:
     memory = after_scaling(Memory(), 3, 6, NOW, 300.0)
     assert (memory.awaited, memory.trial) == (Awaited(NOW), Trial(NOW, 3, 6, 300.0))
-    assert after_scaling(Memory(), 3, 6, NOW, None).trial is None
+    assert after_scaling(Memory(), 3, 6, NOW, None).trial == Trial(NOW, 3, 6)
     assert after_scaling(Memory(), 0, 6, NOW, 300.0).trial is None
     assert after_scaling(Memory(), 1, 6, NOW, 300.0).trial is not None
 

@@ -62,10 +62,14 @@ def test_a_first_commit_within_the_window_is_judged_from_where_the_reset_begins(
 
 
 def test_what_was_promised_is_told_by_the_busiest_consumer() -> None:
-    """Four partitions each by 3, two by 6: twice as much, so 330 are enough."""
-    assert judged(at_rates(*[332.0] * 6, step=10, consumers=6), before=3, after=6).ineffective is None
+    """Four partitions each by 3, two by 6: twice as much, so with 330 fewer are kept, and with 420 all of them."""
+    kept = judged(at_rates(*[332.0] * 6, step=10, consumers=6), before=3, after=6).ineffective
+    assert kept is not None
+    assert kept.replicas == 4
+    assert judged(at_rates(*[424.0] * 6, step=10, consumers=6), before=3, after=6).ineffective is None
     found = judged(at_rates(*[326.0] * 6, step=10, consumers=6), before=3, after=6)
     assert found.ineffective is not None
+    assert found.ineffective.replicas == 3
     assert found.capacity == Capacity(50.0, learned=True)
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.diagnosis import Backlog, backlog
 from kafka_consumer_scaler.core.findings import RULES, findings_of, lasting
+from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.membership import Hung, Unrest
 from kafka_consumer_scaler.core.memory import Awaited, Found, Ineffective, Memory, Scaled, Trial, Usual
@@ -69,7 +70,7 @@ def test_a_hot_partition_is_told_with_what_it_gets() -> None:
 def test_an_ineffective_scale_up_is_told_while_its_back_off_lasts() -> None:
     memory = Memory(ineffective=Ineffective(3, NOW + 60, 1, 6, 300.0, 305.0))
     found = findings_of(POLICY, replace(CALM, memory=memory), ())[0]
-    assert found.evidence == "6 replicas processed 305 records/s and 3 had 300"
+    assert found.evidence == "6 replicas processed 305 records/s and, by what a consumer did before, 3 can do 300"
     assert found.remedy.endswith("tried again in 60 s")
     assert findings_of(POLICY, replace(CALM, memory=memory, now=NOW + 60), ()) == ()
 
@@ -92,14 +93,16 @@ def test_who_does_not_join_is_not_told_where_the_group_is_unknown() -> None:
 
 def test_bounds_are_told_as_they_stand_in_the_trail() -> None:
     assert said(TOO_MUCH, Limit(12, Reason.AT_PARTITION_LIMIT, "12 useful for the partitions")) == {
-        Reason.AT_PARTITION_LIMIT: "more replicas are wanted than 12, 12 useful for the partitions"}
+        Reason.AT_PARTITION_LIMIT: "12 replicas are wanted and 12 allowed, 12 useful for the partitions: 1,201 "
+                                   "records/s arrive, one consumer does 100, 0 records are behind"}
     assert said(TOO_MUCH, Limit(8, Reason.AT_MAX_REPLICAS, "maxReplicas 8"), Limit(6, Reason.AT_MAX_REPLICAS, "x")) == {
-        Reason.AT_MAX_REPLICAS: "more replicas are wanted than maxReplicas 8"}
+        Reason.AT_MAX_REPLICAS: "12 replicas are wanted and 8 allowed, maxReplicas 8: 1,201 records/s arrive, one "
+                                "consumer does 100, 0 records are behind"}
 
 
 USUAL = Memory(usual=Usual(NOW, 600.0, 200.0, 100.0))
-BEHIND = replace(even(6, 300.0), backlog=Backlog.BEHIND, memory=USUAL)
-FLOODED = replace(TOO_MUCH, backlog=Backlog.BEHIND, memory=USUAL)
+BEHIND = replace(even(6, 300.0, age=30.0), backlog=Backlog.BEHIND, memory=USUAL)
+FLOODED = replace(even(12, 1201.0, age=30.0), backlog=Backlog.BEHIND, memory=USUAL)
 EMPTY = replace(CALM, group=Group("Empty"), lag=dict.fromkeys(TPS, 5))
 PARTITIONS, MOST = Limit(12, Reason.AT_PARTITION_LIMIT, "12 useful"), Limit(8, Reason.AT_MAX_REPLICAS, "maxReplicas 8")
 CRASHES = Replicas(6, 6, "1 of 6 pods in CrashLoopBackOff")
@@ -109,91 +112,118 @@ def usual(arrival: float, per_consumer: float | None, seconds: float = 600.0) ->
     return Memory(usual=Usual(NOW, seconds, arrival, per_consumer))
 
 
+TAKEN_BACK = replace(usual(300.0, 200.0), ineffective=Ineffective(3, NOW, 1, 6, 300.0, 305.0))
+CRASHED = Memory(found=(Found(Reason.REPLICAS_NOT_JOINING, NOW - 15, "seen", "do"),))
+
+
 def memberless(hours: float) -> Memory:
     return Memory(memberless_since=NOW - 3600 * hours)
 
 
 SPIKE, SLOW, NOBODY = Reason.PRODUCER_SPIKE, Reason.SLOW_CONSUMERS, Reason.NO_MEMBERS
+FINE, LATE = Backlog.CAUGHT_UP, Backlog.BEHIND
 STORM, HUNG, EXPIRING = Reason.REBALANCE_STORM, Reason.HUNG_TRANSACTION, Reason.OFFSETS_EXPIRING
-CASES: list[tuple[str, Situation, tuple[Limit, ...], set[Reason]]] = [
-    ("calm", CALM, (), set()),
-    ("1.5 times the usual", BEHIND, (), {SPIKE}),
-    ("less than 1.5 times", replace(BEHIND, memory=usual(201.0, 100.0)), (), set()),
-    ("a spike that is no backlog", replace(BEHIND, backlog=Backlog.CAUGHT_UP), (), set()),
-    ("two minutes tell what is usual", replace(BEHIND, memory=usual(200.0, 100.0, 120.0)), (), {SPIKE}),
-    ("less does not", replace(BEHIND, memory=usual(200.0, 100.0, 119.0)), (), set()),
-    ("nothing is known to be usual", replace(BEHIND, memory=Memory()), (), set()),
-    ("usually nothing", replace(BEHIND, memory=usual(0.0, None)), (), {SPIKE}),
-    ("usually nothing, now a trickle", replace(BEHIND, memory=usual(0.0, None), rates=known(1.4, 100.0)), (), set()),
-    ("the arrival is not known", replace(BEHIND, rates=known(Unknown("one look"), 100.0)), (), set()),
-    ("under 0.7 of the usual", replace(BEHIND, memory=usual(300.0, 143.0)), (), {SLOW}),
-    ("0.7 of it", replace(BEHIND, memory=usual(300.0, 142.0)), (), set()),
-    ("both", replace(BEHIND, memory=usual(200.0, 200.0)), (), {SPIKE, SLOW}),
+CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]]] = [
+    ("calm", CALM, (), FINE, ()),
+    ("1.5 times the usual", BEHIND, (), LATE, (SPIKE,)),
+    ("less than 1.5 times", replace(BEHIND, memory=usual(201.0, 100.0)), (), LATE, ()),
+    ("a spike that is no backlog", replace(BEHIND, backlog=Backlog.CAUGHT_UP, age=0.0), (), FINE, ()),
+    ("two minutes tell what is usual", replace(BEHIND, memory=usual(200.0, 100.0, 120.0)), (), LATE, (SPIKE,)),
+    ("less does not", replace(BEHIND, memory=usual(200.0, 100.0, 119.0)), (), LATE, ()),
+    ("nothing is known to be usual", replace(BEHIND, memory=Memory()), (), LATE, ()),
+    ("usually nothing", replace(BEHIND, memory=usual(0.0, None)), (), LATE, (SPIKE,)),
+    ("usually nothing, now a trickle", replace(BEHIND, memory=usual(0.0, None), rates=known(1.4, 100.0)), (), LATE, ()),
+    ("the arrival is not known", replace(BEHIND, rates=known(Unknown("one look"), 100.0)), (), LATE, ()),
+    ("under 0.7 of the usual", replace(BEHIND, memory=usual(300.0, 143.0)), (), LATE, (SLOW,)),
+    ("0.7 of it", replace(BEHIND, memory=usual(300.0, 142.0)), (), LATE, ()),
+    ("both", replace(BEHIND, memory=usual(200.0, 200.0)), (), LATE, (SLOW, SPIKE)),
     ("a bound proves no slowness", replace(BEHIND, memory=usual(300.0, 200.0), rates=known(300, 100, learned=False)),
-     (), set()),
+     (), LATE, ()),
     ("slow before a scale-up", replace(BEHIND, memory=replace(usual(300.0, 200.0), trial=Trial(NOW, 3, 6, 300.0))), (),
-     {SLOW}),
-    ("slow since a scale-up", replace(
-        BEHIND, memory=replace(usual(300.0, 200.0), ineffective=Ineffective(3, NOW, 1, 6, 300.0, 305.0))), (), set()),
+     LATE, (SLOW,)),
+    ("slow since a scale-up that was taken back", replace(BEHIND, memory=TAKEN_BACK, replicas=Replicas(3, 3)), (),
+     LATE, (Reason.INEFFECTIVE_SCALING,)),
+    ("slow, after its back-off", replace(BEHIND, memory=TAKEN_BACK), (), LATE, (SLOW,)),
+    ("too much, after its back-off", replace(FLOODED, memory=TAKEN_BACK), (PARTITIONS,), LATE,
+     (SLOW, SPIKE, Reason.AT_PARTITION_LIMIT)),
     ("a bound while a scale-up is on trial", replace(CALM, memory=Memory(trial=Trial(NOW, 3, 6, 300.0))), (MOST,),
-     set()),
-    ("30 s without members", replace(EMPTY, memberless_seconds=30.0), (), {NOBODY}),
-    ("less than 30 s", replace(EMPTY, memberless_seconds=29.0), (), set()),
-    ("nobody, and nothing to do", replace(EMPTY, memberless_seconds=99.0, lag=dict.fromkeys(TPS, 0)), (), set()),
-    ("nobody is asked for", replace(EMPTY, memberless_seconds=99.0, replicas=Replicas(0, 0)), (), set()),
-    ("nobody yet", replace(EMPTY, memberless_seconds=99.0, memory=Memory(scales=(Scaled(NOW - 59, 0, 6),))), (), set()),
+     FINE, ()),
+    ("30 s without members", replace(EMPTY, memberless_seconds=30.0), (), FINE, (NOBODY,)),
+    ("less than 30 s", replace(EMPTY, memberless_seconds=29.0), (), FINE, ()),
+    ("nobody, and nothing to do yet", replace(EMPTY, memberless_seconds=99.0, lag=dict.fromkeys(TPS, 0)), (), FINE,
+     (NOBODY,)),
+    ("nobody is asked for", replace(EMPTY, memberless_seconds=99.0, replicas=Replicas(0, 0)), (), FINE, ()),
+    ("nobody yet", replace(
+        EMPTY, memberless_seconds=99.0, memory=Memory(scales=(Scaled(NOW - 59, 0, 6),))), (), FINE, ()),
     ("nobody, though there was time", replace(
-        EMPTY, memberless_seconds=99.0, memory=Memory(scales=(Scaled(NOW - 60, 0, 6),))), (), {NOBODY}),
-    ("nobody, and more are wanted", replace(EMPTY, memberless_seconds=99.0), (PARTITIONS, MOST), {NOBODY}),
-    ("the group is not known", replace(EMPTY, memberless_seconds=0.0, group=Unknown("moving")), (), set()),
+        EMPTY, memberless_seconds=99.0, memory=Memory(scales=(Scaled(NOW - 60, 0, 6),))), (), FINE, (NOBODY,)),
+    ("nobody, and more are wanted", replace(EMPTY, memberless_seconds=99.0), (PARTITIONS, MOST), FINE, (NOBODY,)),
+    ("the group is not known", replace(EMPTY, memberless_seconds=0.0, group=Unknown("moving")), (), FINE, ()),
     ("some are missing", replace(CALM, memory=Memory(awaited=Awaited(NOW - 120)), group=members(2)), (),
-     {Reason.REPLICAS_NOT_JOINING}),
+     FINE, (Reason.REPLICAS_NOT_JOINING,)),
     ("some are missing, and more are wanted", replace(
         CALM, memory=Memory(awaited=Awaited(NOW - 120)), group=members(2)), (PARTITIONS,),
-     {Reason.REPLICAS_NOT_JOINING}),
-    ("three came and went", replace(CALM, unrest=Unrest(3)), (), {STORM}),
-    ("two came and went", replace(CALM, unrest=Unrest(2)), (), set()),
+     FINE, (Reason.REPLICAS_NOT_JOINING,)),
+    ("three came and went", replace(CALM, unrest=Unrest(3)), (), FINE, (STORM,)),
+    ("two came and went", replace(CALM, unrest=Unrest(2)), (), FINE, ()),
     ("three came and went, and we took one", replace(
-        CALM, unrest=Unrest(3), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),))), (), set()),
-    ("half of the time in a rebalance", replace(CALM, unrest=Unrest(0, 0.5)), (), {STORM}),
-    ("less than half", replace(CALM, unrest=Unrest(0, 0.49)), (), set()),
-    ("pods crash", replace(CALM, unrest=Unrest(3), replicas=CRASHES), (), {Reason.REPLICAS_NOT_JOINING}),
-    ("one pod crashed once", replace(CALM, unrest=Unrest(1), replicas=CRASHES), (), set()),
-    ("an open transaction", replace(CALM, hung={TPS[0]: Hung(70, 180.0)}), (), {HUNG}),
-    ("half of six days", replace(CALM, memory=memberless(6 * 24.0)), (), {EXPIRING}),
-    ("two days left", replace(CALM, memory=memberless(5 * 24.0)), (), set()),
+        CALM, unrest=Unrest(3), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),))), (), FINE, ()),
+    ("half of the time in a rebalance", replace(CALM, unrest=Unrest(0, 0.5)), (), FINE, (STORM,)),
+    ("less than half", replace(CALM, unrest=Unrest(0, 0.49)), (), FINE, ()),
+    ("pods crash", replace(CALM, unrest=Unrest(3), replicas=CRASHES), (), FINE, (Reason.REPLICAS_NOT_JOINING,)),
+    ("one pod crashed once", replace(CALM, unrest=Unrest(1), replicas=CRASHES), (), FINE, ()),
+    ("one pod crashes on", replace(CALM, unrest=Unrest(1), replicas=CRASHES, memory=CRASHED), (),
+     FINE, (Reason.REPLICAS_NOT_JOINING,)),
+    ("none crashes any more", replace(CALM, unrest=Unrest(1), memory=CRASHED), (), FINE, ()),
+    ("an open transaction", replace(CALM, hung={TPS[0]: Hung(70, 180.0)}), (), FINE, (HUNG,)),
+    ("half of six days", replace(CALM, memory=memberless(6 * 24.0)), (), FINE, (EXPIRING,)),
+    ("two days left", replace(CALM, memory=memberless(5 * 24.0)), (), FINE, ()),
     ("half of a short retention", replace(
-        CALM, memory=memberless(12.0), details=Details(offsets_retention_seconds=86_400.0)), (), {EXPIRING}),
+        CALM, memory=memberless(12.0), details=Details(offsets_retention_seconds=86_400.0)), (), FINE, (EXPIRING,)),
     ("less than half of it", replace(
-        CALM, memory=memberless(11.9), details=Details(offsets_retention_seconds=86_400.0)), (), set()),
-    ("stuck", replace(CALM, stuck=frozenset(TPS[:1])), (), {Reason.STUCK_PARTITION}),
-    ("hot", replace(CALM, hot=frozenset(TPS[:1])), (), {Reason.HOT_PARTITION}),
-    ("at the partitions", TOO_MUCH, (PARTITIONS,), {Reason.AT_PARTITION_LIMIT}),
-    ("at the most", TOO_MUCH, (MOST,), {Reason.AT_MAX_REPLICAS}),
-    ("a bound that is enough", replace(TOO_MUCH, rates=known(1200.0, 100.0)), (PARTITIONS,), set()),
+        CALM, memory=memberless(11.9), details=Details(offsets_retention_seconds=86_400.0)), (), FINE, ()),
+    ("stuck", replace(CALM, stuck=frozenset(TPS[:1])), (), FINE, (Reason.STUCK_PARTITION,)),
+    ("hot", replace(CALM, hot=frozenset(TPS[:1])), (), FINE, (Reason.HOT_PARTITION,)),
+    ("at the partitions", TOO_MUCH, (PARTITIONS,), FINE, (Reason.AT_PARTITION_LIMIT,)),
+    ("at the most", TOO_MUCH, (MOST,), FINE, (Reason.AT_MAX_REPLICAS,)),
+    ("a bound that is enough", replace(TOO_MUCH, rates=known(1200.0, 100.0)), (PARTITIONS,), FINE, ()),
     ("a bound that is not enough to recover", replace(
-        CALM, rates=known(1100.0, 100.0), lag=dict.fromkeys(TPS, 2501)), (PARTITIONS,), {Reason.AT_PARTITION_LIMIT}),
+        CALM, rates=known(1100.0, 100.0), lag=dict.fromkeys(TPS, 2501)), (PARTITIONS,),
+     FINE, (Reason.AT_PARTITION_LIMIT,)),
+    ("a bound of consumers that were not seen busy", replace(TOO_MUCH, rates=known(1201.0, 100.0, learned=False)),
+     (PARTITIONS,), FINE, ()),
+    ("a bound that is too little for all that is on trial", replace(
+        TOO_MUCH, memory=Memory(trial=Trial(NOW, 3, 12, 300.0))), (PARTITIONS,), FINE, (Reason.AT_PARTITION_LIMIT,)),
     ("a bound of which nobody knows", replace(CALM, rates=known(300.0, Unknown("not measured"))), (MOST,),
-     {Reason.AT_MAX_REPLICAS}),
-    ("stuck, and another had it before", replace(CALM, stuck=frozenset(TPS[:1]), kept=frozenset()), (), set()),
+     FINE, (Reason.AT_MAX_REPLICAS,)),
+    ("stuck, and another had it before", replace(CALM, stuck=frozenset(TPS[:1]), kept=frozenset()), (), FINE, ()),
     ("more did not help", replace(CALM, memory=Memory(ineffective=Ineffective(3, NOW + 9, 1, 6, 300.0, 305.0))),
-     (PARTITIONS, MOST), {Reason.INEFFECTIVE_SCALING}),
-    ("records will be lost", replace(CALM, retention=(TPS[0], 60.0)), (), {Reason.RETENTION_RISK}),
-    ("records were lost", replace(CALM, lost={TPS[0]: 2}), (), {Reason.RECORDS_LOST}),
-    ("a topic was recreated", replace(CALM, recreated=frozenset({"orders"})), (), {Reason.TOPIC_RECREATED}),
-    ("brokers are slow", replace(CALM, details=Details(stretch=2)), (), {Reason.BROKERS_SLOW}),
+     (PARTITIONS, MOST), FINE, (Reason.INEFFECTIVE_SCALING,)),
+    ("records are lost", replace(CALM, retention=(TPS[0], 60.0)), (), FINE, (Reason.RETENTION_RISK,)),
+    ("records were lost", replace(CALM, lost={TPS[0]: 2}), (), FINE, (Reason.RECORDS_LOST,)),
+    ("a topic was recreated", replace(CALM, recreated=frozenset({"orders"})), (), FINE, (Reason.TOPIC_RECREATED,)),
+    ("brokers are slow", replace(CALM, details=Details(stretch=2)), (), FINE, (Reason.BROKERS_SLOW,)),
 ]
 
 
 @pytest.mark.parametrize(
-    ("situation", "trail", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_every_rule_says_what_the_table_says(
-    situation: Situation, trail: tuple[Limit, ...], expected: set[Reason]
+    ("situation", "trail", "state", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_every_rule_and_the_verdict_are_as_the_table_says(
+    situation: Situation, trail: tuple[Limit, ...], state: Backlog, expected: tuple[Reason, ...]
 ) -> None:
     by_rule = {Reason[rule.__name__.upper()]: rule(POLICY, situation, trail) for rule in RULES}
     assert {reason: found is not None for reason, found in by_rule.items()} == {
         reason: reason in expected for reason in by_rule}
     assert all(found is None or found.reason is reason for reason, found in by_rule.items())
+    assert tuple(found.reason for found in findings_of(POLICY, situation, trail)) == expected
+    assert backlog(History(), POLICY, situation.age, situation.rates) is situation.backlog is state
+
+
+def test_the_table_has_every_rule_and_no_evidence_in_two_parts() -> None:
+    """A condition is `evidence; remedy`: who reads it parts them at the first of these."""
+    found = [finding for _, situation, trail, *_ in CASES for finding in findings_of(POLICY, situation, trail)]
+    assert {finding.reason for finding in found} == {Reason[rule.__name__.upper()] for rule in RULES}
+    assert [finding.evidence for finding in found if "; " in finding.evidence or not finding.remedy] == []
 
 
 def test_evidence_is_told_in_numbers() -> None:
@@ -208,7 +238,7 @@ def test_evidence_is_told_in_numbers() -> None:
     assert said(replace(CALM, hung={TPS[0]: Hung(70, 240.0)}))[HUNG] == (
         "orders/0 has 70 records behind a transaction open for 240 s")
     assert said(replace(CALM, memory=memberless(6 * 24.0)))[EXPIRING] == (
-        "no member for 144 h, 24 h left; offsets are kept for 7.0 days (by default)")
+        "no member for 144 h, 24 h left of the 7.0 days (the default) that offsets are kept")
     assert said(replace(CALM, lost={TPS[0]: 1200, TPS[1]: 34}))[Reason.RECORDS_LOST] == (
         "at least 1,234 records of orders/0, orders/1 were deleted before the group processed them")
     assert said(replace(CALM, recreated=frozenset("dcba")))[Reason.TOPIC_RECREATED].startswith(

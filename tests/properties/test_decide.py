@@ -109,7 +109,7 @@ memories = st.builds(
     join_seconds=st.none() | st.floats(0, 600),
     pause_seconds=st.none() | st.floats(0, 120),
     awaited=st.none() | st.builds(Awaited, times, st.none() | times),
-    trial=st.none() | st.builds(Trial, times, counts, counts, st.floats(0, 1e5), st.none() | times),
+    trial=st.none() | st.builds(Trial, times, counts, counts, st.none() | st.floats(0, 1e5), st.none() | times),
     ineffective=st.none() | st.builds(
         Ineffective, counts, times, st.integers(1, 50), counts, st.floats(0, 1e5), st.floats(0, 1e5)),
     foreign=st.none() | st.builds(Foreign, st.integers(0, 5), times),

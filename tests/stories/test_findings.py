@@ -13,7 +13,8 @@ from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Details, Group, Reading, Replicas, Snapshot, TopicPartition, Unknown
-from tests.world import T0, Seen, World, blind, findings, minutes, reasons, steps
+from kafka_consumer_scaler.core.verdict import ConditionType
+from tests.world import T0, Seen, World, blind, findings, minutes, moves, reasons, steps
 
 POLICY = Policy(max_replicas=12)
 LEARNED = Memory(capacity=Capacity(100.0, learned=True))
@@ -110,6 +111,18 @@ def downstream(world: World) -> None:
     world.rate = steps((0, 300), (CALM, 420))
 
 
+def downstream_at_once(world: World) -> None:
+    """So much more that the scale-up comes before anybody was seen busy."""
+    world.downstream = 310.0
+    world.rate = steps((0, 300), (CALM, 900))
+
+
+def downstream_later(world: World) -> None:
+    """More consumers do more, and not all that they promise; fewer would do less."""
+    world.downstream = 700.0
+    world.rate = steps((0, 300), (CALM, 900))
+
+
 @dataclass(frozen=True)
 class Trouble:
     """What happens after twenty calm minutes, and all that is found in the forty minutes after it."""
@@ -133,6 +146,8 @@ TROUBLES = [
     Trouble(never_settles, {Reason.REBALANCE_STORM}),
     Trouble(open_transaction, {Reason.HUNG_TRANSACTION}),
     Trouble(downstream, {Reason.INEFFECTIVE_SCALING}),
+    Trouble(downstream_at_once, {Reason.INEFFECTIVE_SCALING, Reason.PRODUCER_SPIKE}),
+    Trouble(downstream_later, {Reason.INEFFECTIVE_SCALING, Reason.PRODUCER_SPIKE}),
 ]
 
 
@@ -142,6 +157,71 @@ def test_each_trouble_is_found_and_nothing_else(trouble: Trouble) -> None:
     trouble.happens(world)
     rows = world.run(minutes(40))
     assert findings(rows) == trouble.found
+
+
+def test_a_slow_down_that_comes_with_a_scale_up_is_not_withdrawn_for_long() -> None:
+    """They become more and slower at once, before anybody was seen busy: from outside it looks like a bound downstream.
+
+    12 of 45 records/s do what 6 of 100 can. 6 do half of it: within a minute all of them are back, and are called slow.
+    """
+    world = settled(lambda _: 300.0)
+    world.capacity = steps((0, 100.0), (CALM, 45.0))
+    world.rate = steps((0, 300), (CALM, 900))
+    rows = world.run(minutes(20))
+    changes = [(row.at, row.scaled_to) for row in rows if row.scaled_to is not None]
+    assert [to for _, to in changes] == [12, 6, 12]
+    assert changes[2][0] - changes[1][0] <= 60
+    assert findings(rows[-1:]) == {Reason.SLOW_CONSUMERS, Reason.PRODUCER_SPIKE, Reason.AT_PARTITION_LIMIT}
+
+
+def test_a_slow_down_that_is_seen_before_the_newcomers_join_is_not_withdrawn() -> None:
+    world = settled(lambda _: 300.0)
+    world.pod_start_seconds = 20.0
+    world.capacity = steps((0, 100.0), (CALM, 45.0))
+    world.rate = steps((0, 300), (CALM, 900))
+    rows = world.run(minutes(20))
+    assert moves(rows) == [(3, 12)]
+    assert findings(rows) == {Reason.SLOW_CONSUMERS, Reason.PRODUCER_SPIKE, Reason.AT_PARTITION_LIMIT}
+
+
+def test_a_bound_downstream_takes_back_to_as_many_as_can_do_as_much() -> None:
+    """12 do 540 records/s, which 6 can do. The climb is tried again after ten minutes."""
+    world = settled(lambda _: 300.0)
+    world.downstream = 540.0
+    world.rate = steps((0, 300), (CALM, 900))
+    rows = world.run(minutes(20))
+    assert moves(rows) == [(3, 12), (12, 6), (6, 12), (12, 6)]
+    assert findings(rows) == {Reason.INEFFECTIVE_SCALING, Reason.PRODUCER_SPIKE}
+    assert "12 replicas processed 540 records/s and, by what a consumer did before, 6 can do 600" in str(rows)
+
+
+def test_the_sentence_of_a_scale_up_ends_with_its_cause() -> None:
+    world = settled(lambda _: 300.0)
+    spike(world)
+    scaled = next(row.verdict for row in world.run(minutes(5)) if row.scaled_to is not None)
+    assert scaled.announcement is not None
+    assert scaled.message == scaled.announcement.message
+    assert scaled.message.endswith(" old before help could come); ProducerSpike")
+
+
+def test_a_crash_loop_on_an_idle_topic_is_told_before_its_first_record() -> None:
+    world = World(POLICY, lambda _: 0.0, replicas=4, memory=LEARNED)
+    assert findings(world.run(CALM)) == set()
+    nobody(world)
+    world.target = Replicas(4, 4, "4 of 4 pods in CrashLoopBackOff (exit code 1)")
+    assert findings(world.run(minutes(2))) == {Reason.NO_MEMBERS}
+
+
+def test_one_blind_poll_takes_no_bound_away() -> None:
+    world = settled(lambda _: 300.0)
+    flood(world)
+    world.run(minutes(5))
+    world.spoil = blind
+    (row,) = world.run(15)
+    limited = row.verdict.condition(ConditionType.SCALING_LIMITED)
+    assert Reason.AT_PARTITION_LIMIT in findings([row])
+    assert (limited.status, limited.reason) == (True, Reason.AT_PARTITION_LIMIT)
+    assert " wanted and 12 allowed, 12 useful for the partitions: 3,000 records/s arrive, " in limited.message
 
 
 BY_BACKLOG: dict[Callable[[World], None], Reason] = {

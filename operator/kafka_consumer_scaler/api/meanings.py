@@ -57,7 +57,7 @@ GROUPS: Final[tuple[Group, ...]] = (
             "scale to 1 to go on"),
     }),
     ("What bounds the replicas", {
-        Reason.SCALING_LIMITED: Meaning("the event: more is wanted than allowed", "see the two below"),
+        Reason.SCALING_LIMITED: Meaning("more is wanted than allowed, and would help", "see the two below"),
         Reason.AT_MAX_REPLICAS: Meaning("`maxReplicas` binds", "raise it, if the partitions allow"),
         Reason.AT_PARTITION_LIMIT: Meaning(
             "more consumers than partitions would be idle",
@@ -82,11 +82,11 @@ GROUPS: Final[tuple[Group, ...]] = (
             "nobody is in the group, and the brokers will soon delete its committed offsets",
             "start a consumer, or raise the brokers' `offsets.retention.minutes`"),
         Reason.NO_MEMBERS: Meaning(
-            "records wait, replicas are asked for, and nobody is in the group",
+            "replicas are asked for, and nobody is in the group",
             "look at the pods, and whether their `group.id` and `bootstrap.servers` are those of the resource"),
         Reason.REPLICAS_NOT_JOINING: Meaning(
             "replicas that were asked for are not members of the group, for four times the usual time, 120 s at "
-            "least; or members come and go while pods crash",
+            "least; or members come and go while pods crash, and then for as long as they do",
             "`kubectl get pods`: pending, crashing, or not reaching the brokers; a wrong `group.id`, wrong "
             "`consumerThreads`"),
         Reason.REBALANCE_STORM: Meaning(
@@ -98,8 +98,8 @@ GROUPS: Final[tuple[Group, ...]] = (
             "it ends they are no lag",
             "find it with `kafka-transactions.sh find-hanging`; abort it, or restart its producer"),
         Reason.INEFFECTIVE_SCALING: Meaning(
-            "more replicas processed no more than before; they were withdrawn, and the climb is tried again after "
-            "10 minutes, later 20, 40, 60",
+            "more replicas do much less than one did before; what does not help was withdrawn, and the climb is tried "
+            "again after 10 minutes, later 20, 40, 60",
             "look for what they share downstream: a database, a quota of an API or of the broker, a lock"),
         Reason.HOT_PARTITION: Meaning(
             "more arrives on a partition than one consumer can process; no replicas are asked for to keep up with "

@@ -30,7 +30,7 @@ from kafka_consumer_scaler.core.memory import (
     Usual,
 )
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.verdict import LASTING
+from kafka_consumer_scaler.core.verdict import BOUNDS, LASTING
 
 VERSION: Final = 1
 LONGEST: Final = 1000
@@ -91,7 +91,7 @@ def memory_from_status(status: Mapping[str, Any], now: float) -> Memory:
         assignor=_assignor(stored.get("assignor")),
         usual=_read(Usual, stored.get("usual"), now),
         memberless_since=_time(stored.get("memberlessSince"), now),
-        found=tuple(each for each in _read_all(Found, stored.get("found"), now) if each.reason in LASTING),
+        found=tuple(each for each in _read_all(Found, stored.get("found"), now) if each.reason in LASTING | BOUNDS),
         said=_reasons(stored.get("said")),
     )
 

@@ -51,7 +51,6 @@ from kafka_consumer_scaler.core.verdict import (
     ScaleTo,
     Verdict,
     complaints,
-    condition_of,
     conditions_of,
 )
 
@@ -278,42 +277,46 @@ def _verdict(policy: Policy, current: Replicas | Unknown, situation: Situation |
              before: Memory, is_blip: bool) -> Verdict:
     metrics = situation if isinstance(situation, Unknown) else None
     target = current if isinstance(current, Unknown) else None
-    wanted = judged.recommendation.replicas if judged.recommendation else None
-    conditions = conditions_of(policy, metrics, target, judged.trail, wanted)
+    found = _found(policy, situation, judged, before)
+    findings = tuple(Finding(each.reason, each.evidence, each.remedy) for each in found)
+    conditions = conditions_of(policy, metrics, target, findings, judged.recommendation is not None)
     standing = "" if isinstance(situation, Unknown) else _standing(situation)
     still_behind = not isinstance(situation, Unknown) and situation.backlog is not Backlog.CAUGHT_UP
-    bounds, found = _found(policy, situation, judged, before)
-    findings = (*(Finding(each.reason, each.evidence, each.remedy) for each in found), *bounds)
     events, said = complaints(conditions, findings, standing, before.said, still_behind, is_blip)
+    message = judged.message + _causes(current, judged.decision, findings)
     announcement = None
     if isinstance(judged.decision, ScaleTo) and isinstance(current, Replicas):
         up = judged.decision.replicas > current.spec
-        reason = Reason.SCALED_UP if up else Reason.SCALED_DOWN
-        announcement = Event(reason, judged.message)
+        announcement = Event(Reason.SCALED_UP if up else Reason.SCALED_DOWN, message)
     return Verdict(
         decision=judged.decision,
         memory=replace(judged.memory, said=said, found=found),
-        conditions=(*conditions, *(condition_of(each) for each in findings if each.reason not in BOUNDS)),
+        conditions=conditions,
         findings=findings,
         events=events,
         announcement=announcement,
         backlog=Backlog.UNKNOWN if isinstance(situation, Unknown) else situation.backlog,
         measurements=_measurements(current, situation, judged),
         trail=judged.trail,
-        message=judged.message,
+        message=message,
         situation=situation,
         busy_drain=judged.busy_drain,
     )
 
 
-def _found(policy: Policy, situation: Situation | Unknown, judged: _Judged,
-           before: Memory) -> tuple[tuple[Finding, ...], tuple[Found, ...]]:
-    """The bounds of this very decision, and the findings that last; while nothing can be seen, they stay."""
+def _found(policy: Policy, situation: Situation | Unknown, judged: _Judged, before: Memory) -> tuple[Found, ...]:
+    """The findings that last; while nothing can be seen, they stay."""
     if isinstance(situation, Unknown):
-        return (), before.found
-    seen = findings_of(policy, situation, judged.trail)
-    own = tuple(each for each in seen if each.reason not in BOUNDS)
-    return tuple(each for each in seen if each.reason in BOUNDS), lasting(own, policy, before, situation.now)
+        return before.found
+    return lasting(findings_of(policy, situation, judged.trail), policy, before, situation.now)
+
+
+def _causes(current: Replicas | Unknown, decision: Decision, findings: tuple[Finding, ...]) -> str:
+    """`; ProducerSpike`: why more are wanted, after a sentence that says so; bounds are in its trail."""
+    if isinstance(current, Unknown) or isinstance(decision, Abstain) or decision.replicas <= current.spec:
+        return ""
+    names = ", ".join(each.reason for each in findings if each.reason not in BOUNDS)
+    return f"; {names}" if names else ""
 
 
 def _measurements(current: Replicas | Unknown, situation: Situation | Unknown, judged: _Judged) -> Measurements:

@@ -1,9 +1,11 @@
 """What changes taught: how long a scale-up takes, what a rebalance costs, and whether a scale-up helped at all.
 
-A scale-up of a group whose consumers were all busy is on trial. A window after its consumers have joined, with the
-backlog still there, the drain must have risen by a tenth of what the new consumers promise:
+A scale-up is on trial. What its consumers promise is what one did before: busy ahead of the scale-up or until the new
+ones joined, else what was known. A window after all have joined, with the backlog still there, the drain must have
+risen by a tenth of what is promised, and be more than fewer of them can do:
 
     300 records/s by 6 consumers, 12 asked for: 600 promised, so 330 at least. 305 is a bound downstream: back to 6.
+    200 records/s by 2 consumers, 12 asked for: 1,200 promised. 588 is what 6 can do: back to 6.
 
 The climb is then not tried again for 10 minutes, 20 after a second failure in a row, 40 after a third, an hour at most.
 """
@@ -12,7 +14,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kafka_consumer_scaler.core.capacity import Capacity, busy_drain
+from kafka_consumer_scaler.core.assignment import Spread
+from kafka_consumer_scaler.core.capacity import SLOWED_SHARE, Capacity, busy_drain
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Awaited, Foreign, Ineffective, Memory, Trial
@@ -22,8 +25,10 @@ from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Group, Unknown
 
 EFFECTIVE_SHARE = 0.1
+BOUND_SHARE = 0.7
+"""Consumers that became more and do less than this share of what they promise have a bound that they share."""
 TRIAL_SECONDS = 15.0
-"""All consumers must have been busy for this long before a scale-up, for its effect to be measured."""
+"""Consumers that were all busy for this long before others joined show what one can do."""
 BACK_OFF_SECONDS = 600.0
 BACK_OFF_SECONDS_MAX = 3600.0
 DOUBLED_AT_MOST = 10
@@ -56,7 +61,11 @@ def foreign_members(memory: Memory, now: float) -> int:
 
 def expected_members(situation: Situation) -> int:
     """Members once all replicas that can have a partition have joined."""
-    useful = min(situation.current, situation.spread.useful_replicas)
+    return _members(situation, situation.current)
+
+
+def _members(situation: Situation, replicas: int) -> int:
+    useful = min(replicas, situation.spread.useful_replicas)
     return useful * situation.spread.threads + situation.spread.foreign
 
 
@@ -67,6 +76,19 @@ def not_joining_seconds(situation: Situation) -> float | None:
         return None
     waited = situation.now - awaited.at
     return waited if waited >= max(JOIN_LATE_SECONDS, JOIN_LATE_TIMES * situation.join_seconds) else None
+
+
+def is_bound_downstream(situation: Situation) -> bool:
+    """A scale-up did not help: it is withdrawn, or on trial once more, or the group still does what it did then.
+
+    6 replicas did 588 records/s, as 12 had. While they do 441 to 735 they are bound; when they do 300, they are slow.
+    """
+    found, trial, drain = situation.memory.ineffective, situation.memory.trial, situation.rates.drain
+    if found is None or situation.backlog is Backlog.CAUGHT_UP:
+        return situation.withdrawn_to is not None
+    again = trial is not None and trial.before == found.replicas
+    is_alike = isinstance(drain, Unknown) or abs(drain - found.drained) <= UNEVEN_SHARE * found.drained
+    return situation.withdrawn_to is not None or again or (situation.current == found.replicas and is_alike)
 
 
 def _with_foreign(situation: Situation) -> Memory:
@@ -88,8 +110,10 @@ def _with_joined(history: History, reset: OffsetReset, situation: Situation) -> 
     at = history.samples[-1].at
     if not _has_joined(situation):
         return replace(memory, awaited=replace(awaited, missing_at=at))
-    if awaited.lost or situation.now - awaited.at > GIVE_UP_JOINING_SECONDS:
+    if awaited.lost:
         return replace(memory, awaited=None)
+    if situation.now - awaited.at > GIVE_UP_JOINING_SECONDS:
+        return replace(memory, awaited=None, trial=None)
     joined_at = (at + max(awaited.at, awaited.missing_at or 0.0)) / 2
     trial = memory.trial
     return replace(
@@ -131,7 +155,7 @@ def _paused(history: History, reset: OffsetReset, situation: Situation, since: f
     """
     trial, samples = situation.memory.trial, history.samples
     before = [sample for sample in samples if sample.at <= since]
-    if trial is None or trial.at != since or not before or trial.drain <= 0:
+    if trial is None or trial.at != since or not before or not trial.drain:
         return None
     first, last = before[-1], samples[-1]
     done = processed(history, reset, first, last, last.readings)
@@ -139,22 +163,28 @@ def _paused(history: History, reset: OffsetReset, situation: Situation, since: f
 
 
 def _with_trial(policy: Policy, history: History, situation: Situation) -> Memory:
-    memory = situation.memory
-    if situation.backlog is Backlog.CAUGHT_UP:
-        cleared = memory if memory.ineffective is None else _forgiven(memory, situation.now)
-        return replace(cleared, trial=None)
-    trial = memory.trial
-    if trial is None:
-        return _regretted(history, policy.offset_reset, situation)
-    if situation.current != trial.after:
+    memory, trial = situation.memory, situation.memory.trial
+    if trial is not None and situation.current != trial.after:
         return replace(memory, trial=None)
-    if trial.joined_at is None:
-        return memory
-    is_time = situation.now - trial.joined_at >= WINDOW_SECONDS
+    if trial is not None and trial.joined_at is None:
+        return replace(memory, trial=_with_drain(policy, history, situation, trial))
+    if situation.backlog is Backlog.CAUGHT_UP:
+        return replace(_forgiven(memory, situation.now), trial=None)
+    if trial is None or trial.joined_at is None:
+        return _regretted(history, policy.offset_reset, situation)
+    is_time = situation.now - trial.joined_at >= WINDOW_SECONDS and _has_joined(situation)
     drained = busy_drain(history, policy, WINDOW_SECONDS) if is_time else None
     if drained is not None and _is_even(history, policy.offset_reset):
         return _judged(memory, situation, trial, drained)
     return replace(memory, trial=None) if situation.now - trial.joined_at > GIVE_UP_TRIAL_SECONDS else memory
+
+
+def _with_drain(policy: Policy, history: History, situation: Situation, trial: Trial) -> Trial:
+    """Until others join, those that were there show what they can do, now that there is a backlog."""
+    members = situation.members
+    if trial.drain is not None or isinstance(members, Unknown) or members > _members(situation, trial.before):
+        return trial
+    return replace(trial, drain=busy_drain(history, policy, TRIAL_SECONDS))
 
 
 def _is_even(history: History, reset: OffsetReset) -> bool:
@@ -179,7 +209,11 @@ def _regretted(history: History, reset: OffsetReset, situation: Situation) -> Me
     """
     memory, found = situation.memory, situation.memory.ineffective
     last = memory.last_scale
-    if found is None or last is None or situation.current != found.replicas or last.before != found.tried:
+    if found is None or last is None:
+        return memory
+    if not found.is_withdrawn and situation.current != found.tried:
+        return replace(memory, ineffective=None)
+    if situation.current != found.replicas or found.tried != (last.before if found.is_withdrawn else last.after):
         return memory
     samples = [sample for sample in history.samples if sample.at >= last.at + situation.pause_seconds]
     watched = samples[-1].at - samples[0].at if samples else 0.0
@@ -187,43 +221,69 @@ def _regretted(history: History, reset: OffsetReset, situation: Situation) -> Me
         return memory
     drained = processed(history, reset, samples[0], samples[-1], samples[-1].readings) / watched
     slowed = found.drained * situation.spread.busiest(found.tried) / situation.spread.busiest(found.replicas)
-    was_wrong = drained < (found.drained + slowed) / 2 or drained > (1 + UNEVEN_SHARE) * found.drained
-    return replace(memory, ineffective=None) if was_wrong else memory
+    was_wrong = found.is_withdrawn and drained < (found.drained + slowed) / 2
+    return replace(memory, ineffective=None) if was_wrong or drained > (1 + UNEVEN_SHARE) * found.drained else memory
 
 
 def _judged(memory: Memory, situation: Situation, trial: Trial, drained: float) -> Memory:
-    spread = situation.spread
-    promised = trial.drain * spread.busiest(trial.before) / max(1, spread.busiest(trial.after))
-    if drained >= trial.drain + EFFECTIVE_SHARE * (promised - trial.drain):
+    spread, before = situation.spread, _drain_before(memory, situation, trial)
+    if before is None:
+        return replace(memory, trial=None)
+    promised = before * spread.busiest(trial.before) / max(1, spread.busiest(trial.after))
+    least = before + EFFECTIVE_SHARE * (promised - before)
+    if drained >= max(least, BOUND_SHARE * promised):
         return replace(memory, trial=None, ineffective=None)
-    times = memory.ineffective.times + 1 if memory.ineffective is not None else 1
-    back_off = min(BACK_OFF_SECONDS_MAX, BACK_OFF_SECONDS * 2 ** min(times - 1, DOUBLED_AT_MOST))
-    found = Ineffective(trial.before, situation.now + back_off, times, trial.after, trial.drain, drained)
-    known, each = memory.capacity, drained / max(1, spread.consumers(trial.before))
+    fewest = trial.before if drained < least else _fewest(spread, trial, before, drained)
+    can_do = before * spread.busiest(trial.before) / max(1, spread.busiest(fewest))
+    known, each = memory.capacity, drained / max(1, spread.consumers(fewest))
     capacity = known and Capacity(min(known.per_consumer, each), known.learned)
-    return replace(memory, trial=None, ineffective=found, capacity=capacity)
+    times = memory.ineffective.times if memory.ineffective is not None else 0
+    found = Ineffective(fewest, situation.now, times, trial.after, can_do, drained)
+    return replace(memory, trial=None, ineffective=_backed_off(found), capacity=capacity)
+
+
+def _drain_before(memory: Memory, situation: Situation, trial: Trial) -> float | None:
+    """Records/s of those that were there before: as measured, else as much as they can by what is known of one."""
+    if trial.drain is not None or memory.capacity is None:
+        return trial.drain
+    return memory.capacity.per_consumer * situation.spread.consumers(trial.before)
+
+
+def _fewest(spread: Spread, trial: Trial, before: float, drained: float) -> int:
+    """The fewest replicas that can do what was drained; all that were tried, where no fewer can."""
+    can = (n for n in spread.steps(trial.after)
+           if n >= trial.before and before * spread.busiest(trial.before) >= drained * spread.busiest(n))
+    return next(can, trial.after)
+
+
+def _backed_off(found: Ineffective) -> Ineffective:
+    """What is not withdrawn is no climb to hold back."""
+    if not found.is_withdrawn:
+        return found
+    back_off = min(BACK_OFF_SECONDS_MAX, BACK_OFF_SECONDS * 2 ** min(found.times, DOUBLED_AT_MOST))
+    return replace(found, until=found.until + back_off, times=found.times + 1)
 
 
 def _forgiven(memory: Memory, now: float) -> Memory:
     """A group that has caught up may climb again; another failure within the hour still doubles the back-off."""
     found = memory.ineffective
-    if found is None or now - found.until > BACK_OFF_SECONDS_MAX:
+    if found is None or not found.is_withdrawn or now - found.until > BACK_OFF_SECONDS_MAX:
         return replace(memory, ineffective=None)
     return replace(memory, ineffective=replace(found, until=min(found.until, now)))
 
 
 def kept_capacity(memory: Memory, seen: Capacity) -> Capacity:
-    """While a scale-up is on trial, less work by each consumer may be its failure: what was known is kept."""
+    """While a scale-up is on trial, much less work by each consumer may be its failure: what was known is kept."""
     known = memory.capacity
-    if memory.trial is None or known is None or known.per_consumer <= seen.per_consumer:
+    if memory.trial is None or known is None or seen.per_consumer >= SLOWED_SHARE * known.per_consumer:
         return seen
     return known
 
 
 def after_scaling(memory: Memory, before: int, after: int, at: float, drain: float | None) -> Memory:
-    """The memory after a change was carried out: new consumers are awaited, and on trial if all others were busy."""
+    """The memory after a change was carried out: new consumers are awaited, and on trial if there were others."""
     memory = memory.with_scaled(before, after, at)
     if after <= before:
         return replace(memory, awaited=None, trial=None)
-    trial = Trial(at, before, after, drain) if drain is not None and before > 0 else None
+    trial = Trial(at, before, after, drain) if before > 0 else None
     return replace(memory, awaited=Awaited(at), trial=trial)

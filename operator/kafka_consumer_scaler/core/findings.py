@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kafka_consumer_scaler.core.diagnosis import Backlog, Finding
-from kafka_consumer_scaler.core.effect import expected_members, not_joining_seconds
+from kafka_consumer_scaler.core.effect import expected_members, is_bound_downstream, not_joining_seconds
 from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.membership import UNREST_SECONDS
 from kafka_consumer_scaler.core.memory import Found, Memory, Usual
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.recommendation import recommend
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
 
@@ -87,7 +88,7 @@ def topic_recreated(policy: Policy, situation: Situation, trail: tuple[Limit, ..
     names = ", ".join(sorted(situation.recreated)[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
     return Finding(
         Reason.TOPIC_RECREATED,
-        f"the end of {names} fell, so it was recreated or truncated; what was learned of the group before is dropped",
+        f"the end of {names} fell, so it was recreated or truncated, and what was learned of the group before is dropped",
         "restart the consumers if they do not go on; if nobody recreated it, look for an unclean leader election")
 
 
@@ -111,17 +112,17 @@ def offsets_expiring(policy: Policy, situation: Situation, trail: tuple[Limit, .
     left = max(0.0, retention - (situation.now - since))
     if left > min(EXPIRING_SECONDS, EXPIRING_SHARE * retention):
         return None
-    kept = f"{retention / 86_400:,.1f} days{'' if told else ' (by default)'}"
+    kept = f"{retention / 86_400:,.1f} days{'' if told else ' (the default)'}"
     gone = (situation.now - since) / 3600
     return Finding(
         Reason.OFFSETS_EXPIRING,
-        f"no member for {gone:,.0f} h, {left / 3600:,.0f} h left; offsets are kept for {kept}",
+        f"no member for {gone:,.0f} h, {left / 3600:,.0f} h left of the {kept} that offsets are kept",
         "start a consumer, or raise offsets.retention.minutes; without offsets the group starts where offsetReset says")
 
 
 def no_members(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
-    """Records wait, replicas are asked for, and nobody is in the group."""
-    if not situation.current or not situation.lag_records or situation.members != 0:
+    """Replicas are asked for, and nobody is in the group: if no records wait yet, they will."""
+    if not situation.current or situation.members != 0:
         return None
     waited = min(situation.memberless_seconds, situation.since_scaled)
     if waited < MEMBERLESS_SECONDS or situation.since_scaled < 2 * situation.join_seconds:
@@ -159,7 +160,7 @@ def hung_transaction(policy: Policy, situation: Situation, trail: tuple[Limit, .
 def slow_consumers(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
     """There is a backlog, and a consumer does much less than it usually can."""
     usual, capacity = _usual(situation), situation.rates.capacity
-    if usual is None or usual.per_consumer is None or isinstance(capacity, Unknown) or situation.memory.ineffective:
+    if usual is None or usual.per_consumer is None or isinstance(capacity, Unknown) or is_bound_downstream(situation):
         return None
     if not (capacity.learned or capacity.busy) or capacity.per_consumer >= SLOW_SHARE * usual.per_consumer:
         return None
@@ -208,45 +209,43 @@ def hot_partition(policy: Policy, situation: Situation, trail: tuple[Limit, ...]
 def ineffective_scaling(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
     """More consumers did not process more."""
     found = situation.memory.ineffective
-    if found is None or situation.withdrawn_to is None:
+    if found is None or not is_bound_downstream(situation):
         return None
+    left = found.until - situation.now
     return Finding(
         Reason.INEFFECTIVE_SCALING,
-        f"{found.tried} replicas processed {found.drained:,.0f} records/s and {found.replicas} had {found.drain:,.0f}",
-        f"look for a bound downstream (database, quota, lock); tried again in {found.until - situation.now:,.0f} s")
+        f"{found.tried} replicas processed {found.drained:,.0f} records/s and, by what a consumer did before, "
+        f"{found.replicas} can do {found.drain:,.0f}",
+        f"look for a bound downstream (database, quota, lock){f'; tried again in {left:,.0f} s' if left > 0 else ''}")
 
 
 def replicas_not_joining(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
-    """Replicas that were asked for are not members of the group."""
+    """Replicas that were asked for are not members of the group, or crash; once found, for as long as they do."""
     waited, members = not_joining_seconds(situation), situation.members
     if isinstance(members, Unknown) or not members:
         return None
     trouble, left, expected = situation.replicas.trouble, _came_and_went(situation), expected_members(situation)
     missing = waited is not None and members < expected
-    if not missing and not (trouble and left >= CRASHING_MEMBERS):
+    goes_on = left >= CRASHING_MEMBERS or _was_found(situation, Reason.REPLICAS_NOT_JOINING)
+    if not missing and not (trouble and goes_on):
         return None
-    seen = f"{members} of {expected} consumers are members for {waited:,.0f} s" if missing else (
-        f"{left} members came and went")
+    seen = f"{members} of {expected} consumers are members{f' for {waited:,.0f} s' if missing else ''}"
+    if not missing and left >= CRASHING_MEMBERS:
+        seen = f"{left} members came and went"
     return Finding(Reason.REPLICAS_NOT_JOINING, f"{seen}: {trouble}" if trouble else seen,
                    "look at the pods: they are pending, crash, or do not reach the brokers")
 
 
 def at_partition_limit(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
     """More replicas are wanted than have partitions to work on."""
-    found = _bound(trail, Reason.AT_PARTITION_LIMIT)
-    if found is None or not _can_help(situation) or not _is_too_much(policy, situation, found.replicas):
-        return None
-    return Finding(Reason.AT_PARTITION_LIMIT, f"more replicas are wanted than {found.replicas}, {found.why}",
-                   "add partitions, or make the consumer faster")
+    return _bounded(policy, situation, _limit(trail, Reason.AT_PARTITION_LIMIT),
+                    "add partitions, or make the consumer faster")
 
 
 def at_max_replicas(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
     """More replicas are wanted than the user allows."""
-    found = _bound(trail, Reason.AT_MAX_REPLICAS)
-    if found is None or not _can_help(situation) or not _is_too_much(policy, situation, found.replicas):
-        return None
-    return Finding(Reason.AT_MAX_REPLICAS, f"more replicas are wanted than {found.why}",
-                   "raise maxReplicas, or make the consumer faster")
+    return _bounded(policy, situation, _limit(trail, Reason.AT_MAX_REPLICAS),
+                    "raise maxReplicas, or make the consumer faster")
 
 
 RULES: tuple[Rule, ...] = (
@@ -268,11 +267,14 @@ def _usual(situation: Situation) -> Usual | None:
 def _is_too_much(policy: Policy, situation: Situation, replicas: int) -> bool:
     """Whether so many cannot do what arrives and drain the backlog within `recoverySeconds`; so if nobody can tell.
 
-    12 of 100 records/s: 270 arrive and 197,000 wait, so 270 + 197,000 / 300 = 927, which they can do.
+    12 of 100 records/s: 270 arrive and 197,000 wait, so 270 + 197,000 / 300 = 927, which they can do. Of 73 at least,
+    nobody was seen busy yet: the next look knows better.
     """
     arrival, capacity = situation.rates.arrival, situation.rates.capacity
     if isinstance(arrival, Unknown) or isinstance(capacity, Unknown):
         return True
+    if not (capacity.learned or capacity.busy):
+        return False
     needed = arrival.average + situation.lag_records / policy.recovery_seconds
     return needed > replicas * situation.spread.threads * capacity.per_consumer
 
@@ -284,9 +286,11 @@ def _more_of_them(situation: Situation, usual: Usual) -> str:
 
 
 def _can_help(situation: Situation) -> bool:
-    """Whether a higher bound would be of use: not where those asked for do not work, or more have yet to prove it."""
-    working = situation.members != 0 and not_joining_seconds(situation) is None
-    return working and situation.memory.trial is None and situation.memory.ineffective is None
+    """Whether a higher bound would be of use: not where those asked for do not work, or share another one.
+
+    While a scale-up is on trial, a consumer counts with all that it promises.
+    """
+    return situation.members != 0 and not_joining_seconds(situation) is None and not is_bound_downstream(situation)
 
 
 def _came_and_went(situation: Situation) -> int:
@@ -297,7 +301,28 @@ def _came_and_went(situation: Situation) -> int:
     return max(0, situation.unrest.left - taken * situation.spread.threads)
 
 
-def _bound(trail: tuple[Limit, ...], reason: Reason) -> Limit | None:
+def _was_found(situation: Situation, reason: Reason) -> bool:
+    return any(each.reason is reason for each in situation.memory.found)
+
+
+def _bounded(policy: Policy, situation: Situation, found: Limit | None, remedy: str) -> Finding | None:
+    """The finding that a limit is, where a higher one would help."""
+    if found is None or not _can_help(situation) or not _is_too_much(policy, situation, found.replicas):
+        return None
+    wanted = recommend(policy, situation).replicas
+    return Finding(found.reason, f"{wanted:,} replicas are wanted and {found.replicas} allowed, {found.why}: "
+                   f"{_load(situation)}", remedy)
+
+
+def _load(situation: Situation) -> str:
+    """`1,201 records/s arrive, one consumer does 100, 3,000 records are behind`, as far as it is known."""
+    arrival, capacity = situation.rates.arrival, situation.rates.capacity
+    told = [] if isinstance(arrival, Unknown) else [f"{arrival.average:,.0f} records/s arrive"]
+    told += [] if isinstance(capacity, Unknown) else [f"one consumer does {capacity.per_consumer:,.0f}"]
+    return ", ".join((*told, f"{situation.lag_records:,} records are behind"))
+
+
+def _limit(trail: tuple[Limit, ...], reason: Reason) -> Limit | None:
     return next((limit for limit in trail if limit.reason is reason), None)
 
 

@@ -55,14 +55,14 @@ class Trial:
         at: when it was made, seconds since the epoch.
         before: replicas before.
         after: replicas after.
-        drain: records/s that all consumers together processed before, all of them busy.
+        drain: records/s that all consumers together processed before, all of them busy; None while that was not seen.
         joined_at: when all of its consumers had joined; None before.
     """
 
     at: float
     before: int
     after: int
-    drain: float
+    drain: float | None = None
     joined_at: float | None = None
 
 
@@ -70,7 +70,8 @@ class Trial:
 class Ineffective:
     """A scale-up that did not help: no more than `replicas` until `until`; `times` such trials in a row.
 
-    `tried` replicas processed `drained` records/s, where `replicas` had processed `drain`.
+    `tried` replicas processed `drained` records/s. By what a consumer did before, `replicas` can do `drain`; where no
+    fewer than `tried` can do as much, they are the same.
     """
 
     replicas: int
@@ -79,6 +80,11 @@ class Ineffective:
     tried: int
     drain: float
     drained: float
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Fewer do as much, so it is taken back."""
+        return self.replicas < self.tried
 
 
 @dataclass(frozen=True, slots=True)

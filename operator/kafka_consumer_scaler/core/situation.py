@@ -130,7 +130,7 @@ class Situation:
     def withdrawn_to(self) -> int | None:
         """Replicas beyond which a scale-up was shown not to help, while its back-off lasts."""
         found = self.memory.ineffective
-        return found.replicas if found is not None and self.now < found.until else None
+        return found.replicas if found is not None and found.is_withdrawn and self.now < found.until else None
 
     @property
     def is_withdrawn(self) -> bool:

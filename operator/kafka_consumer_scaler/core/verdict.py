@@ -155,11 +155,11 @@ class Verdict:
         )
 
 
-def conditions_of(policy: Policy, metrics: Unknown | None, target: Unknown | None, trail: tuple[Limit, ...],
-                  wanted: int | None) -> tuple[Condition, ...]:
-    """All conditions, from what is unknown about the metrics and the target, and from the limits that bound.
+def conditions_of(policy: Policy, metrics: Unknown | None, target: Unknown | None, findings: tuple[Finding, ...],
+                  is_judged: bool) -> tuple[Condition, ...]:
+    """All conditions: from what is unknown about the metrics and the target, and from what was found.
 
-    `wanted` is the number of replicas before any limit, None when nothing was recommended.
+    `is_judged` tells that a number of replicas was recommended.
     """
     available = _condition(ConditionType.METRICS_AVAILABLE, metrics, "every partition's lag is known")
     able = _condition(ConditionType.ABLE_TO_SCALE, target, "the target's scale subresource is readable")
@@ -169,7 +169,7 @@ def conditions_of(policy: Policy, metrics: Unknown | None, target: Unknown | Non
         ready = replace(ready, reason=Reason.PAUSED, message="paused: lag is watched, nothing is changed")
     elif problem is None and policy.mode is Mode.ADVISORY:
         ready = replace(ready, reason=Reason.ADVISORY, message="advisory: decisions are reported, nothing is changed")
-    return ready, available, able, _limited(trail, wanted)
+    return ready, available, able, _limited(findings, is_judged), *map(condition_of, findings)
 
 
 def _condition(kind: ConditionType, problem: Unknown | None, fine: str) -> Condition:
@@ -179,15 +179,15 @@ def _condition(kind: ConditionType, problem: Unknown | None, fine: str) -> Condi
     return Condition(kind, status, problem.reason, problem.why)
 
 
-def _limited(trail: tuple[Limit, ...], wanted: int | None) -> Condition:
-    """True when more replicas were wanted than a bound or the partitions allow."""
-    if wanted is None:
+def _limited(findings: tuple[Finding, ...], is_judged: bool) -> Condition:
+    """True when more replicas than a bound or the partitions allow are wanted, and would help."""
+    bounds = [each for each in findings if each.reason in BOUNDS]
+    if bounds:
+        return replace(condition_of(bounds[-1]), type=ConditionType.SCALING_LIMITED)
+    if not is_judged:
         return Condition(ConditionType.SCALING_LIMITED, None, Reason.METRICS_UNAVAILABLE, "nothing was recommended")
-    bound = [limit for limit in trail if limit.reason in (Reason.AT_MAX_REPLICAS, Reason.AT_PARTITION_LIMIT)]
-    if not bound:
-        return Condition(ConditionType.SCALING_LIMITED, False, Reason.NOT_LIMITED, "as many as wanted are allowed")
-    why = " -> ".join(f"{limit.replicas} ({limit.why})" for limit in bound)
-    return Condition(ConditionType.SCALING_LIMITED, True, bound[-1].reason, f"{wanted} replicas are wanted -> {why}")
+    fine = "as many as are allowed suffice, or more would not help"
+    return Condition(ConditionType.SCALING_LIMITED, False, Reason.NOT_LIMITED, fine)
 
 
 def condition_of(finding: Finding) -> Condition:
@@ -221,7 +221,7 @@ def complaints(conditions: tuple[Condition, ...], findings: tuple[Finding, ...],
         events.append(Event(Reason.TARGET_FOUND, "The target can be scaled again"))
     if limited.status or (Reason.SCALING_LIMITED in said and (still_behind or limited.status is None)):
         now.add(Reason.SCALING_LIMITED)
-        events.append(Event(Reason.SCALING_LIMITED, f"{limited.message}; {standing}", warning=True))
+        events.append(Event(Reason.SCALING_LIMITED, limited.message, warning=True))
     for finding in findings:
         if finding.reason not in BOUNDS:
             now.add(finding.reason)
@@ -239,7 +239,7 @@ TARGET_REASONS = frozenset({
 """Complaints about the target; each is said once, and all are withdrawn together."""
 
 BOUNDS = frozenset({Reason.AT_MAX_REPLICAS, Reason.AT_PARTITION_LIMIT})
-"""Findings that the event ScalingLimited tells of."""
+"""Findings that the event ScalingLimited tells of, whichever of them it is."""
 LASTING = frozenset({
     Reason.HOT_PARTITION, Reason.STUCK_PARTITION, Reason.INEFFECTIVE_SCALING, Reason.RETENTION_RISK,
     Reason.REPLICAS_NOT_JOINING, Reason.PRODUCER_SPIKE, Reason.SLOW_CONSUMERS, Reason.NO_MEMBERS,

@@ -118,13 +118,13 @@ def trouble_of(pods: Sequence[Pod], now: float, *, is_all: bool = True) -> str:
 
 
 def _joined(parts: Sequence[str]) -> str:
-    """As many of the parts as there is room for."""
+    """As many of the parts as there is room for; `; ` parts evidence from remedy, so it is no part of them."""
     text = "".join(parts[:1])
     for part in parts[1:]:
         if len(text) + len(part) + 2 > PHRASE_MAX:
             break
         text += f", {part}"
-    return one_line(text, PHRASE_MAX)
+    return one_line(text.replace("; ", ", "), PHRASE_MAX)
 
 
 def _is_wanted(pod: Pod) -> bool:

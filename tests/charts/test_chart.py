@@ -89,7 +89,8 @@ def test_secrets_are_granted_in_chosen_namespaces_to_get_and_nothing_else(helm_b
     manifests = template(helm_binary, "--set=secretAccess.namespaces={shop,billing}")
     rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
     assert secret_rules(manifests) == [("shop", rule), ("billing", rule)]
-    bound = [(each["metadata"]["namespace"], each["subjects"][0]["name"]) for each in of_kind(manifests, "RoleBinding")]
+    bound = [(each["metadata"]["namespace"], each["subjects"][0]["name"]) for each in of_kind(manifests, "RoleBinding")
+             if each["roleRef"]["name"].endswith(":secrets")]
     assert bound == [("shop", RELEASE), ("billing", RELEASE)]
 
 

@@ -51,16 +51,30 @@ def test_stuck_partitions_are_left_out() -> None:
     assert by_lag(POLICY, stuck, 5) == (3, "5 records a replica, 5 stuck partitions left out")
 
 
-@pytest.mark.parametrize(("total", "replicas"), [(45, 10), (44, 9), (54, 10), (56, 12)])
+@pytest.mark.parametrize(("total", "replicas"), [(45, 10), (44, 9), (55, 10), (56, 12)])
 def test_within_the_tolerance_the_present_number_stays(total: int, replicas: int) -> None:
-    """54 records at 5 on 10 replicas are 1.08 of what is wanted, 44 are 0.88."""
-    assert wanted(lagging(total, on=12, current=10, partitions=12)) == {9: 12}.get(replicas, replicas)
+    """55 records at 5 on 10 replicas are 1.1 of what is wanted, 44 are 0.88; of 100 partitions 11 would be as 10."""
+    assert wanted(lagging(total, on=99, current=10, partitions=100)) == replicas
+
+
+def test_a_number_that_is_as_fast_as_fewer_is_not_tolerated_where_more_is_wanted_than_the_fewer() -> None:
+    """10 of 12 are as fast as 6: up to 6.6 are tolerated, and beyond that 12 are the next."""
+    assert wanted(lagging(33, on=12, current=10, partitions=12)) == 10
+    assert wanted(lagging(34, on=12, current=10, partitions=12)) == 12
+    assert wanted(lagging(50, on=12, current=10, partitions=12)) == 12
+
+
+@pytest.mark.parametrize("total", [100, 110, 120])
+def test_partitions_that_lag_bound_the_number_before_it_is_tolerated(total: int) -> None:
+    """10, 11 and 12 would be within the tolerance of 10; two partitions have work for two."""
+    assert wanted(lagging(total, on=2, current=10), replace(POLICY, lag_per_replica=10)) == 2
 
 
 def test_without_a_tolerance_every_record_counts() -> None:
     tight = replace(POLICY, scale_up=ScalingRules(0, 0, tolerance=0.0), scale_down=ScalingRules(0, 0, tolerance=0.0))
-    assert wanted(lagging(50, on=12, current=10, partitions=12), tight) == 10
-    assert wanted(lagging(51, on=12, current=10, partitions=12), tight) == 12
+    assert wanted(lagging(50, on=99, current=10, partitions=100), tight) == 10
+    assert wanted(lagging(45, on=99, current=10, partitions=100), tight) == 9
+    assert wanted(lagging(51, on=99, current=10, partitions=100), tight) == 12
 
 
 def test_each_direction_has_its_own_tolerance() -> None:

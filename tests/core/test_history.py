@@ -115,3 +115,10 @@ def test_a_partial_snapshot_tells_so() -> None:
     latest = history(seen(0, (1, 1), None)).latest
     assert isinstance(latest, Unknown)
     assert latest.reason is Reason.METRICS_PARTIAL
+
+
+def test_a_look_without_a_single_partition_is_unknown() -> None:
+    """No partition is not the same as no lag."""
+    found = history(seen(0, (100, 90)), seen(5))
+    assert found.latest == Unknown("no partitions were read")
+    assert (found.failures, found.unbroken_since) == (1, None)

@@ -18,8 +18,8 @@ from kafka_consumer_scaler.core.rates import (
     processed,
     unprocessed,
 )
-from kafka_consumer_scaler.core.snapshot import Group, Reading, Snapshot, Uncommitted, Unknown
-from tests.core.making import P0, P1, STABLE, history, seen, steady
+from kafka_consumer_scaler.core.snapshot import Group, Reading, Uncommitted, Unknown
+from tests.core.making import P0, P1, history, seen, steady
 
 POLICY = Policy(max_replicas=10, polling_interval_seconds=5)
 EARLIEST = Policy(max_replicas=10, polling_interval_seconds=5, offset_reset=OffsetReset.EARLIEST)
@@ -159,7 +159,7 @@ def test_a_partition_that_came_later_has_no_share_yet() -> None:
 
 
 def test_without_partitions_there_are_no_shares() -> None:
-    assert arrival_shares(history(Snapshot(0.0, {}, STABLE), Snapshot(60.0, {}, STABLE))) == {}
+    assert arrival_shares(History()) == {}
 
 
 def test_the_drain_of_rare_commits_is_taken_over_three_of_them() -> None:

@@ -133,6 +133,8 @@ class Snapshot:
         """The sample, or the first thing that makes this snapshot unfit for decisions."""
         if isinstance(self.partitions, Unknown):
             return self.partitions
+        if not self.partitions:
+            return Unknown("no partitions were read")
         missing = sorted(tp for tp, reading in self.partitions.items() if isinstance(reading, Unknown))
         if not missing:
             readings = {tp: reading for tp, reading in self.partitions.items() if isinstance(reading, Reading)}

@@ -51,17 +51,16 @@ def test_stuck_partitions_are_left_out() -> None:
     assert by_lag(POLICY, stuck, 5) == (3, "5 records a replica, 5 stuck partitions left out")
 
 
-@pytest.mark.parametrize(("total", "replicas"), [(45, 10), (44, 9), (55, 10), (56, 12)])
+@pytest.mark.parametrize(("total", "replicas"), [(45, 10), (44, 9), (54, 10), (56, 12)])
 def test_within_the_tolerance_the_present_number_stays(total: int, replicas: int) -> None:
-    """55 records at 5 on 10 replicas are 1.1 of what is wanted, 44 are 0.88; of 100 partitions 11 would be as 10."""
+    """54 records at 5 on 10 replicas are 1.08 of what is wanted, 44 are 0.88; of 100 partitions 11 would be as 10."""
     assert wanted(lagging(total, on=99, current=10, partitions=100)) == replicas
 
 
-def test_a_number_that_is_as_fast_as_fewer_is_not_tolerated_where_more_is_wanted_than_the_fewer() -> None:
-    """10 of 12 are as fast as 6: up to 6.6 are tolerated, and beyond that 12 are the next."""
-    assert wanted(lagging(33, on=12, current=10, partitions=12)) == 10
-    assert wanted(lagging(34, on=12, current=10, partitions=12)) == 12
-    assert wanted(lagging(50, on=12, current=10, partitions=12)) == 12
+@pytest.mark.parametrize(("total", "replicas"), [(30, 6), (31, 10), (45, 10), (54, 10), (56, 12)])
+def test_less_than_the_present_number_is_no_wish_for_more(total: int, replicas: int) -> None:
+    """Of 12 partitions 7 to 11 would be 12 for an even share; 10 that are there stay, as within the tolerance."""
+    assert wanted(lagging(total, on=12, current=10, partitions=12)) == replicas
 
 
 @pytest.mark.parametrize("total", [100, 110, 120])
@@ -117,7 +116,7 @@ def test_what_is_unknown_keeps_what_is_there() -> None:
 def test_a_lower_bound_is_probed_in_peace() -> None:
     bound = arriving(480.0, current=6, learned=False)
     assert wanted(bound) == 6
-    assert by_lag(POLICY, replace(bound, peace_seconds=300.0), 5) == (
+    assert by_lag(POLICY, replace(bound, peace_seconds=1500.0), 5) == (
         4, "480 records/s arrive and a consumer does 100 or more, one step down is tried")
     assert wanted(replace(arriving(480.0, current=6), peace_seconds=300.0)) == 6
 

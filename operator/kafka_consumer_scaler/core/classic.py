@@ -53,15 +53,17 @@ def _even(spread: Spread, wanted: float, most: float) -> int:
 def _within_tolerance(policy: Policy, situation: Situation, wanted: float, most: float) -> bool:
     """HPA v2: no change while wanted/current differs from 1 by at most the direction's tolerance.
 
-    Both sides are told after the even share and the partitions that lag, so that more lag never asks for fewer: 10
-    replicas, 50 and 50 records on two of 10 partitions at 10 a replica are not 10 wanted, which would be tolerated, but
-    2, as 60 and 60 are.
+    Told after the partitions that lag, and a number that the even share would only raise is no wish for fewer: so more
+    lag never asks for less. 50 and 50 records on two of 10 partitions at 10 a replica want 2 of 10 replicas, as 60 and
+    60 do, not 10, which would be tolerated.
     """
     current = situation.current
-    if current == 0 or _even(situation.spread, wanted / (1 + policy.scale_up.tolerance), most) > current:
+    if current == 0:
         return False
-    still = _even(situation.spread, wanted, most) >= current
-    return still or min(wanted, most) >= (1 - policy.scale_down.tolerance) * current
+    ratio = min(wanted, most) / current
+    if ratio > 1:
+        return ratio - 1 <= policy.scale_up.tolerance
+    return 1 - ratio <= policy.scale_down.tolerance or _even(situation.spread, wanted, most) >= current
 
 
 def _for_arrival(policy: Policy, situation: Situation) -> tuple[int, str]:

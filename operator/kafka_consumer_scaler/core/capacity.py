@@ -158,9 +158,10 @@ def _stretch(history: History, policy: Policy, interval: float, recent: list[tup
 
 def _most_at_once(history: History, policy: Policy, kept: list[Sample], mine: frozenset[TopicPartition]) -> float:
     """The most records that a look may see committed at once: a poll's worth at the fastest rate over two looks."""
+    seconds = min(policy.polling_interval_seconds, (kept[0].at - kept[-1].at) / (len(kept) - 1))
     pairs = zip(kept, kept[2:] or kept[-1:], strict=False)
     rates = (processed(history, policy.offset_reset, before, now, mine) / (now.at - before.at) for now, before in pairs)
-    return policy.polling_interval_seconds * max(rates, default=0.0)
+    return seconds * max(rates, default=0.0)
 
 
 def _alive(kept: list[Sample], moving: frozenset[TopicPartition], patience: float) -> Iterator[Sample]:

@@ -188,7 +188,8 @@ def _down(policy: Policy, situation: Situation, plant: Plant, ahead: float, beca
     target = _fewest_that_hold(policy, situation, plant, loads)
     if target < current and not _is_on_its_way(policy, situation, plant, ahead, target):
         return target, f"{because}; at most {peak:,.0f} of late"
-    may_probe = is_peaceful(policy, situation) and _may_probe(policy, situation, plant, loads)
+    has_less = step_below(situation) < current
+    may_probe = has_less and is_peaceful(policy, situation) and _may_probe(policy, situation, plant, loads)
     if may_probe and not _is_on_its_way(policy, situation, plant, ahead, step_below(situation)):
         return probed(situation, f"{because}; at most {peak:,.0f} of late")
     return current, because

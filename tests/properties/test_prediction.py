@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from kafka_consumer_scaler.core import objective
 from kafka_consumer_scaler.core.assignment import COOPERATIVE, spread
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.objective import by_age
@@ -250,6 +251,22 @@ def test_the_choice_on_the_way_down_is_that_of_brute_force(partitions: int, curr
         ages[replicas] = oldest_at(queues, 600.0)
     assume(all(abs(age - 12.0) > 0.5 for age in ages.values()))
     assert wanted == next((n for n in range(1, current) if ages[n] <= 12.0), current)
+
+
+@given(situations(), st.sampled_from([2, 7, 60]))
+@settings(max_examples=100)
+def test_another_unit_of_time_asks_for_as_many_replicas(situation: Situation, unit: int) -> None:
+    """The rule's own seconds (how long a rebalance, a hurry, a held peak last) are told in that unit, too."""
+    arrival = situation.rates.arrival.average  # type: ignore[union-attr]
+    memory = Memory(join_seconds=10.0 * unit, pause_seconds=situation.pause_seconds * unit)
+    ages = {tp: age * unit for tp, age in situation.ages.items()}  # type: ignore[operator]
+    other = replace(situation, rates=known(arrival / unit, 100.0 / unit), ages=ages, memory=memory)
+    policy = replace(SHORT, lag_seconds=SHORT.lag_seconds * unit, recovery_seconds=SHORT.recovery_seconds * unit,
+                     polling_interval_seconds=SHORT.polling_interval_seconds * unit)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOLD_SECONDS", "HURRY_SECONDS", "PROBE_SECONDS", "WAKING_SECONDS"):
+            patch.setattr(objective, name, getattr(objective, name) * unit)
+        assert by_age(policy, other)[0] == by_age(SHORT, situation)[0]
 
 
 # monotone

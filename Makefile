@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint environment environment-down benchmark generate docs lock sbom audit clean
+.PHONY: help demo test lint environment environment-down benchmark proof generate docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -28,6 +28,9 @@ environment-down: ## stop all that `make environment` started
 
 benchmark: .venv/.installed environment ## measure what the docs claim
 	$(BIN)/python -m benchmarks
+
+proof: .venv/.installed ## play all simulated loads against all rivals; needs no environment
+	$(BIN)/python -m benchmarks proof
 
 generate: .venv/.installed ## regenerate what is generated: CRDs and reference pages
 	$(BIN)/kafka-consumer-scaler crd > deploy/crd.yaml

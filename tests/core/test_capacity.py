@@ -30,6 +30,25 @@ def test_busy_is_behind_by_more_than_two_commit_intervals_of_drain(lag: int, is_
     assert {each.is_busy for each in stretches(found, POLICY, 5.0)} == {is_busy}
 
 
+@pytest.mark.parametrize("poll", [15, 30, 60])
+@pytest.mark.parametrize("since", [1, 14, 15])
+def test_an_idle_group_that_commits_as_often_as_it_is_looked_at_teaches_no_capacity(poll: int, since: int) -> None:
+    """25 records/s to each, committed up to a look ago whenever it is looked at: behind by 14 s of them, and idle."""
+    idle = history(*(seen(at, *[(25 * at + 9000, 25 * (at - since * poll // 15) + 9000)] * 2)
+                     for at in range(0, 10 * poll, poll)))
+    policy = Policy(max_replicas=10, polling_interval_seconds=poll)
+    assert not any(each.is_busy for each in stretches(idle, policy, 5.0))
+    assert capacity(idle, policy, 5.0, Capacity(100.0, learned=True)) == Capacity(100.0, learned=True)
+
+
+def test_a_look_that_was_missed_does_not_hide_a_busy_consumer() -> None:
+    """15 s of drain are 600 records; the look of 30 s later saw 1,200, and 1,000 are waiting."""
+    policy = Policy(max_replicas=10)
+    for looks in ((0, 15, 30, 45, 60), (0, 15, 45, 60)):
+        found = history(*(seen(at, *[(40 * at + 1000, 40 * at)] * 2) for at in looks))
+        assert {each.is_busy for each in stretches(found, policy, 5.0)} == {True}
+
+
 def test_a_window_is_60_s_and_less_is_not_yet_learned() -> None:
     assert learned(steady(range(0, 60, 5), arrival=40, drain=40, lag=2000)) == Capacity(40.0, learned=False, busy=True)
     assert learned(steady(range(0, 65, 5), arrival=40, drain=40, lag=2000)) == Capacity(40.0, learned=True)

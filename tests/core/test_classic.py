@@ -53,14 +53,27 @@ def test_stuck_partitions_are_left_out() -> None:
 
 @pytest.mark.parametrize(("total", "replicas"), [(45, 10), (44, 9), (54, 10), (56, 12)])
 def test_within_the_tolerance_the_present_number_stays(total: int, replicas: int) -> None:
-    """54 records at 5 on 10 replicas are 1.08 of what is wanted, 44 are 0.88."""
-    assert wanted(lagging(total, on=12, current=10, partitions=12)) == {9: 12}.get(replicas, replicas)
+    """54 records at 5 on 10 replicas are 1.08 of what is wanted, 44 are 0.88; of 100 partitions 11 would be as 10."""
+    assert wanted(lagging(total, on=99, current=10, partitions=100)) == replicas
+
+
+@pytest.mark.parametrize(("total", "replicas"), [(30, 6), (31, 10), (45, 10), (54, 10), (56, 12)])
+def test_less_than_the_present_number_is_no_wish_for_more(total: int, replicas: int) -> None:
+    """Of 12 partitions 7 to 11 would be 12 for an even share; 10 that are there stay, as within the tolerance."""
+    assert wanted(lagging(total, on=12, current=10, partitions=12)) == replicas
+
+
+@pytest.mark.parametrize("total", [100, 110, 120])
+def test_partitions_that_lag_bound_the_number_before_it_is_tolerated(total: int) -> None:
+    """10, 11 and 12 would be within the tolerance of 10; two partitions have work for two."""
+    assert wanted(lagging(total, on=2, current=10), replace(POLICY, lag_per_replica=10)) == 2
 
 
 def test_without_a_tolerance_every_record_counts() -> None:
     tight = replace(POLICY, scale_up=ScalingRules(0, 0, tolerance=0.0), scale_down=ScalingRules(0, 0, tolerance=0.0))
-    assert wanted(lagging(50, on=12, current=10, partitions=12), tight) == 10
-    assert wanted(lagging(51, on=12, current=10, partitions=12), tight) == 12
+    assert wanted(lagging(50, on=99, current=10, partitions=100), tight) == 10
+    assert wanted(lagging(45, on=99, current=10, partitions=100), tight) == 9
+    assert wanted(lagging(51, on=99, current=10, partitions=100), tight) == 12
 
 
 def test_each_direction_has_its_own_tolerance() -> None:
@@ -103,7 +116,7 @@ def test_what_is_unknown_keeps_what_is_there() -> None:
 def test_a_lower_bound_is_probed_in_peace() -> None:
     bound = arriving(480.0, current=6, learned=False)
     assert wanted(bound) == 6
-    assert by_lag(POLICY, replace(bound, peace_seconds=300.0), 5) == (
+    assert by_lag(POLICY, replace(bound, peace_seconds=1500.0), 5) == (
         4, "480 records/s arrive and a consumer does 100 or more, one step down is tried")
     assert wanted(replace(arriving(480.0, current=6), peace_seconds=300.0)) == 6
 

@@ -251,9 +251,9 @@ def test_the_advice_is_that_of_the_situation() -> None:
     POLICY, replace(POLICY, min_replicas=0), replace(POLICY, lag_per_replica=100), replace(POLICY, min_replicas=3)])
 @pytest.mark.parametrize("rate", [0, 20])
 def test_a_steady_group_without_news_is_explained_in_the_same_words_at_every_poll(policy: Policy, rate: int) -> None:
-    """Half an hour of polls, each scaling carried out; the last quarter of an hour says one and the same."""
+    """Three quarters of an hour of polls, each scaling carried out; the last quarter says one and the same."""
     found, current, memory, watched = [], max(1, policy.min_replicas), Memory(), History()
-    for at in range(0, 1800, 15):
+    for at in range(0, 2700, 15):
         watched = watched.append(seen(at, *[(1000 + rate * at, 1000 + rate * at)] * 2))
         verdict = decide(policy, watched, Replicas(current, current), memory, float(at))
         memory = verdict.memory

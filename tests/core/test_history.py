@@ -25,12 +25,20 @@ def test_a_snapshot_that_is_not_newer_is_left_out() -> None:
     assert found.append(seen(10, (9, 9))) is found
 
 
-def test_a_partial_snapshot_counts_as_a_failure_and_breaks_the_row() -> None:
+def test_a_partial_snapshot_counts_as_a_failure_and_is_remembered() -> None:
     found = history(seen(0, (1, 1), (1, 1)), seen(5, (2, 2), None))
     assert isinstance(found.latest, Unknown)
-    assert (found.failures, found.unbroken_since) == (1, None)
+    assert (found.failures, found.failed_at) == (1, 5)
     back = found.append(seen(10, (3, 3), (3, 3)))
-    assert (back.failures, back.unbroken_since) == (0, 10)
+    assert (back.failures, back.failed_at) == (0, 5)
+
+
+def test_two_failures_in_a_row_do_not_break_the_row_of_samples_and_three_do() -> None:
+    found = history(seen(0, (1, 1)), seen(5, None), seen(10, None))
+    assert found.append(seen(15, (2, 2))).unbroken_since == 0
+    broken = found.append(seen(15, None))
+    assert broken.unbroken_since is None
+    assert broken.append(seen(20, (3, 3))).unbroken_since == 20
 
 
 def test_a_fallen_end_offset_is_a_recreated_topic_and_starts_anew() -> None:
@@ -115,3 +123,10 @@ def test_a_partial_snapshot_tells_so() -> None:
     latest = history(seen(0, (1, 1), None)).latest
     assert isinstance(latest, Unknown)
     assert latest.reason is Reason.METRICS_PARTIAL
+
+
+def test_a_look_without_a_single_partition_is_unknown() -> None:
+    """No partition is not the same as no lag."""
+    found = history(seen(0, (100, 90)), seen(5))
+    assert found.latest == Unknown("no partitions were read")
+    assert found.failures == 1

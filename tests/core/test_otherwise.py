@@ -87,12 +87,12 @@ def test_a_bound_on_the_way_up_is_told() -> None:
 
 def test_a_lower_bound_is_tried_after_a_window_of_peace() -> None:
     found = told(replace(even(6, 450.0), rates=known(450.0, 100.0, learned=False)))
-    assert found.otherwise[-1].endswith("or tried after 300 s without a change, as the capacity may be higher.")
+    assert found.otherwise[-1].endswith("or tried after 1,500 s without a change, as the capacity may be higher.")
 
 
 def test_what_else_a_step_down_waits_for_is_told() -> None:
     fresh = replace(even(6, 390.0), memory=Memory(scales=(Scaled(NOW - 200, 1, 6),)))
-    assert "a step of less than half waits 300 s after a scale-up" in told(fresh).otherwise[-1]
+    assert "a step down waits 315 s after a scale-up" in told(fresh).otherwise[-1]
     old = told(even(12, 500.0, age=42.0)).otherwise[-1]
     assert old.endswith("wanted once it would keep the oldest record under 18 s for 600 s, the pause of a rebalance "
                         "included.")
@@ -104,7 +104,7 @@ def test_without_a_capacity_the_age_alone_is_told() -> None:
     found = told(replace(even(6, 450.0, age=20.0), rates=known(450.0, NOT_SEEN)))
     assert found.otherwise == (
         "While the capacity of a consumer is unknown, replicas are doubled once the oldest record is over 45 s old.",
-        "One step down is tried after 300 s without a change.")
+        "One step down is tried after 1,500 s without a change.")
 
 
 # the classic rule

@@ -9,12 +9,18 @@ import pytest
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy, ScalingRules
 from kafka_consumer_scaler.core.probing import is_peaceful, probed
-from tests.core.making import NOW, even
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Unknown
+from tests.core.making import NOW, even, known
 
 
-@pytest.mark.parametrize(("current", "below"), [(12, 5), (10, 5), (9, 4), (5, 4), (4, 3), (3, 2), (2, 1), (1, 1)])
+@pytest.mark.parametrize(("current", "below"), [(12, 5), (10, 5), (9, 4), (5, 4), (4, 3), (3, 2), (2, 1)])
 def test_steps_down_of_ten_partitions(current: int, below: int) -> None:
     assert probed(even(current, 0.0, partitions=10), "calm") == (below, "calm, one step down is tried")
+
+
+def test_below_one_replica_nothing_is_tried() -> None:
+    assert probed(even(1, 0.0, partitions=10), "calm") == (1, "calm")
 
 
 @pytest.mark.parametrize(("regretted", "found"), [(3, 4), (4, 5), (5, 5)])
@@ -26,8 +32,15 @@ def test_a_step_that_was_regretted_is_not_tried_again(regretted: int, found: int
                    f"calm, {regretted} were too few a while ago")
 
 
-@pytest.mark.parametrize(("seconds", "peaceful"), [(299.9, False), (300.0, True)])
-def test_peace_is_one_scale_down_window(seconds: float, peaceful: bool) -> None:
-    situation = replace(even(5, 0.0), peace_seconds=seconds)
-    assert is_peaceful(Policy(max_replicas=12), situation) is peaceful
-    assert is_peaceful(Policy(max_replicas=12, scale_down=ScalingRules(60, 0)), situation)
+BOUND, LEARNED = (replace(even(5, 10.0), rates=known(10.0, 100.0, learned=each)) for each in (False, True))
+
+
+@pytest.mark.parametrize(("situation", "windows"), [
+    (LEARNED, 1), (BOUND, 5), (replace(BOUND, rates=known(10.0, Unknown("not measured"))), 5),
+    (replace(BOUND, memory=Memory().with_scaled(6, 5, NOW - 1600)), 1),
+    (replace(BOUND, memory=Memory().with_scaled(4, 5, NOW - 1600)), 5)])
+def test_peace_is_five_windows_for_a_lower_bound_and_one_after_a_step_down(situation: Situation, windows: int) -> None:
+    for seconds in (300, 60):
+        policy = Policy(max_replicas=12, scale_down=ScalingRules(seconds, 0))
+        assert is_peaceful(policy, replace(situation, peace_seconds=float(windows * seconds)))
+        assert not is_peaceful(policy, replace(situation, peace_seconds=windows * seconds - 0.1))

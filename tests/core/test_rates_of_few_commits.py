@@ -18,8 +18,8 @@ from kafka_consumer_scaler.core.rates import (
     processed,
     unprocessed,
 )
-from kafka_consumer_scaler.core.snapshot import Group, Reading, Snapshot, Uncommitted, Unknown
-from tests.core.making import P0, P1, STABLE, history, seen, steady
+from kafka_consumer_scaler.core.snapshot import Group, Reading, Uncommitted, Unknown
+from tests.core.making import P0, P1, history, seen, steady
 
 POLICY = Policy(max_replicas=10, polling_interval_seconds=5)
 EARLIEST = Policy(max_replicas=10, polling_interval_seconds=5, offset_reset=OffsetReset.EARLIEST)
@@ -159,7 +159,7 @@ def test_a_partition_that_came_later_has_no_share_yet() -> None:
 
 
 def test_without_partitions_there_are_no_shares() -> None:
-    assert arrival_shares(history(Snapshot(0.0, {}, STABLE), Snapshot(60.0, {}, STABLE))) == {}
+    assert arrival_shares(History()) == {}
 
 
 def test_the_drain_of_rare_commits_is_taken_over_three_of_them() -> None:
@@ -173,3 +173,16 @@ def test_the_drain_does_not_need_a_commit_interval() -> None:
     why = Unknown("no move")
     assert drain(steady(range(0, 65, 5), arrival=50, drain=40), POLICY, why) == pytest.approx(80.0)
     assert drain(History(), POLICY, why) == Unknown("committed offsets moved undisturbed for 0 s of 60 s")
+
+
+@pytest.mark.parametrize(("commits", "taken"), [(5, 5.0), (12, 5.0), (15, 5.0), (17, 17.0), (20, 20.0), (22, 22.0)])
+def test_commits_that_not_every_look_sees_are_told_by_their_mean(commits: int, taken: float) -> None:
+    """Looks 15 s apart; commits 20 s apart are seen after 15, 15 and 30 s, of which the median is 15."""
+    found = history(*(seen(at, (20 * at, at // commits * commits * 20)) for at in range(0, 600, 15)))
+    assert likely_commit_interval(found, Policy(max_replicas=10)) == pytest.approx(taken, rel=0.06)
+
+
+def test_looks_that_are_kept_every_ten_seconds_alone_do_not_make_commits_rarer() -> None:
+    """Looks and commits every 5 s; of those older than 90 s every other one is kept."""
+    found = history(*(seen(at, (20 * at, 20 * at)) for at in range(0, 600, 5)))
+    assert likely_commit_interval(found, POLICY) == 5.0

@@ -134,6 +134,8 @@ SHAKING = Group("PreparingRebalance", "range")
     (replace(CALM, replicas=Replicas(6, 5)), Reason.ROLLING_OUT),
     (replace(CALM, unbroken_seconds=299.9), Reason.STABILIZING),
     (replace(CALM, unbroken_seconds=300.0), Reason.SCALED_DOWN),
+    (replace(CALM, unfailed_seconds=30.0), Reason.STABILIZING),
+    (replace(CALM, unfailed_seconds=30.1), Reason.SCALED_DOWN),
     (replace(CALM, backlog=Backlog.BEHIND, group=SHAKING, replicas=Replicas(6, 7)), Reason.STILL_BEHIND),
     (replace(CALM, group=SHAKING, replicas=Replicas(6, 7), unbroken_seconds=0.0), Reason.REBALANCING),
     (replace(CALM, replicas=Replicas(6, 7), unbroken_seconds=0.0), Reason.ROLLING_OUT),
@@ -157,6 +159,10 @@ def test_a_withdrawal_waits_for_a_rebalance_and_a_rollout_alone(
     situation: Situation, result: tuple[int, Reason]
 ) -> None:
     assert found(3, situation) == result
+
+
+def test_a_look_that_failed_of_late_is_told() -> None:
+    assert after(4, replace(CALM, unfailed_seconds=15.2)).why == "15 s of 30 s since a look that failed"
 
 
 def test_under_lag_per_replica_the_most_wanted_of_the_window_counts() -> None:

@@ -22,7 +22,7 @@ from kafka_consumer_scaler.core.effect import learned
 from kafka_consumer_scaler.core.findings import RULES
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.limits import bound
-from kafka_consumer_scaler.core.memory import Ineffective, Memory, Scaled, Trial
+from kafka_consumer_scaler.core.memory import Ineffective, Memory, Scaled, Trial, Usual
 from kafka_consumer_scaler.core.objective import lead_seconds
 from kafka_consumer_scaler.core.policy import DEFAULT_SCALE_DOWN, Policy
 from kafka_consumer_scaler.core.prediction import Load, Plant, fair_share
@@ -142,6 +142,14 @@ def test_the_probes_are_as_tabulated(row: list[str]) -> None:
     assert recommend(POLICY, at_peace).replicas == wanted
     restless = replace(at_peace, peace_seconds=299.0)
     assert recommend(POLICY, restless).replicas == now
+
+
+@pytest.mark.parametrize("row", rows("waking"))
+def test_the_replicas_of_a_group_that_wakes_are_as_tabulated(row: list[str]) -> None:
+    usual, newest, now, wanted = float(row[0]), float(row[1]), int(row[2]), int(row[3])
+    asleep = situation(now, [newest] * 12, 15.0, newest, LEARNED)
+    memory = replace(asleep.memory, usual=Usual(NOW - 600, 1800.0, usual), scales=(Scaled(NOW - 900, 4, 0),))
+    assert recommend(replace(POLICY, min_replicas=0), replace(asleep, memory=memory)).replicas == wanted
 
 
 @pytest.mark.parametrize("taken_back_after", [120.0, PROBED_SECONDS])

@@ -28,9 +28,7 @@ def advance(group: Plant, seconds: int) -> Plant:
 
 
 def seen(group: Plant) -> Observation:
-    observation = group.observe()
-    assert observation is not None
-    return observation
+    return group.observe()
 
 
 def seen_group(group: Plant) -> Group:

@@ -8,11 +8,12 @@ import sys
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.snapshot import Sample
+from kafka_consumer_scaler.core.snapshot import Replicas, Sample, Unknown
 from kafka_consumer_scaler.simulation.ours import KafkaConsumerScaler
 from kafka_consumer_scaler.simulation.plant import PlantSpec
 from kafka_consumer_scaler.simulation.run import Record, run
@@ -55,10 +56,14 @@ def test_replicas_change_with_the_second_after_the_look() -> None:
     assert record.ready.tolist() == [1] * 29 + [3] * 15 + [3] + [1] * 15
 
 
-def test_a_look_that_fails_asks_nobody() -> None:
+def test_a_look_that_fails_is_shown_as_one() -> None:
+    """A policy is told that its look failed, as the operator is, and of the replicas, which Kubernetes knows."""
     script = Script({})
     run(PlantSpec(poll_gap_chance=0.5), [10.0] * 3000, script, 1)
-    assert 70 < len(script.seen) < 130
+    failed = [each for each in script.seen if isinstance(each.snapshot.partitions, Unknown)]
+    assert len(script.seen) == 200
+    assert 70 < len(failed) < 130
+    assert {each.replicas for each in failed} == {Replicas(1, 1)}
 
 
 def _bytes(record: Record) -> bytes:
@@ -109,3 +114,12 @@ def test_what_a_run_shows_of_lag_is_the_truth_and_not_the_commits() -> None:
     samples = [observation.snapshot.complete() for observation in script.seen]
     assert any(reading.end != reading.committed for sample in samples if isinstance(sample, Sample)
                for reading in sample.readings.values())
+
+
+def test_an_hour_of_a_hundred_partitions_is_a_matter_of_seconds() -> None:
+    """Under 2 s of processor time where it is not shared; three times as much is allowed."""
+    load = workload("spike-train", 1)
+    spec = PlantSpec(partitions=100, capacity=12, initial_replicas=10)
+    begun = process_time()
+    run(spec, load.arrival, KafkaConsumerScaler(Policy(max_replicas=100)), 1)
+    assert process_time() - begun < 6

@@ -35,7 +35,7 @@ def test_the_first_poll_past_the_threshold_scales_up() -> None:
 
 
 def test_a_drained_backlog_is_not_mistaken_for_a_load_that_went_away() -> None:
-    rows = World(POLICY, steps((0, 90), (60, 560))).run(minutes(5))
+    rows = World(POLICY, steps((0, 90), (60, 560))).run(minutes(8))
     assert downs(rows) == [(12, 6)], "6 are enough for 560 a second, 4 are not"
 
 
@@ -80,15 +80,20 @@ def test_one_unknown_partition_is_enough_to_hold(spoil) -> None:  # type: ignore
     assert reasons(rows) == [Reason.METRICS_UNAVAILABLE], "said once"
 
 
-def test_after_a_bad_sample_a_whole_window_passes_before_a_scale_down() -> None:
+@pytest.mark.parametrize(("bad_samples", "waits"), [(1, 10), (2, 10), (3, 60)])
+def test_after_bad_samples_two_polls_pass_before_a_scale_down_and_after_three_a_whole_window(
+    bad_samples: int, waits: int
+) -> None:
     world = World(POLICY, steps((0, 0)), replicas=6)
     world.run(50)
     world.spoil = blind
-    world.run(5)
+    world.run(5 * bad_samples)
     world.spoil = lambda snapshot: snapshot
     rows = world.run(minutes(3))
     down = next(row.at for row in rows if row.scaled_to is not None)
-    assert down - 60 >= POLICY.scale_down.stabilization_window_seconds
+    assert waits <= down - 50 - 5 * bad_samples <= waits + 15
+    if bad_samples > 1:
+        return
     assert reasons(world.rows) == [Reason.SCALED_DOWN], "one bad sample is shown by the condition and not said"
 
 

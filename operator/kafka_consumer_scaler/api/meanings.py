@@ -35,7 +35,8 @@ GROUPS: Final[tuple[Group, ...]] = (
         Reason.WITHIN_OBJECTIVE: Meaning("as many replicas as wanted"),
         Reason.STABILIZING: Meaning(
             "another number is wanted, not yet for the whole window; or complete samples do not yet cover it: "
-            "after a start, a bad sample, or more than three polls (30 s at least) without a look",
+            "after a start, three bad samples in a row, or more than three polls (30 s at least) "
+            "without a look; or a bad sample was no more than two polls ago",
             "wait, or shorten `stabilizationWindowSeconds`"),
         Reason.COOLING_DOWN: Meaning("the last change was less than `cooldownSeconds` ago", "wait"),
         Reason.STEP_LIMIT: Meaning("`behavior` policies allow no more for now", "wait, or widen the policies"),

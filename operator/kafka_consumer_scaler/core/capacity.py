@@ -1,7 +1,9 @@
 """Records/s that one consumer can process: learned only while consumers are busy, else a lower bound.
 
 A consumer is busy over a stretch in which it kept its partitions and in every reading was behind by more than two
-commit intervals' worth of what it drained: whatever it had committed, there was more to do. D records committed within
+commit intervals' worth of what it drained, and by more than a poll's worth of the fastest that it committed:
+whatever it had committed, there was more to do. (Commits that every look sees may be as far apart as the looks; an idle
+consumer is then behind by up to one of them whenever it is looked at.) D records committed within
 w seconds, at a commit interval of c, then mean D / w records/s, between D / (w + c) and D / (w - c): the commits at
 both ends may each hold up to c. With commits every 5 s a stretch of 60 s is right to 8%. A consumer that is not busy
 proves no more than the lower of the two.
@@ -145,13 +147,21 @@ def _stretch(history: History, policy: Policy, interval: float, recent: list[tup
         return None
     drained = processed(history, policy.offset_reset, kept[-1], kept[0], mine)
     moving = frozenset(tp for tp in mine if _moved(kept[-1], kept[0], tp))
-    needed = BUSY_COMMIT_INTERVALS * interval * drained / seconds
+    needed = max(BUSY_COMMIT_INTERVALS * interval * drained / seconds, _most_at_once(history, policy, kept, mine))
     patience = max(OVERDUE_COMMIT_INTERVALS * interval, OVERDUE_RECORDS * seconds / max(1, drained))
     busy = _busy(history, policy, _alive(kept, moving, patience), moving, needed)
     if len(busy) < 2 or busy[0].at - busy[-1].at < min(seconds, WINDOW_SECONDS / 2):
         return Stretch(drained, seconds, is_busy=False)
     part = processed(history, policy.offset_reset, busy[-1], busy[0], mine)
     return Stretch(part, busy[0].at - busy[-1].at, is_busy=True)
+
+
+def _most_at_once(history: History, policy: Policy, kept: list[Sample], mine: frozenset[TopicPartition]) -> float:
+    """The most records that a look may see committed at once: a poll's worth at the fastest rate over two looks."""
+    seconds = min(policy.polling_interval_seconds, (kept[0].at - kept[-1].at) / (len(kept) - 1))
+    pairs = zip(kept, kept[2:] or kept[-1:], strict=False)
+    rates = (processed(history, policy.offset_reset, before, now, mine) / (now.at - before.at) for now, before in pairs)
+    return seconds * max(rates, default=0.0)
 
 
 def _alive(kept: list[Sample], moving: frozenset[TopicPartition], patience: float) -> Iterator[Sample]:

@@ -7,7 +7,7 @@ drained backlog is not mistaken for a load that went away.
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 
 from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.policy import Policy
@@ -29,28 +29,41 @@ def by_lag(policy: Policy, situation: Situation, per_replica: int) -> tuple[int,
 def _for_backlog(policy: Policy, situation: Situation, per_replica: int) -> tuple[int, str]:
     """29 records at 5 a replica on 10 partitions: 6, thus 10, as 6..9 leave two partitions on one consumer."""
     waiting = {tp: lag for tp, lag in situation.lag.items() if lag > 0 and tp not in situation.stuck}
-    raw = max(1, ceil(sum(waiting.values()) / per_replica))
     because = f"{per_replica:,} records a replica"
     if situation.stuck:
         because += f", {len(situation.stuck)} stuck partitions left out"
-    if _within_tolerance(policy, situation.current, sum(waiting.values()) / per_replica):
+    wanted = sum(waiting.values()) / per_replica
+    most = max(1, ceil(len(waiting) / policy.consumer_threads)) if len(waiting) < len(situation.lag) else inf
+    replicas = _even(situation.spread, wanted, most)
+    if _within_tolerance(policy, situation, wanted, most):
         return situation.current, f"{because}, within tolerance"
-    lagging = max(1, ceil(len(waiting) / policy.consumer_threads))
-    spread = situation.spread.next_faster(raw)
-    if spread > lagging and len(waiting) < len(situation.lag):
-        return situation.spread.fewest_as_fast(lagging), f"{because}, {len(waiting)} partitions lag"
-    if spread != raw:
-        because += f", {raw} spread to {spread} for an even share"
-    return spread, because
+    if situation.spread.next_faster(max(1, ceil(wanted))) > most:
+        return replicas, f"{because}, {len(waiting)} partitions lag"
+    if replicas != max(1, ceil(wanted)):
+        because += f", {ceil(wanted)} spread to {replicas} for an even share"
+    return replicas, because
 
 
-def _within_tolerance(policy: Policy, current: int, wanted: float) -> bool:
-    """HPA v2: no change while wanted/current differs from 1 by at most the direction's tolerance."""
+def _even(spread: Spread, wanted: float, most: float) -> int:
+    """`wanted`, rounded up to an even share; where only so many have work at `most`, the fewest that are as fast."""
+    replicas = spread.next_faster(max(1, ceil(wanted)))
+    return spread.fewest_as_fast(int(most)) if replicas > most else replicas
+
+
+def _within_tolerance(policy: Policy, situation: Situation, wanted: float, most: float) -> bool:
+    """HPA v2: no change while wanted/current differs from 1 by at most the direction's tolerance.
+
+    Told after the partitions that lag, and a number that the even share would only raise is no wish for fewer: so more
+    lag never asks for less. 50 and 50 records on two of 10 partitions at 10 a replica want 2 of 10 replicas, as 60 and
+    60 do, not 10, which would be tolerated.
+    """
+    current = situation.current
     if current == 0:
         return False
-    ratio = wanted / current
-    tolerance = policy.scale_up.tolerance if ratio > 1 else policy.scale_down.tolerance
-    return abs(ratio - 1) <= tolerance
+    ratio = min(wanted, most) / current
+    if ratio > 1:
+        return ratio - 1 <= policy.scale_up.tolerance
+    return 1 - ratio <= policy.scale_down.tolerance or _even(situation.spread, wanted, most) >= current
 
 
 def _for_arrival(policy: Policy, situation: Situation) -> tuple[int, str]:

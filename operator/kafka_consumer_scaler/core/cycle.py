@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import inf
 
 from kafka_consumer_scaler.core.assignment import spread
 from kafka_consumer_scaler.core.capacity import Rates, busy_drain, measure
@@ -135,6 +136,7 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
         memory=memory,
         quiet_seconds=sample.at - history.quiet_since,
         unbroken_seconds=unbroken,
+        unfailed_seconds=inf if history.failed_at is None else now - history.failed_at,
         peace_seconds=min(unbroken, now - memory.last_scale.at) if memory.last_scale else unbroken,
         awaits_first_commit=uncommitted is not None,
         details=sample.details,
@@ -150,7 +152,7 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
 
 
 def _unbroken_seconds(policy: Policy, history: History, now: float) -> float:
-    """For how long samples were complete and came without a gap of three polls; a history that is short has had one."""
+    """For how long samples came, complete, without a gap of three polls; a history that is short has had one."""
     if history.unbroken_since is None:
         return 0.0
     since, gap = history.unbroken_since, max(GAP_SECONDS, GAP_POLLS * policy.polling_interval_seconds)

@@ -1,7 +1,7 @@
 """Bounded snapshots of one group, and since when they tell an unbroken story.
 
 A recreated topic (an end offset fell) starts the story anew; a rewind (a committed offset fell) or a rebalance ends
-what the committed offsets tell about drain; a bad sample ends the unbroken row that a scale-down asks for.
+what the committed offsets tell about drain; three bad samples in a row end the unbroken row that a scale-down asks for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ DENSE_SECONDS = 90.0
 SPARSE_STEP_SECONDS = 10.0
 SAMPLES_AT_LEAST = 4
 LEFT_KEPT = 100
+FAILURES_TOLERATED = 2
+"""Bad samples in a row that the good ones around them tell over: a window may miss a look or two, not a minute."""
 NO_SAMPLE = Unknown("no sample yet", Reason.WAITING_FOR_FIRST_SAMPLE)
 
 
@@ -31,7 +33,8 @@ class History:
         latest: the newest sample, or why the newest snapshot gave none.
         latest_at: when the newest snapshot was taken.
         baselines: where counting starts for a partition without a committed offset.
-        unbroken_since: start of the row of complete samples up to now; None while the latest is not complete.
+        unbroken_since: start of the row of complete samples, of which no more than two in a row are missing.
+        failed_at: when the newest snapshot without a sample was taken.
         drain_since: since when committed offsets moved forward only, with a stable membership.
         quiet_since: since when no end offset and no committed offset moved.
         rewound_at: when a committed offset was last seen to fall.
@@ -46,6 +49,7 @@ class History:
     latest_at: float | None = None
     baselines: Mapping[TopicPartition, int] = field(default_factory=dict)
     unbroken_since: float | None = None
+    failed_at: float | None = None
     drain_since: float = 0.0
     quiet_since: float = 0.0
     rewound_at: float | None = None
@@ -60,13 +64,18 @@ class History:
             return self
         sample = snapshot.complete()
         if isinstance(sample, Unknown):
-            return replace(self, latest=sample, latest_at=snapshot.at, unbroken_since=None, failures=self.failures + 1)
+            return self._failed(sample, snapshot.at)
         before = self.samples[-1].readings if self.samples else {}
         fallen = frozenset(tp.topic for tp, reading in sample.readings.items()
                            if reading.end < (before[tp].end if tp in before else self._last_end(tp)))
         if fallen:
             return replace(History().append(snapshot), recreated=(snapshot.at, fallen))
         return self._continued(sample, before)
+
+    def _failed(self, why: Unknown, at: float) -> History:
+        failures = self.failures + 1
+        since = self.unbroken_since if failures <= FAILURES_TOLERATED else None
+        return replace(self, latest=why, latest_at=at, unbroken_since=since, failed_at=at, failures=failures)
 
     def _last_end(self, tp: TopicPartition) -> int:
         """Its end in the newest sample that has it: a topic may be gone for some looks before it is made again."""
@@ -84,6 +93,7 @@ class History:
             baselines=_baselines(self.baselines, before, now),
             unbroken_since=sample.at if self.unbroken_since is None else self.unbroken_since,
             drain_since=sample.at if rewound or rebalancing or not before else self.drain_since,
+            failed_at=self.failed_at,
             quiet_since=sample.at if _offsets(before) != _offsets(now) else self.quiet_since,
             rewound_at=sample.at if rewound else self.rewound_at,
             joined=joined,

@@ -19,6 +19,7 @@ from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.prediction import Loads, Plant, oldest
 from kafka_consumer_scaler.core.probing import is_peaceful, probed, step_below
+from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.rates import oldest as oldest_of
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
@@ -27,10 +28,14 @@ UP_SHARE = 0.75
 BACK_SHARE = 0.6
 DOWN_SHARE = 0.3
 HOLD_SECONDS = 600.0
+HOT_SHARE = 0.6
+"""Of the rate at which a hot partition falls behind alone; partitions beside it may add so much to it."""
 HOT_COMPANY = 0.05
 """Share of a consumer's capacity that partitions beside a hot one may need in any case."""
+HELP_SHARE = 0.9
 PROBE_SECONDS = 300.0
-FRESH_SECONDS = 300.0
+WAKING_SHARE = 0.25
+WAKING_SECONDS = 120.0
 HURRY_SECONDS = 120.0
 """A backlog older than the objective is recovered from in this time at most: pods started for it stay as long."""
 
@@ -42,7 +47,7 @@ def by_age(policy: Policy, situation: Situation) -> tuple[int, str]:
         return current, f"arrival unknown: {rates.arrival.why}"
     if isinstance(rates.capacity, Unknown):
         return _without_capacity(policy, situation, rates.capacity)
-    ahead = rates.arrival.ahead(lead_seconds(policy, situation))
+    ahead = max(rates.arrival.ahead(lead_seconds(policy, situation)), _coming_back(situation, rates.arrival))
     loads = situation.loads(ahead)
     if isinstance(loads, Unknown):
         return current, f"age unknown: {loads.why}"
@@ -52,10 +57,25 @@ def by_age(policy: Policy, situation: Situation) -> tuple[int, str]:
     if _may_wait(policy, situation, rates.capacity, loads):
         later = 0.0
     if later > UP_SHARE * policy.lag_seconds:
-        wanted = _up(policy, situation, plant, loads), f"{because}; {later:,.0f} s old before help could come"
+        because = f"{because}; {later:,.0f} s old before help could come"
+        wanted = _up(policy, situation, plant, loads), because
     else:
         wanted = _down(policy, situation, plant, ahead, because)
-    return _with_room_for_hot(policy, situation, plant, ahead, wanted)
+    room = _room_for_hot(policy, situation, plant, ahead)
+    return wanted if room <= wanted[0] else (room, f"{because}; room for {len(situation.hot)} hot")
+
+
+def _coming_back(situation: Situation, arrival: Arrival) -> float:
+    """Records/s that a group woken from zero will soon get: the usual, once a quarter of it came since the last poll.
+
+    Usually 300, and 100 in the first interval, of which they came for a part: 300 are to be ready for.
+    """
+    last, usual = situation.memory.last_scale, situation.memory.usual
+    is_waking = situation.current == 0 or (
+        last is not None and last.before == 0 and situation.since_scaled < WAKING_SECONDS)
+    if usual is None or not is_waking or arrival.newest < WAKING_SHARE * usual.arrival:
+        return 0.0
+    return usual.arrival
 
 
 def _may_wait(policy: Policy, situation: Situation, capacity: Capacity, loads: Loads) -> bool:
@@ -68,22 +88,20 @@ def _may_wait(policy: Policy, situation: Situation, capacity: Capacity, loads: L
     return is_bound and oldest(loads) + lead_seconds(policy, situation) <= policy.lag_seconds
 
 
-def _with_room_for_hot(policy: Policy, situation: Situation, plant: Plant, ahead: float,
-                       wanted: tuple[int, str]) -> tuple[int, str]:
+def _room_for_hot(policy: Policy, situation: Situation, plant: Plant, ahead: float) -> int:
     """None are asked for to keep up with a hot partition, but as many as keep its neighbours from taking its time.
 
-    What they need may at most double the rate at which it falls behind. At 100 records/s a consumer, one that gets 107
-    falls behind by 7, beside one of 22 by 29: that is worth a consumer of its own. One that gets 200 falls behind by
-    100 in any case.
+    What they need may add at most 0.6 to the rate at which it falls behind, and 0.05 of a consumer. At 100 records/s a
+    consumer, one that gets 107 falls behind by 7, beside one of 22 by 29: that is worth a consumer of its own. One that
+    gets 200 falls behind by 100 in any case.
     """
     if not situation.hot:
-        return wanted
+        return 0
     gets = min(situation.shares_newest[tp] for tp in situation.hot) * ahead
-    most = max(0.0, gets - plant.capacity) + HOT_COMPANY * plant.capacity
+    most = HOT_SHARE * max(0.0, gets - plant.capacity) + HOT_COMPANY * plant.capacity
     rooms = (n for n in situation.spread.steps(policy.max_replicas)
              if plant.company(situation.shares_newest, situation.hot, n) * ahead <= most)
-    replicas = next(rooms, wanted[0])
-    return (replicas, f"{wanted[1]}; room for {len(situation.hot)} hot") if replicas > wanted[0] else wanted
+    return next(rooms, 0)
 
 
 def lead_seconds(policy: Policy, situation: Situation) -> float:
@@ -108,18 +126,43 @@ def _foreseen(situation: Situation, plant: Plant, loads: Loads, seconds: float) 
 
 
 def _up(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int:
-    """The fewest replicas, no fewer than now, that bring the age back in time; beyond all bounds when none can."""
+    """The fewest replicas, no fewer than now, that bring the age back in time; beyond all bounds when none can.
+
+    What is late is helped enough with nine tenths of the speed that the most replicas could give to it.
+    """
     arrived = _foreseen(situation, plant, loads, situation.join_seconds)
     worst = oldest(arrived)
     seconds = policy.recovery_seconds if worst <= policy.lag_seconds else min(policy.recovery_seconds, HURRY_SECONDS)
-    for replicas in _candidates(policy, situation):
+    candidates = tuple(_candidates(policy, situation))
+    for replicas in candidates:
         pause = 0.0 if replicas == situation.current else situation.pause_seconds
         if plant.holds(arrived, seconds, replicas, pause, BACK_SHARE * policy.lag_seconds):
+            return replicas
+        most = candidates[-1]
+        if replicas < most and _is_helped(policy, situation, plant, arrived, seconds, replicas, most):
             return replicas
     backlog = sum(load.lag for load in arrived.values())
     coming = sum(load.arrival for load in arrived.values())
     needed = min(1e6, (coming + backlog / seconds) / plant.capacity / policy.consumer_threads)
     return max(situation.current, situation.spread.useful_replicas + 1, ceil(needed))
+
+
+def _is_helped(policy: Policy, situation: Situation, plant: Plant, loads: Loads, seconds: float, replicas: int,
+               most: int) -> bool:
+    """Whether every partition that will be late has HELP_SHARE of the speed that it would have with the most replicas.
+
+    11 partitions that get 10 records/s each and one with 100,000 behind, consumers of 150: at 2 replicas it has 100 a
+    second, at 6 140 and at 12 150. So 6, unless 140 let it fall behind ever more and 150 do not.
+    """
+    consumers, limit = situation.spread.consumers(replicas), BACK_SHARE * policy.lag_seconds
+    if consumers == 0:
+        return False
+    pause = 0.0 if replicas == situation.current else situation.pause_seconds
+    late = {tp for tp, load in plant.after(loads, seconds, consumers, pause).items() if load.age > limit}
+    some = plant.could(loads, late, seconds, consumers)
+    best = plant.could(loads, late, seconds, situation.spread.consumers(most))
+    return all(some[tp] >= HELP_SHARE * best[tp] and not some[tp] <= loads[tp].arrival * seconds < best[tp]
+               for tp in late)
 
 
 def _candidates(policy: Policy, situation: Situation) -> Iterator[int]:
@@ -134,6 +177,10 @@ def _down(policy: Policy, situation: Situation, plant: Plant, ahead: float, beca
     """The fewest replicas that hold the highest arrival of the window; one step less after a window of peace."""
     peak = max(ahead, situation.memory.peak_arrival(policy, situation.now))
     current, loads = situation.current, situation.loads(peak)
+    if policy.min_replicas == 0 and ahead == 0 and current > 0:
+        return current, "nothing arrives, and once it is quiet for long enough none are wanted"
+    if _is_fresh(policy, situation):
+        return current, because
     if current == 0 or isinstance(loads, Unknown):
         return max(1, current), because
     if oldest(loads) + situation.pause_seconds > UP_SHARE * policy.lag_seconds:
@@ -141,10 +188,21 @@ def _down(policy: Policy, situation: Situation, plant: Plant, ahead: float, beca
     target = _fewest_that_hold(policy, situation, plant, loads)
     if target < current and not _is_on_its_way(policy, situation, plant, ahead, target):
         return target, f"{because}; at most {peak:,.0f} of late"
-    may_probe = is_peaceful(policy, situation) and _may_probe(policy, situation, plant, loads)
+    has_less = step_below(situation) < current
+    may_probe = has_less and is_peaceful(policy, situation) and _may_probe(policy, situation, plant, loads)
     if may_probe and not _is_on_its_way(policy, situation, plant, ahead, step_below(situation)):
         return probed(situation, f"{because}; at most {peak:,.0f} of late")
     return current, because
+
+
+def fresh_seconds(policy: Policy) -> int:
+    """After a scale-up no step down is taken for so long: a window, and the poll that may come too early for it."""
+    return policy.scale_down.stabilization_window_seconds + policy.polling_interval_seconds
+
+
+def _is_fresh(policy: Policy, situation: Situation) -> bool:
+    last = situation.memory.last_scale
+    return last is not None and last.after > last.before and situation.since_scaled < fresh_seconds(policy)
 
 
 def _fewest_that_hold(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int:
@@ -156,11 +214,9 @@ def _fewest_that_hold(policy: Policy, situation: Situation, plant: Plant, loads:
 
 def _is_on_its_way(policy: Policy, situation: Situation, plant: Plant, ahead: float, target: int) -> bool:
     """A step of less than half waits where a larger one will soon be allowed, or the last scale-up is still fresh."""
-    now, last = situation.loads(ahead), situation.memory.last_scale
+    now = situation.loads(ahead)
     if 2 * target <= situation.current or isinstance(now, Unknown):
         return False
-    if last is not None and last.after > last.before and situation.since_scaled < FRESH_SECONDS:
-        return True
     return _fewest_that_hold(policy, situation, plant, now) < target
 
 

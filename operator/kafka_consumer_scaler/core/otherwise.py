@@ -6,8 +6,9 @@ from math import ceil, inf
 
 from kafka_consumer_scaler.core.classic import CAPACITY_SHARE
 from kafka_consumer_scaler.core.diagnosis import CAUGHT_UP_SHARE
-from kafka_consumer_scaler.core.objective import DOWN_SHARE, FRESH_SECONDS, HOLD_SECONDS, UP_SHARE, lead_seconds
+from kafka_consumer_scaler.core.objective import DOWN_SHARE, HOLD_SECONDS, UP_SHARE, fresh_seconds, lead_seconds
 from kafka_consumer_scaler.core.policy import Policy, ScalingRules, SelectPolicy
+from kafka_consumer_scaler.core.probing import PROBE_WINDOWS_BOUND
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
@@ -137,7 +138,7 @@ def _waits(policy: Policy) -> str:
 
 
 def _without_capacity(policy: Policy, here: int) -> tuple[str, ...]:
-    window = policy.scale_down.stabilization_window_seconds
+    window = PROBE_WINDOWS_BOUND * policy.scale_down.stabilization_window_seconds
     more = (f"While the capacity of a consumer is unknown, replicas are doubled once the oldest record is over "
             f"{UP_SHARE * policy.lag_seconds:,.0f} s old.")
     if here <= policy.min_replicas:
@@ -192,8 +193,8 @@ def _when_fewer(policy: Policy, situation: Situation, here: int, lower: int, kee
         probe = "" if isinstance(capacity, Unknown) or capacity.learned else _probe(policy)
         return f"wanted once no more than that arrives for {window:,} s ({number(peak)} at most of late){probe}"
     if 2 * lower > here:
-        return (f"a step of less than half waits {FRESH_SECONDS:,.0f} s after a scale-up, and while a larger one would "
-                "do for what arrives now")
+        return (f"a step down waits {fresh_seconds(policy):,} s after a scale-up, and one of less than half while a "
+                "larger one would do for what arrives now")
     return (f"wanted once it would keep the oldest record under {DOWN_SHARE * policy.lag_seconds:,.0f} s for "
             f"{HOLD_SECONDS:,.0f} s, the pause of a rebalance included")
 
@@ -205,7 +206,7 @@ def _arrival(situation: Situation) -> float:
 
 
 def _probe(policy: Policy) -> str:
-    window = policy.scale_down.stabilization_window_seconds
+    window = PROBE_WINDOWS_BOUND * policy.scale_down.stabilization_window_seconds
     return f", or tried after {window:,} s without a change, as the capacity may be higher"
 
 

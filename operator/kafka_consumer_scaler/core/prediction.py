@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from math import inf
 
 from kafka_consumer_scaler.core.assignment import Spread, deal
 from kafka_consumer_scaler.core.snapshot import TopicPartition
@@ -84,6 +85,18 @@ class Plant:
             needs = {tp: loads[tp].lag + loads[tp].arrival * seconds for tp in hand}
             share = fair_share(tuple(needs.values()), can) if consumers > 0 else 0.0
             found |= {tp: loads[tp].after(seconds, min(need, share)) for tp, need in needs.items()}
+        return found
+
+    def could(self, loads: Loads, late: Set[TopicPartition], seconds: float,
+              consumers: int) -> Mapping[TopicPartition, float]:
+        """Records of each of the `late` partitions that so many consumers could process, had those records no end.
+
+        A consumer does 100 a second and has a late partition and one that gets 10: 90 a second for the late one.
+        """
+        found: dict[TopicPartition, float] = {}
+        for hand in deal(tuple(loads), self.assignor, consumers):
+            needs = [inf if tp in late else loads[tp].lag + loads[tp].arrival * seconds for tp in hand]
+            found |= dict.fromkeys(late & set(hand), fair_share(needs, self.capacity * seconds))
         return found
 
     def company(self, shares: Mapping[TopicPartition, float], hot: Set[TopicPartition], replicas: int) -> float:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Unknown
 
 PROBE_WINDOWS = 1
 """Scale-down windows of peace after which one step down is tried."""
+PROBE_WINDOWS_BOUND = 5
+"""The same, while no more than a lower bound of the capacity is known."""
 
 
 def is_peaceful(policy: Policy, situation: Situation) -> bool:
-    """Every sample was complete and nothing was scaled for a scale-down window."""
-    return situation.peace_seconds >= PROBE_WINDOWS * policy.scale_down.stabilization_window_seconds
+    """Samples came without a gap and nothing was scaled for as many scale-down windows as what is known asks for.
+
+    A lower bound says little of what fewer could do, so half of the probes it allows are taken back: it is probed after
+    five windows. One is enough after a step down that was good, and with a learned capacity, whose probes are paid for.
+    """
+    return situation.peace_seconds >= _windows(situation) * policy.scale_down.stabilization_window_seconds
+
+
+def _windows(situation: Situation) -> int:
+    capacity, last = situation.rates.capacity, situation.memory.last_scale
+    is_known = not isinstance(capacity, Unknown) and capacity.learned
+    return PROBE_WINDOWS if is_known or (last is not None and last.after < last.before) else PROBE_WINDOWS_BOUND
 
 
 def step_below(situation: Situation) -> int:
@@ -23,6 +36,8 @@ def step_below(situation: Situation) -> int:
 def probed(situation: Situation, why: str) -> tuple[int, str]:
     """One useful step down, 10 -> 5 -> 4 of 10 partitions, unless that step was regretted within the hour."""
     below = step_below(situation)
+    if below >= situation.current:
+        return situation.current, why
     if below <= situation.regretted_replicas:
         return situation.current, f"{why}, {situation.regretted_replicas} were too few a while ago"
     return below, f"{why}, one step down is tried"

@@ -40,8 +40,9 @@ class Situation:
         commit_interval: seconds between two commits of a consumer.
         memory: what is remembered, with what the latest sample taught.
         quiet_seconds: for how long, up to the latest sample, no offset moved; 0 when one just did.
-        unbroken_seconds: for how long every sample was complete.
-        peace_seconds: for how long every sample was complete and nothing was scaled.
+        unbroken_seconds: for how long samples came without a gap.
+        unfailed_seconds: since the last look that brought no complete sample; for ever when none is known.
+        peace_seconds: for how long samples came without a gap and nothing was scaled.
         awaits_first_commit: there are members and lag, and the group has not committed any offset.
         retention: the partition that loses records first, and in how many seconds; None without a risk.
         details: what the brokers are asked less often.
@@ -73,6 +74,7 @@ class Situation:
     unbroken_seconds: float
     peace_seconds: float
     awaits_first_commit: bool
+    unfailed_seconds: float = inf
     retention: tuple[TopicPartition, float] | None = None
     details: Details = field(default_factory=Details)
     memberless_seconds: float = 0.0

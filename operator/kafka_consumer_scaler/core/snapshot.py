@@ -142,6 +142,8 @@ class Snapshot:
         """The sample, or the first thing that makes this snapshot unfit for decisions."""
         if isinstance(self.partitions, Unknown):
             return self.partitions
+        if not self.partitions:
+            return Unknown("no partitions were read")
         readings = {tp: reading for tp, reading in self.partitions.items()
                     if isinstance(reading, Reading) and reading.is_possible}
         missing = sorted(self.partitions.keys() - readings.keys())

@@ -24,6 +24,9 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
 
+FAILED_POLLS = 2
+"""Polling intervals after a bad sample in which nothing is taken away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stabilized:
@@ -157,8 +160,11 @@ def is_rolling_out(policy: Policy, memory: Memory, situation: Situation) -> tupl
 
 
 def is_freshly_watched(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
-    """The samples do not yet cover the window without a break: after a start, a gap or a bad sample."""
+    """The samples do not yet cover the window without a gap, or one of the looks of late was a bad one."""
     window = memory.scale_down_window_seconds(policy, situation.now)
+    doubtful = FAILED_POLLS * policy.polling_interval_seconds
+    if situation.unfailed_seconds <= doubtful:
+        return Reason.STABILIZING, f"{situation.unfailed_seconds:.0f} s of {doubtful} s since a look that failed"
     if situation.unbroken_seconds >= window:
         return None
     return Reason.STABILIZING, f"complete samples for {situation.unbroken_seconds:.0f} s of {window} s"

@@ -111,16 +111,17 @@ class Plant:
                     self._flow.commit(self._group.leave(member))
         self._happen()
 
-    def observe(self) -> Observation | None:
-        """What an observer is told now; None when the look fails altogether."""
+    def observe(self) -> Observation:
+        """What an observer is told now; a look that fails altogether tells of the replicas alone, as in life."""
         gap, partial, which = self._misses[int(self.at)]
+        replicas = Replicas(self.replicas_spec, len(self._pods.pods))
         if gap < self.spec.poll_gap_chance:
-            return None
+            blind = Snapshot(self.at, Unknown("the brokers did not answer"))
+            return Observation(self.at, blind, replicas, self.ready)
         readings = self._readings()
         if partial < self.spec.poll_partial_chance:
             missing = self._names[int(which * self.spec.partitions)]
             readings[missing] = Unknown("the leader did not answer", Reason.METRICS_PARTIAL)
-        replicas = Replicas(self.replicas_spec, len(self._pods.pods))
         return Observation(self.at, Snapshot(self.at, readings, self._seen_group()), replicas, self.ready)
 
     def _joined(self, pod: Pod) -> list[str]:

@@ -55,8 +55,7 @@ def run(plant_spec: PlantSpec, arrival: Sequence[float], scaler: Scaler, seed: i
 
 def _looked(plant: Plant, scaler: Scaler) -> list[tuple[float, int, int]]:
     """The scaler's look, and what changed by it."""
-    observation = plant.observe()
-    wanted = None if observation is None else scaler.look(observation)
+    wanted = scaler.look(plant.observe())
     if wanted is None or wanted == plant.replicas_spec:
         return []
     before = plant.replicas_spec

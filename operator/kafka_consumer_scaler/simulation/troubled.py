@@ -88,11 +88,9 @@ class TroubledPlant(Plant):
                 if not pod.is_ready:
                     pod.ready_at = max(pod.ready_at, until)
 
-    def observe(self) -> Observation | None:
+    def observe(self) -> Observation:
         """What an observer is told now."""
         seen = super().observe()
-        if seen is None:
-            return None
         return replace(seen, replicas=self._with_pods(seen.replicas), snapshot=self._with_transaction(seen.snapshot))
 
     def _take_away(self, restart: Restart) -> None:

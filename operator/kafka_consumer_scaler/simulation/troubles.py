@@ -62,8 +62,8 @@ def play(scenario: Scenario) -> KafkaConsumerScaler:
     plant = TroubledPlant(scenario.load.plant, scenario.load.arrival, scenario.load.seed, scenario.trouble)
     for second in range(1, len(scenario.load.arrival) + 1):
         plant.step()
-        observation = plant.observe() if second % scenario.policy.polling_interval_seconds == 0 else None
-        wanted = None if observation is None else scaler.look(observation)
+        is_due = second % scenario.policy.polling_interval_seconds == 0
+        wanted = scaler.look(plant.observe()) if is_due else None
         if wanted is not None and wanted != plant.replicas_spec:
             plant.scale(wanted)
     return scaler

@@ -88,7 +88,7 @@ def topic_recreated(policy: Policy, situation: Situation, trail: tuple[Limit, ..
     names = ", ".join(sorted(situation.recreated)[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
     return Finding(
         Reason.TOPIC_RECREATED,
-        f"the end of {names} fell, so it was recreated or truncated, and what was learned of the group before is dropped",
+        f"the end of {names} fell, so it was recreated or truncated, and what was learned before is dropped",
         "restart the consumers if they do not go on; if nobody recreated it, look for an unclean leader election")
 
 

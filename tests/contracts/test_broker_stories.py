@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -57,13 +56,6 @@ class Watcher:
 
 def found(verdict: Verdict) -> dict[Reason, str]:
     return {finding.reason: finding.evidence for finding in verdict.findings}
-
-
-@pytest.fixture
-def cluster(kafka_bootstrap_servers: str) -> Iterator[Cluster]:
-    cluster = Cluster(kafka_bootstrap_servers)
-    yield cluster
-    cluster.clear()
 
 
 @pytest.fixture

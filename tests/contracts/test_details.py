@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,13 +33,6 @@ RARE = ("DescribeLogDirs", "DescribeConfigs", "DescribeCluster")
 RECORD = bytes(1000)
 WEEK_SECONDS = 7 * 86_400.0
 """Kafka's default of offsets.retention.minutes, which the environment's broker keeps."""
-
-
-@pytest.fixture
-def cluster(kafka_bootstrap_servers: str) -> Iterator[Cluster]:
-    cluster = Cluster(kafka_bootstrap_servers)
-    yield cluster
-    cluster.clear()
 
 
 @pytest.fixture

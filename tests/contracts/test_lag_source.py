@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -83,13 +83,6 @@ def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
 def is_asking_brokers() -> bool:
     """Whether a source is still asking for details, in a thread and on a connection of its own."""
     return any(thread.name == THREAD for thread in threading.enumerate())
-
-
-@pytest.fixture
-def cluster(kafka_bootstrap_servers: str) -> Iterator[Cluster]:
-    cluster = Cluster(kafka_bootstrap_servers)
-    yield cluster
-    cluster.clear()
 
 
 @pytest.fixture

@@ -29,13 +29,6 @@ NOISE_TIMES, NOISE_SECONDS = 2.0, 0.1
 
 
 @pytest.fixture
-def cluster(kafka_bootstrap_servers: str) -> Iterator[Cluster]:
-    cluster = Cluster(kafka_bootstrap_servers)
-    yield cluster
-    cluster.clear()
-
-
-@pytest.fixture
 def black_hole() -> Iterator[Connection]:
     """Takes connections and never says a word."""
     with socket.socket() as server:

@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint environment environment-down benchmark generate docs lock clean
+.PHONY: help demo test faults lint environment environment-down benchmark generate docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -14,6 +14,9 @@ demo: .venv/.installed ## the main job on a real cluster and broker, with a pict
 
 test: lint environment ## every test, on a real cluster and broker
 	$(BIN)/pytest $(TESTS)
+
+faults: .venv/.installed ## 200 faults and more injected into a real world under load, every night (FAULTS="--seed 7" chooses others)
+	$(BIN)/python -m tests.faults --faults 200 $(FAULTS)
 
 lint: .venv/.installed ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

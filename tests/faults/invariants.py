@@ -22,6 +22,7 @@ UNDER_WAY_SECONDS = 2.0
 DELETION_SECONDS = 5.0
 """Between asking for the uid and the write, which a slow API server may stretch."""
 SETTLE_SECONDS = 120.0
+LEASE = "election"
 TOLD_LOOKS = 4
 """So many looks in a row without a known lag must have been reported; a single one is shown and not said."""
 ALLOWED = frozenset({
@@ -138,7 +139,8 @@ def _begins_anew(record: Record, target: str, one: Change, then: Change) -> bool
 
 def one_leader_writes(record: Record) -> Iterator[Violation]:
     """Each write is by the one who held the lease when it was asked for; without a lease there is one operator."""
-    leases = [write for write in _in_order(record) if write.resource == "leases" and write.is_done]
+    leases = [write for write in _in_order(record) if (write.resource, write.name) == ("leases", LEASE)
+              and write.is_done]
     if not leases:
         return
     for write in record.writes:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import ClassVar
-
-from kafka import TopicPartition  # type: ignore[import-untyped]
-from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
 
 from tests.faults import proxies
 from tests.faults.fault import Fault, Lane
@@ -86,20 +84,29 @@ class LeadersMoved(Fault):
     def inject(self) -> str:
         topic = self.random.choice(GROUPS)
         turn = self.random.randrange(1, len(BROKERS))
-        replicas = {number: _turned(leader + turn) for number, leader in self.world.admin.leaders(topic.name).items()}
-        client = KafkaAdminClient(bootstrap_servers=DIRECT_SERVERS, request_timeout_ms=10000)
-        try:
-            client.alter_partition_reassignments({TopicPartition(topic.name, n): r for n, r in replicas.items()})
-            self.world.await_brokers()
-            client.elect_leaders(0, {topic.name: list(replicas)}, raise_errors=False)
-        except Exception as error:  # the library has no common class of errors
-            raise WorldFailed(f"leaders of {topic.name} not moved: {error!r}") from error
-        finally:
-            client.close()
+        leaders = self.world.admin.leaders(topic.name)
+        replicas = {number: _turned(leader + turn) for number, leader in leaders.items()}
+        _move(topic.name, replicas, self.world.await_brokers)
         return f"{topic.name}, by {turn}"
 
     def heal(self) -> None:
         self.world.await_brokers()
+
+
+def _move(topic: str, replicas: dict[int, list[int]], await_brokers: Callable[[], None]) -> None:
+    """The same replicas in another order, and then the first of them as leader."""
+    from kafka import TopicPartition  # type: ignore[import-untyped]
+    from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
+
+    client = KafkaAdminClient(bootstrap_servers=DIRECT_SERVERS, request_timeout_ms=10000)
+    try:
+        client.alter_partition_reassignments({TopicPartition(topic, n): each for n, each in replicas.items()})
+        await_brokers()
+        client.elect_leaders(0, {topic: list(replicas)}, raise_errors=False)
+    except Exception as error:  # the library has no common class of errors
+        raise WorldFailed(f"leaders of {topic} not moved: {error!r}") from error
+    finally:
+        client.close()
 
 
 def _turned(first: int) -> list[int]:

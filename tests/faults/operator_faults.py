@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 
 from tests.faults.api import Refused, patiently
 from tests.faults.fault import Fault, Lane
+from tests.faults.invariants import LEASE
 from tests.faults.layout import OPERATOR_NAMESPACE
 from tests.faults.operators import Operator
-from tests.faults.world import LEASE, World
+from tests.faults.programs import await_that
+from tests.faults.world import World
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{OPERATOR_NAMESPACE}/leases/{LEASE}"
 HOUR = 3600.0
+CHILD_SECONDS = 30.0
 
 
 def leader(world: World) -> Operator:
@@ -88,6 +91,7 @@ class PollingChildKilled(_OfOperator):
     seconds = (0.5, 3.0)
 
     def hit(self) -> str:
+        await_that(lambda: bool(self.operator.polling_children()), "a polling child", CHILD_SECONDS)
         children = self.operator.polling_children()
         for pid in children:
             with suppress(ProcessLookupError):

@@ -133,7 +133,6 @@ def _documents(name: str) -> list[dict[str, Any]]:
 
 def make(api: Api, name: str, group: Group, replicas: int) -> str:
     """A fresh scaler, and its Deployment with so many replicas; answers the scaler's uid."""
-    remove(api, name)
     api.ensure(f"{DEPLOYMENTS}/{name}", deployment(name, replicas))
     made = api.ensure(f"{SCALERS}/{name}", scaler(name, group))
     return str(made["metadata"]["uid"])

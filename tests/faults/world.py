@@ -10,6 +10,7 @@ import time
 
 from tests.faults import brokers, cluster, proxies, shop
 from tests.faults.api import Api
+from tests.faults.invariants import LEASE
 from tests.faults.layout import BROKERS, Layout
 from tests.faults.load import Load
 from tests.faults.operators import Onlooker, Operator
@@ -19,7 +20,6 @@ from tests.faults.workload import Workload
 
 START_SECONDS = 90.0
 HEAL_SECONDS = 60.0
-LEASE = "election"
 
 
 class World:

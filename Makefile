@@ -15,7 +15,7 @@ demo: .venv/.installed ## the main job on a real cluster and broker, with a pict
 test: lint environment ## every test, on a real cluster and broker
 	$(BIN)/pytest $(TESTS)
 
-faults: .venv/.installed ## 200 faults and more injected into a real world under load, every night (FAULTS="--seed 7" chooses others)
+faults: .venv/.installed ## inject 200 faults into a real world under load, in half an hour (FAULTS="--seed 7" for others)
 	$(BIN)/python -m tests.faults --faults 200 $(FAULTS)
 
 lint: .venv/.installed ## ruff, mypy --strict, import-linter

@@ -89,13 +89,22 @@ def _inside(options: argparse.Namespace, built: parts.Parts) -> int:
 
 
 def _play(run: Run, chosen: tuple[Episode, ...]) -> None:
-    began = time.monotonic()
+    began, known = time.monotonic(), 0
     with Progress().step("starting the world"):
         run.world.up()
     for episode in chosen:
         minutes, seconds = divmod(int(time.monotonic() - began), 60)
         print(f"{minutes:02d}:{seconds:02d} episode {episode.number}: {episode.faults} faults")
         run.play(episode)
+        known = _told_anew(run, known)
+
+
+def _told_anew(run: Run, known: int) -> int:
+    """Say which laws were broken since the last time; answers how many there are."""
+    broken = report.complaints(run.record())
+    for line in broken[known:]:
+        print(f"  BROKEN {line}")
+    return len(broken)
 
 
 def _chosen(options: argparse.Namespace) -> tuple[Episode, ...]:

@@ -14,7 +14,9 @@ from tests.faults import proxies, shop
 from tests.faults.api import Refused, compact_etcd, patiently
 from tests.faults.fault import Fault, Lane
 from tests.faults.layout import API_PROXY_PORT, OPERATOR_GROUP
+from tests.faults.programs import WorldFailed, await_that
 
+CONNECTION_SECONDS = 8.0
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
 
 
@@ -105,6 +107,8 @@ class WatchStalled(Fault):
     kind, lane = "watch-stalled", Lane.API
 
     def inject(self) -> str:
+        with suppress(WorldFailed):  # an operator that was killed a moment ago may not be back
+            await_that(lambda: len(_client_ports()) > 1, "connections to stall", CONNECTION_SECONDS)
         self.rules = [_rule(side, port) for port in _client_ports() for side in ("--dport", "--sport")]
         for rule in self.rules:
             _iptables("-I", *rule)
@@ -250,7 +254,7 @@ def _jail() -> dict[str, dict[str, Any]]:
     level = {"apiVersion": version, "kind": "PriorityLevelConfiguration", "metadata": metadata,
              "spec": {"type": "Limited", "limited": limited}}
     flow = {"apiVersion": version, "kind": "FlowSchema", "metadata": metadata,
-            "spec": {"matchingPrecedence": 1, "priorityLevelConfiguration": {"name": "no-seats"},
+            "spec": {"matchingPrecedence": 2, "priorityLevelConfiguration": {"name": "no-seats"},
                      "rules": [{"subjects": [subject], "resourceRules": [anything]}]}}
     return {f"{FLOW}/prioritylevelconfigurations/no-seats": level, f"{FLOW}/flowschemas/no-seats": flow}
 

@@ -23,6 +23,7 @@ DELETION_SECONDS = 5.0
 """Between asking for the uid and the write, which a slow API server may stretch."""
 SETTLE_SECONDS = 120.0
 LEASE = "election"
+LEASE_SECONDS = 15.0
 TOLD_LOOKS = 4
 """So many looks in a row without a known lag must have been reported; a single one is shown and not said."""
 ALLOWED = frozenset({
@@ -138,17 +139,27 @@ def _begins_anew(record: Record, target: str, one: Change, then: Change) -> bool
 
 
 def one_leader_writes(record: Record) -> Iterator[Violation]:
-    """Each write is by the one who held the lease when it was asked for; without a lease there is one operator."""
+    """No operator writes while another one holds the lease, nor longer after its last renewal than a lease lasts.
+
+    Who holds it otherwise, such as a thief, takes no operator's right to write until then. Without a lease there is
+    one operator.
+    """
     leases = [write for write in _in_order(record) if (write.resource, write.name) == ("leases", LEASE)
               and write.is_done]
-    if not leases:
-        return
-    for write in record.writes:
+    for write in record.writes if leases else ():
         if write.user not in record.users or write.resource == "leases" or not write.is_done:
             continue
-        holder = next((each.holder for each in reversed(leases) if each.end <= write.at), "")
-        if holder != write.user:
-            yield Violation("leader", write.end, f"{write.user} wrote {write.resource} {write.name}, held by {holder}")
+        before = [lease for lease in leases if lease.end <= write.at]
+        holder = _operator_of(before[-1].holder, record.users) if before else None
+        renewals = [lease.end for lease in before if _operator_of(lease.holder, record.users) == write.user]
+        is_late = not renewals or write.at - renewals[-1] > LEASE_SECONDS
+        if holder != write.user and (holder is not None or is_late):
+            yield Violation("leader", write.end, f"{write.user} wrote {write.resource} {write.name}, "
+                                                 f"held by {before[-1].holder if before else 'nobody'}")
+
+
+def _operator_of(holder: str, users: tuple[str, ...]) -> str | None:
+    return next((user for user in users if holder.startswith(user)), None)
 
 
 def nothing_by_the_deleted(record: Record) -> Iterator[Violation]:

@@ -143,6 +143,23 @@ class LeaseStolen(Fault):
         """The lease runs out by itself."""
 
 
+class LeaseDeleted(Fault):
+    """Someone deletes the lease."""
+
+    kind, lane = "lease-deleted", Lane.OPERATOR
+    operators = 2
+    seconds = (1.0, 6.0)
+
+    def inject(self) -> str:
+        name = leader(self.world).instance
+        self.world.api.delete(LEASES)
+        return f"from {name}"
+
+    def heal(self) -> None:
+        """It is made anew by itself."""
+
+
 OPERATOR_FAULTS: tuple[type[Fault], ...] = (
     OperatorKilled, OperatorTerminated, OperatorPaused, PollingChildKilled, ClockForward, ClockBack, LeaseStolen,
+    LeaseDeleted,
 )

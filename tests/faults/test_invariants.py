@@ -144,6 +144,20 @@ def test_one_leader_after_the_other_may_write() -> None:
     assert violations(record) == ()
 
 
+def test_a_thief_takes_a_leaders_right_to_write_only_when_its_lease_has_passed() -> None:
+    stolen = write(12.0, user="admin", resource="leases", name="election", holder="thief")
+    assert violations(with_writes(held(10.0, A), stolen, scaled(20.0, 6))) == ()
+    assert laws_broken(with_writes(held(10.0, A), stolen, scaled(27.0, 6))) == {"leader"}
+
+
+def test_who_never_held_the_lease_may_not_write() -> None:
+    assert laws_broken(with_writes(held(1.0, "thief"), scaled(20.0, 6))) == {"leader"}
+
+
+def test_a_lease_of_another_name_is_nobodys_right() -> None:
+    assert violations(with_writes(replace(held(10.0, B), name="other"), scaled(20.0, 6))) == ()
+
+
 def test_a_complaint_and_its_recovery_are_said_once_each() -> None:
     said = (event(16.0, "MetricsUnavailable"), event(21.0, "MetricsRecovered"))
     record = replace(with_writes(*said), looks=IN_DOUBT)

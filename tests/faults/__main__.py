@@ -77,7 +77,8 @@ def _inside(options: argparse.Namespace, built: parts.Parts) -> int:
     world = World(Layout(folder, built), tuple(f"operator-{letter}" for letter in "ab"[: options.operators]))
     run = Run(world, print)
     try:
-        _play(run, _chosen(options))
+        options.output.mkdir(parents=True, exist_ok=True)
+        _play(run, _chosen(options), options.output)
         world.down()
         return _judged(_kept(run, folder, options.output), _command(options))
     except WorldFailed:
@@ -88,7 +89,7 @@ def _inside(options: argparse.Namespace, built: parts.Parts) -> int:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _play(run: Run, chosen: tuple[Episode, ...]) -> None:
+def _play(run: Run, chosen: tuple[Episode, ...], output: Path) -> None:
     began, known = time.monotonic(), 0
     with Progress().step("starting the world"):
         run.world.up()
@@ -96,12 +97,14 @@ def _play(run: Run, chosen: tuple[Episode, ...]) -> None:
         minutes, seconds = divmod(int(time.monotonic() - began), 60)
         print(f"{minutes:02d}:{seconds:02d} episode {episode.number}: {episode.faults} faults")
         run.play(episode)
-        known = _told_anew(run, known)
+        known = _told_anew(run, output, known)
 
 
-def _told_anew(run: Run, known: int) -> int:
-    """Say which laws were broken since the last time; answers how many there are."""
-    broken = report.complaints(run.record())
+def _told_anew(run: Run, output: Path, known: int) -> int:
+    """Keep the record, say which laws were broken since the last time, and answer how many there are."""
+    record = run.record()
+    record.save(output)
+    broken = report.complaints(record)
     for line in broken[known:]:
         print(f"  BROKEN {line}")
     return len(broken)

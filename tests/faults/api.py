@@ -16,7 +16,7 @@ from tests.faults.programs import WorldFailed
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 ANSWER_SECONDS = 5.0
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 
 class Refused(Exception):

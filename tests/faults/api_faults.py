@@ -16,7 +16,7 @@ from tests.faults.fault import Fault, Lane
 from tests.faults.layout import API_PROXY_PORT, OPERATOR_GROUP
 from tests.faults.programs import WorldFailed, await_that
 
-CONNECTION_SECONDS = 8.0
+CONNECTION_SECONDS = 20.0
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
 
 

@@ -18,8 +18,8 @@ from tests.faults.programs import Program, WorldFailed, await_that
 from tests.faults.record import Lifetime
 from tests.faults.workload import Workload
 
-START_SECONDS = 90.0
-HEAL_SECONDS = 60.0
+START_SECONDS = 180.0
+HEAL_SECONDS = 180.0
 
 
 class World:

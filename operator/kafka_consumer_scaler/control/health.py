@@ -30,6 +30,8 @@ POLL_STALE_SECONDS = 120.0
 class Health:
     """Answers for the probes. Alive: the event loop answers. Ready: what it knows is fresh.
 
+    `standby` tells since how many seconds the lease of another operator was not read; None for who leads.
+
     Staleness is no reason to be killed: a restart mends neither the API server nor a broker, and forgets the history.
     """
 
@@ -38,6 +40,7 @@ class Health:
     clock: Clock
     exposition: Callable[[], bytes]
     recorder: Recorder
+    standby: Callable[[], float | None] = lambda: None
 
     def stale(self) -> str | None:
         """What is too old, in one line; None when nothing is."""
@@ -54,9 +57,10 @@ class Health:
         return web.Response(text="ok\n")
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """200 when watch and polls are fresh, else 503 with the reason."""
-        problem = self.stale()
-        return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
+        """200 when watch and polls are fresh (of a standby: its look at the lease), else 503 with the reason."""
+        silent = self.standby()
+        problem, well = (self.stale(), "ok") if silent is None else (_unread(silent), "standby")
+        return web.Response(text=f"{problem or well}\n", status=503 if problem else 200)
 
     async def metrics(self, _: web.Request) -> web.Response:
         """The series in Prometheus' text format."""
@@ -89,3 +93,7 @@ class Health:
         await runner.setup()
         await web.TCPSite(runner, port=port).start()
         return runner
+
+
+def _unread(silent_seconds: float) -> str | None:
+    return f"the lease was last read {silent_seconds:.0f} s ago" if silent_seconds > WATCH_STALE_SECONDS else None

@@ -11,6 +11,7 @@ from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.core.verdict import Event, Verdict
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
+from kafka_consumer_scaler.kube.claim import Claim, Found, Missing
 from kafka_consumer_scaler.kube.target import Target
 
 
@@ -26,6 +27,19 @@ class Leadership(Protocol):
 
     def may_write(self) -> bool:
         """Whether a write that begins now cannot meet another leader's."""
+
+
+class LeaseAccess(Protocol):
+    """The Lease by which operators elect their leader. Failures are Unknown values, never exceptions."""
+
+    async def read(self) -> Found | Missing | Unknown:
+        """What it says."""
+
+    async def create(self, claim: Claim) -> Found | Missing | Unknown:
+        """Make it, if there is none."""
+
+    async def update(self, claim: Claim, version: str) -> Found | Missing | Unknown:
+        """Change it, if it still has this version."""
 
 
 class LagSource(Protocol):

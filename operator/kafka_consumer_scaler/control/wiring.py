@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import threading
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,12 @@ import kopf
 from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.control.clock import SteadyClock
+from kafka_consumer_scaler.control.election import Alone, Elector, LeadershipLost, LedScale, LedStatus
 from kafka_consumer_scaler.control.fleet import Fleet
 from kafka_consumer_scaler.control.handlers import handlers_of, settings_of
 from kafka_consumer_scaler.control.health import Health
+from kafka_consumer_scaler.control.leadership import Election, Timing
+from kafka_consumer_scaler.control.ports import ScaleAccess, StatusAccess
 from kafka_consumer_scaler.control.reconcile import Reconciler
 from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry, Watched
@@ -26,6 +30,7 @@ from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kube.client import connect
 from kafka_consumer_scaler.kube.events import EventRecorder
+from kafka_consumer_scaler.kube.lease import LeaseClient
 from kafka_consumer_scaler.kube.pods import Pods
 from kafka_consumer_scaler.kube.resources import list_scalers, uid_of
 from kafka_consumer_scaler.kube.rivals import Rivals
@@ -63,7 +68,7 @@ class Resources:
 
 
 class OperatorEnded(Exception):
-    """The loop or the watch ended by itself; the message is one line."""
+    """The lease was lost, or a part ended by itself; the message is one line."""
 
 
 async def run(settings: Settings) -> None:
@@ -72,13 +77,13 @@ async def run(settings: Settings) -> None:
     Raises:
         ClusterConfigError: there is no usable configuration of an API server.
         OSError: the HTTP port is taken, or the polling process cannot be started.
-        OperatorEnded: a part that must not end has ended; the pod is to be restarted.
+        OperatorEnded: another operator may lead, or a part that must not end has ended; the pod is to be restarted.
     """
     _cancel_on_signal(asyncio.current_task())
     with contextlib.suppress(asyncio.CancelledError):
         async with _running(settings) as parts:
             ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            raise OperatorEnded(f"the {', '.join(sorted(part.get_name() for part in ended))} ended by itself")
+            raise OperatorEnded(_why(ended))
     logger.info("stopped")
 
 
@@ -105,25 +110,76 @@ async def _running(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]
     async with contextlib.AsyncExitStack() as stack:
         api = await connect(settings.kubeconfig)
         stack.push_async_callback(api.close)
-        events = EventRecorder(api, settings.instance)
+        elector = _elector(settings, api)
+        leadership = elector or Alone()
+        election = [await stack.enter_async_context(_electing(elector))] if elector else []
+        events = EventRecorder(api, settings.instance, may_post=leadership.may_write)
         stack.push_async_callback(events.close)
         source = PollingProcess()
         await source.start()
         stack.push_async_callback(source.stop)
         resources = Resources(api, settings.namespaces)
+        scale, status = _writers(api, elector)
         reconciler = Reconciler(
-            registry, clock, ScaleClient(api), Rivals(api), Pods(api), resources, StatusWriter(api), events, metrics,
-            recorder,
+            registry, clock, scale, Rivals(api), Pods(api), resources, status, events, metrics, recorder
         )
         fleet = Fleet(registry, source, reconciler, resources, metrics, clock)
-        health = Health(registry, fleet, clock, lambda: _exposition(metrics, source, registry, events), recorder)
+        health = Health(
+            registry, fleet, clock, lambda: _exposition(metrics, source, registry, events, leadership), recorder,
+            lambda: elector.silent_seconds() if elector and elector.is_standby else None,
+        )
         runner = await health.serve(settings.http_port)
         stack.push_async_callback(runner.cleanup)
+        if elector:
+            await _leading(elector, *election)
         await _first_list(registry, resources)
         loop = await stack.enter_async_context(_looping(fleet))
         watch = await stack.enter_async_context(_watching(registry, settings, api))
         logger.info("watching", extra={"resources": len(registry), "namespaces": settings.namespaces or "all"})
-        yield [loop, watch]
+        yield [loop, watch, *election]
+
+
+def _elector(settings: Settings, api: ApiClient) -> Elector | None:
+    """None where no lease is named: this is the only operator. The identity is no other process's, ever."""
+    if not settings.lease_name:
+        return None
+    timing = Timing()
+    lease = LeaseClient(api, settings.own_namespace, settings.lease_name, timing.write_seconds)
+    return Elector(lease, Election(f"{settings.instance}_{uuid.uuid4().hex[:8]}", timing))
+
+
+def _writers(api: ApiClient, elector: Elector | None) -> tuple[ScaleAccess, StatusAccess]:
+    scale, status = ScaleClient(api), StatusWriter(api)
+    return (LedScale(scale, elector), LedStatus(status, elector)) if elector else (scale, status)
+
+
+@contextlib.asynccontextmanager
+async def _electing(elector: Elector) -> AsyncIterator[asyncio.Task[None]]:
+    """The election goes on until all that writes has ended; then the lease is let go."""
+    election = asyncio.create_task(elector.run(), name="election")
+    try:
+        yield election
+    finally:
+        election.cancel()
+        await asyncio.wait([election])
+        await elector.release()
+
+
+async def _leading(elector: Elector, election: asyncio.Task[None]) -> None:
+    """Wait as a standby, without asking Kafka anything. Raises OperatorEnded when the election ended."""
+    led = asyncio.create_task(elector.led(), name="led")
+    try:
+        await asyncio.wait([led, election], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        led.cancel()
+    if election.done():
+        raise OperatorEnded(_why({election}))
+
+
+def _why(ended: set[asyncio.Task[None]]) -> str:
+    """A lost lease says so itself; any other part should not have ended."""
+    lost = [problem for part in ended if isinstance(problem := part.exception(), LeadershipLost)]
+    return str(lost[0]) if lost else f"the {', '.join(sorted(part.get_name() for part in ended))} ended by itself"
 
 
 async def _first_list(registry: Registry, resources: Resources) -> None:
@@ -178,7 +234,10 @@ def _forget(gone: Watched, metrics: Metrics, recorder: Recorder) -> None:
     recorder.forget(gone.uid)
 
 
-def _exposition(metrics: Metrics, source: PollingProcess, registry: Registry, events: EventRecorder) -> bytes:
+def _exposition(
+    metrics: Metrics, source: PollingProcess, registry: Registry, events: EventRecorder, leadership: Elector | Alone
+) -> bytes:
+    metrics.set_leadership(leadership.may_write(), leadership.transitions)
     metrics.set_events_waiting(events.kept)
     metrics.set_polling_process_restarts(source.restarts)
     metrics.set_resources(len(registry))

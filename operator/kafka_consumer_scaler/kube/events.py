@@ -63,12 +63,22 @@ class _Outcome(Enum):
 
 
 class EventRecorder:
-    """Posts events, counts like ones together, and keeps up to 100 while the API server cannot be reached."""
+    """Posts events, counts like ones together, and keeps up to 100 while the API server cannot be reached.
 
-    def __init__(self, api: ApiClient, instance: str, clock: Callable[[], float] = time.time) -> None:
+    While `may_post` denies it, they are kept too.
+    """
+
+    def __init__(
+        self,
+        api: ApiClient,
+        instance: str,
+        clock: Callable[[], float] = time.time,
+        may_post: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._api = api
         self._instance = instance[:INSTANCE_MAX] or CONTROLLER
         self._clock = clock
+        self._may_post = may_post
         self._series = SeriesBook()
         self._kept: deque[Entry] = deque()
         self._posting = asyncio.Lock()
@@ -100,7 +110,7 @@ class EventRecorder:
                 await self._retrying
         await self._post_kept()
         if self._kept:
-            logger.warning("%d events are lost: the API server could not be reached", len(self._kept))
+            logger.warning("%d events are lost: they could not be posted", len(self._kept))
 
     def _entry(self, regarding: Mapping[str, Any], event: Event, related: Target | None) -> Entry:
         reference = _reference(regarding)
@@ -132,6 +142,8 @@ class EventRecorder:
                     return
 
     async def _attempt(self, entry: Entry) -> _Outcome:
+        if not self._may_post():
+            return _Outcome.UNREACHABLE
         try:
             await self._tell(entry)
         except ApiError as error:

@@ -54,6 +54,8 @@ class Metrics:
         self._resources: dict[tuple[str, str], _Resource] = {}
         self._polled_at: dict[str, float] = {}
         self._restarts = 0
+        self._leader = _gauge(series.LEADER, self._registry)
+        self._lease_transitions = _gauge(series.LEASE_TRANSITIONS, self._registry)
         self._resource_count = _gauge(series.RESOURCES, self._registry)
         self._events_waiting = _gauge(series.EVENTS_WAITING, self._registry)
         self._poll_seconds = Histogram(
@@ -96,6 +98,11 @@ class Metrics:
     def forget(self, namespace: str, name: str) -> None:
         """The resource was deleted: all of its series go."""
         self._resources.pop((namespace, name), None)
+
+    def set_leadership(self, may_write: bool, transitions: int) -> None:
+        """Whether this operator may scale now, and how often its lease was acquired."""
+        self._leader.set(may_write)
+        self._lease_transitions.set(transitions)
 
     def set_resources(self, count: int) -> None:
         """So many KafkaConsumerScalers are looked after."""

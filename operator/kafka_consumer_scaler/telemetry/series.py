@@ -149,6 +149,10 @@ DECISIONS = Series(
     (*RESOURCE, "decision", "reason"),
     "Decisions, one for each poll of the group.",
 )
+LEADER = Series("leader", SeriesType.GAUGE, (), "1 while this operator may scale, 0 while another one does or may.")
+LEASE_TRANSITIONS = Series(
+    "lease_transitions", SeriesType.GAUGE, (), "Times the Lease was acquired, as it says itself; 0 without an election."
+)
 RESOURCES = Series("resources", SeriesType.GAUGE, (), "KafkaConsumerScalers the operator looks after.")
 POLL_SECONDS = Series(
     "poll_seconds", SeriesType.HISTOGRAM, ("cluster",), "Duration of one poll of a Kafka cluster, for all its groups."
@@ -184,6 +188,8 @@ OF_RESOURCES = (
     DECISIONS,
 )
 OF_THE_OPERATOR = (
+    LEADER,
+    LEASE_TRANSITIONS,
     RESOURCES,
     POLL_SECONDS,
     POLL_ERRORS,

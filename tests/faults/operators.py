@@ -35,17 +35,27 @@ class Operator:
                                _environment(layout, instance, self._clock))
         self.starts: list[float] = []
         self.kills: list[float] = []
+        self.ends: list[float] = []
         self._fetched: dict[str, float] = {}
         self.looks: list[dict[str, Any]] = []
+        self._is_wanted = False
 
     def start(self) -> None:
         """Start it; it keeps the time of its wall clock at the start."""
         self._started_offset_seconds = self._offset_seconds
         self.starts.append(time.time())
         self.program.start()
+        self._is_wanted = True
+
+    def start_again(self) -> None:
+        """What Kubernetes does for an operator that ended by itself, such as one that lost its lease."""
+        if self._is_wanted and self.program.pid is None:
+            self.ends.append(time.time())
+            self.start()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """End it."""
+        """End it, and leave it so."""
+        self._is_wanted = False
         self.program.kill(number)
         self.kills.append(time.time())
 
@@ -126,7 +136,7 @@ def _get(port: int, path: str) -> tuple[int, str]:
 
 
 class Onlooker:
-    """Fetches the looks of all operators, again and again, until it is stopped."""
+    """Fetches the looks of all operators, and starts those that ended, again and again, until it is stopped."""
 
     def __init__(self, operators: tuple[Operator, ...], scalers: tuple[str, ...]) -> None:
         self._operators, self._scalers = operators, scalers
@@ -145,4 +155,5 @@ class Onlooker:
     def _run(self) -> None:
         while not self._stopping.wait(FETCH_SECONDS):
             for operator in self._operators:
+                operator.start_again()
                 operator.fetch_looks(self._scalers)

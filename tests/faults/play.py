@@ -61,7 +61,7 @@ class Run:
             lifetimes=tuple(world.lifetimes), writes=writes, looks=tuple(sorted(looks, key=lambda look: look.at)),
             seen=tuple(world.workload.seen()), settled=tuple(self.settled),
             starts={operator.instance: tuple(operator.starts) for operator in world.operators},
-            kills={operator.instance: tuple(operator.kills) for operator in world.operators},
+            kills={operator.instance: (*operator.kills, *operator.ends) for operator in world.operators},
         )  # fmt: skip
 
     def _begin(self, episode: Episode) -> None:

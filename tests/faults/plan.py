@@ -15,7 +15,10 @@ from tests.faults.shop import GROUPS
 
 KINDS: dict[str, type[Fault]] = {kind.kind: kind for kind in (*KAFKA_FAULTS, *API_FAULTS, *OPERATOR_FAULTS)}
 EPISODE_SECONDS = 40.0
-PAUSE_SECONDS = (0.5, 3.0)
+PAUSE_SECONDS = {Lane.KAFKA: (0.5, 3.0), Lane.API: (0.5, 3.0), Lane.OPERATOR: (3.0, 9.0)}
+"""Before each fault; operators are left alone for longer, since a new leader needs 15 s to become one."""
+TURNS = 3
+"""So often the load of each group changes in an episode."""
 HEALING_SECONDS = 4.0
 """What taking a fault out is reckoned to take."""
 
@@ -32,15 +35,15 @@ class Planned:
 
 @dataclass(frozen=True)
 class Episode:
-    """Faults in lanes, side by side, under a load that changes once.
+    """Faults in lanes, side by side, under a load that changes.
 
-    `levels` are (first, last) indices into each group's levels; `turn` is when it changes, seconds.
+    `levels` are indices into each group's levels, one after the other; `turns` is when they change, seconds.
     """
 
     number: int
     lanes: dict[Lane, tuple[Planned, ...]]
-    levels: dict[str, tuple[int, int]]
-    turn: float
+    levels: dict[str, tuple[int, ...]]
+    turns: tuple[float, ...]
 
     @property
     def faults(self) -> int:
@@ -69,23 +72,25 @@ def _deck(seed: int, lane: Lane, kinds: list[str]) -> Iterator[str]:
 
 def _episode(seed: int, number: int, decks: dict[Lane, Iterator[str]], left: int) -> Episode:
     random = Random(f"{seed}/{number}")
-    lanes = {lane: _lane(random, deck, -(-left // len(decks))) for lane, deck in decks.items()}
+    lanes = {lane: _lane(random, lane, deck, -(-left // len(decks))) for lane, deck in decks.items()}
     levels = {group.name: _levels(random, len(group.levels)) for group in GROUPS}
-    return Episode(number, lanes, levels, random.uniform(0.2, 0.6) * EPISODE_SECONDS)
+    return Episode(number, lanes, levels, tuple(sorted(random.uniform(0.0, EPISODE_SECONDS) for _ in range(TURNS))))
 
 
-def _lane(random: Random, deck: Iterator[str], most: int) -> tuple[Planned, ...]:
+def _lane(random: Random, lane: Lane, deck: Iterator[str], most: int) -> tuple[Planned, ...]:
     found: list[Planned] = []
     spent = 0.0
     while spent < EPISODE_SECONDS and len(found) < most:
         kind = next(deck)
-        pause, stay = random.uniform(*PAUSE_SECONDS), random.uniform(*KINDS[kind].seconds)
+        pause, stay = random.uniform(*PAUSE_SECONDS[lane]), random.uniform(*KINDS[kind].seconds)
         found.append(Planned(kind, round(pause, 2), round(stay, 2), random.randrange(1 << 30)))
         spent += pause + stay + HEALING_SECONDS
     return tuple(found)
 
 
-def _levels(random: Random, number: int) -> tuple[int, int]:
-    """Two levels that differ."""
-    first, last = random.sample(range(number), 2)
-    return first, last
+def _levels(random: Random, number: int) -> tuple[int, ...]:
+    """Each one differs from the one before."""
+    found = [random.randrange(number)]
+    while len(found) <= TURNS:
+        found.append((found[-1] + random.randrange(1, number)) % number)
+    return tuple(found)

@@ -37,13 +37,11 @@ class Run:
         """Faults in their lanes under load, then peace until what is right is there. Raises WorldFailed."""
         self._begin(episode)
         lanes = [threading.Thread(target=self._lane, args=(episode.number, lane)) for lane in episode.lanes.values()]
-        turn = threading.Timer(episode.turn, self._load, (episode, 1))
-        turn.start()
-        for lane in lanes:
-            lane.start()
-        for lane in lanes:
-            lane.join()
-        turn.join()
+        turns = [threading.Timer(at, self._load, (episode, which)) for which, at in enumerate(episode.turns, start=1)]
+        for thread in (*turns, *lanes):
+            thread.start()
+        for thread in (*lanes, *turns):
+            thread.join()
         if self._broken:
             raise WorldFailed(f"episode {episode.number}: {self._broken[0]}") from self._broken[0]
         self._settle(episode)
@@ -97,7 +95,7 @@ class Run:
     def _settle(self, episode: Episode) -> None:
         """Wait until every group has the replicas that are right for its last level, and they stay."""
         began = time.time()
-        right = {group.name: group.levels[episode.levels[group.name][1]][1] for group in GROUPS}
+        right = {group.name: group.levels[episode.levels[group.name][-1]][1] for group in GROUPS}
         since: dict[str, float] = {}
         while time.time() < began + SETTLE_SECONDS + CALM_SECONDS:
             for name, wanted in right.items():

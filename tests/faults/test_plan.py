@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -42,7 +43,8 @@ def test_only_the_kinds_asked_for_are_planned() -> None:
 
 def test_a_fault_stays_as_long_as_its_kind_allows_and_an_episode_ends() -> None:
     for episode in episodes(3, 200, ALL):
-        assert 0 < episode.turn < EPISODE_SECONDS
+        assert all(0 < turn < EPISODE_SECONDS for turn in episode.turns)
+        assert list(episode.turns) == sorted(episode.turns)
         for planned in (each for lane in episode.lanes.values() for each in lane):
             least, most = KINDS[planned.kind].seconds
             assert least <= planned.seconds <= most
@@ -51,8 +53,9 @@ def test_a_fault_stays_as_long_as_its_kind_allows_and_an_episode_ends() -> None:
 def test_the_load_of_every_group_changes() -> None:
     for episode in episodes(3, 200, ALL):
         for group in GROUPS:
-            first, last = episode.levels[group.name]
-            assert group.levels[first] != group.levels[last]
+            levels = episode.levels[group.name]
+            assert len(levels) == len(episode.turns) + 1
+            assert all(group.levels[one] != group.levels[then] for one, then in pairwise(levels))
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -124,7 +124,7 @@ def _children_of(pid: int) -> list[int]:
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

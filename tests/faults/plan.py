@@ -14,7 +14,7 @@ from tests.faults.operator_faults import OPERATOR_FAULTS
 from tests.faults.shop import GROUPS
 
 KINDS: dict[str, type[Fault]] = {kind.kind: kind for kind in (*KAFKA_FAULTS, *API_FAULTS, *OPERATOR_FAULTS)}
-EPISODE_SECONDS = 40.0
+EPISODE_SECONDS = 60.0
 PAUSE_SECONDS = {Lane.KAFKA: (0.5, 3.0), Lane.API: (0.5, 3.0), Lane.OPERATOR: (3.0, 9.0)}
 """Before each fault; operators are left alone for longer, since a new leader needs 15 s to become one."""
 TURNS = 3

@@ -101,6 +101,31 @@ class ApiReset(ApiBlackHoled):
         return "reset"
 
 
+class AnswersLost(Fault):
+    """Answers are late, and every other second what is on its way gets lost: after the deed is done."""
+
+    kind, lane = "answers-lost", Lane.API
+    seconds = (5.0, 10.0)
+
+    def inject(self) -> str:
+        milliseconds = self.random.randrange(500, 1500)
+        proxies.slow_down(proxies.API, milliseconds)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._lose, daemon=True)
+        self._thread.start()
+        return f"{milliseconds} ms late"
+
+    def _lose(self) -> None:
+        while not self._stopping.wait(self.random.uniform(1.0, 3.0)):
+            proxies.cut(proxies.API, is_cut=True)
+            proxies.cut(proxies.API, is_cut=False)
+
+    def heal(self) -> None:
+        self._stopping.set()
+        self._thread.join(20)
+        proxies.heal(proxies.API)
+
+
 class WatchStalled(Fault):
     """All connections that are open now go silent for good, new ones work; meanwhile a scaler is changed."""
 
@@ -260,6 +285,6 @@ def _jail() -> dict[str, dict[str, Any]]:
 
 
 API_FAULTS: tuple[type[Fault], ...] = (
-    ApiServerKilled, EtcdKilled, ApiServerPaused, EtcdPaused, ApiBlackHoled, ApiSlow, ApiReset, WatchStalled, Forbidden,
-    Conflict, WatchExpired, ScalerDeleted, TooManyRequests,
+    ApiServerKilled, EtcdKilled, ApiServerPaused, EtcdPaused, ApiBlackHoled, ApiSlow, ApiReset, AnswersLost, WatchStalled,
+    Forbidden, Conflict, WatchExpired, ScalerDeleted, TooManyRequests,
 )

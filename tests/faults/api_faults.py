@@ -285,6 +285,6 @@ def _jail() -> dict[str, dict[str, Any]]:
 
 
 API_FAULTS: tuple[type[Fault], ...] = (
-    ApiServerKilled, EtcdKilled, ApiServerPaused, EtcdPaused, ApiBlackHoled, ApiSlow, ApiReset, AnswersLost, WatchStalled,
-    Forbidden, Conflict, WatchExpired, ScalerDeleted, TooManyRequests,
+    ApiServerKilled, EtcdKilled, ApiServerPaused, EtcdPaused, ApiBlackHoled, ApiSlow, ApiReset, AnswersLost,
+    WatchStalled, Forbidden, Conflict, WatchExpired, ScalerDeleted, TooManyRequests,
 )

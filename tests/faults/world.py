@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
+from tests.environment.plan import is_ready
 from tests.faults import brokers, cluster, proxies, shop
 from tests.faults.api import Api
 from tests.faults.invariants import LEASE
-from tests.faults.layout import BROKERS, Layout
+from tests.faults.layout import BROKERS, HOST, Layout, direct_port
 from tests.faults.load import Load
 from tests.faults.operators import Onlooker, Operator
 from tests.faults.programs import Program, WorldFailed, await_that
@@ -73,7 +75,9 @@ class World:
         self.workload.stop()
 
     def await_brokers(self, seconds: float = HEAL_SECONDS) -> None:
-        """Return once every partition has all of its replicas in sync."""
+        """Return once every broker listens, and every partition has all of its replicas in sync."""
+        for number in BROKERS:
+            await_that(partial(is_ready, f"tcp:{HOST}:{direct_port(number)}"), f"broker {number}", seconds)
         await_that(self.admin.is_whole, f"{len(BROKERS)} brokers in sync", seconds)
 
     def await_api(self) -> None:

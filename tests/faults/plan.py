@@ -19,8 +19,8 @@ PAUSE_SECONDS = {Lane.KAFKA: (0.5, 3.0), Lane.API: (0.5, 3.0), Lane.OPERATOR: (3
 """Before each fault; operators are left alone for longer, since a new leader needs 15 s to become one."""
 TURNS = 3
 """So often the load of each group changes in an episode."""
-HEALING_SECONDS = 4.0
-"""What taking a fault out is reckoned to take."""
+HEALING_SECONDS = {Lane.KAFKA: 12.0, Lane.API: 2.0, Lane.OPERATOR: 1.0}
+"""What taking a fault out is reckoned to take: a broker that is started again takes longest to be in sync."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _lane(random: Random, lane: Lane, deck: Iterator[str], most: int) -> tuple[P
         kind = next(deck)
         pause, stay = random.uniform(*PAUSE_SECONDS[lane]), random.uniform(*KINDS[kind].seconds)
         found.append(Planned(kind, round(pause, 2), round(stay, 2), random.randrange(1 << 30)))
-        spent += pause + stay + HEALING_SECONDS
+        spent += pause + stay + HEALING_SECONDS[lane]
     return tuple(found)
 
 

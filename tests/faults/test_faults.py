@@ -13,7 +13,7 @@ from tests.environment import Environment
 from tests.environment.model import REPOSITORY, Unsupported
 from tests.faults.record import load
 
-SEED, FAULTS = 1, 27
+SEED, FAULTS = 1, 20
 
 
 @pytest.mark.cluster

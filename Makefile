@@ -15,8 +15,9 @@ demo: .venv/.installed ## the main job on a real cluster and broker, with a pict
 test: lint environment ## every test, on a real cluster and broker
 	$(BIN)/pytest $(TESTS)
 
-faults: .venv/.installed ## inject 200 faults into a real world under load, in half an hour (FAULTS="--seed 7" for others)
-	$(BIN)/python -m tests.faults --faults 200 $(FAULTS)
+faults: .venv/.installed ## inject 200 faults into a real world under load, nightly (FAULTS="--seed 7" for others)
+	$(BIN)/python -m tests.faults --faults 140 --operators 1 $(FAULTS)
+	$(BIN)/python -m tests.faults --faults 60 --operators 2 --output faults-output-2 $(FAULTS)
 
 lint: .venv/.installed ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

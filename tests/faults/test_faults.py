@@ -22,7 +22,7 @@ def test_a_short_run_of_faults_is_survived(environment: Environment, tmp_path: P
     if environment.kind != "local":
         raise Unsupported("the world of faults is made of the parts of the local environment")
     output = tmp_path / "faults"
-    words = ["--seed", str(SEED), "--faults", str(FAULTS), "--output", str(output)]
+    words = ["--seed", str(SEED), "--faults", str(FAULTS), "--operators", "1", "--output", str(output)]
     variables = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'operator'}{os.pathsep}{REPOSITORY}"}
     done = subprocess.run([sys.executable, "-m", "tests.faults", *words], cwd=REPOSITORY, env=variables,
                           capture_output=True, text=True, timeout=900)

@@ -15,8 +15,8 @@ from tests.faults.shop import GROUPS
 
 KINDS: dict[str, type[Fault]] = {kind.kind: kind for kind in (*KAFKA_FAULTS, *API_FAULTS, *OPERATOR_FAULTS)}
 EPISODE_SECONDS = 60.0
-PAUSE_SECONDS = {Lane.KAFKA: (0.5, 3.0), Lane.API: (0.5, 3.0), Lane.OPERATOR: (3.0, 9.0)}
-"""Before each fault; operators are left alone for longer, since a new leader needs 15 s to become one."""
+PAUSE_SECONDS = {Lane.KAFKA: (2.0, 6.0), Lane.API: (3.0, 8.0), Lane.OPERATOR: (6.0, 18.0)}
+"""Before each fault: who is hurt all the time decides nothing, and cannot decide anything wrong."""
 TURNS = 3
 """So often the load of each group changes in an episode."""
 HEALING_SECONDS = {Lane.KAFKA: 12.0, Lane.API: 2.0, Lane.OPERATOR: 1.0}

@@ -20,7 +20,7 @@ from tests.faults.programs import Program
 
 LOOKS_KEPT = 40
 FETCH_SECONDS = 2.0
-SETTLED = "+0"
+SETTLED = "0"
 
 
 class Operator:
@@ -62,7 +62,7 @@ class Operator:
     def step_clock(self, seconds: float) -> None:
         """From now on its wall clock is off by so much."""
         self._offset_seconds = seconds
-        self._clock.write_text(f"{seconds:+.0f}" if seconds else SETTLED)
+        self._clock.write_text(f"{seconds:.0f}")
 
     def polling_children(self) -> list[int]:
         """Its child processes."""
@@ -106,9 +106,7 @@ def _environment(layout: Layout, instance: str, clock: Path) -> dict[str, str]:
     return {
         "POD_NAME": instance, "POD_NAMESPACE": OPERATOR_NAMESPACE, "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": f"{REPOSITORY / 'operator'}{os.pathsep}{REPOSITORY}",
-        "LD_PRELOAD": str(layout.parts.faketime / "libfaketime.so.1"), "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_RESET": "1",
-        "FAKETIME_NO_CACHE": "0",
+        "LD_PRELOAD": str(layout.parts.wall_clock / "wall_clock.so"), "WALL_CLOCK_FILE": str(clock),
     }  # fmt: skip
 
 

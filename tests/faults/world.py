@@ -103,8 +103,10 @@ class World:
 
 
 def _make_certificates(layout: Layout, instances: tuple[str, ...]) -> None:
-    library = str(layout.parts.faketime / "libfaketime.so.1")
-    environment = {**os.environ, "LD_PRELOAD": library, "FAKETIME": "-2d"}
+    behind = layout.folder / "certificates.clock"
+    behind.write_text(f"-{2 * 86400}")
+    library = str(layout.parts.wall_clock / "wall_clock.so")
+    environment = {**os.environ, "LD_PRELOAD": library, "WALL_CLOCK_FILE": str(behind)}
     words = [sys.executable, "-m", "tests.faults.certificates", str(layout.pki), *instances]
     done = subprocess.run(words, env=environment, capture_output=True, text=True)
     if done.returncode != 0:

@@ -50,7 +50,7 @@ def wall_clock() -> Part:
     """The library that gives one process a wall clock of its own, compiled from wall_clock.c."""
 
     def make(draft: Path, log: Path) -> None:
-        words = ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", draft / "wall_clock.so", WALL_CLOCK, "-ldl"]
-        run(words, log)
+        options = ("-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-ldl")
+        run(["gcc", *options, "-o", draft / "wall_clock.so", WALL_CLOCK], log)
 
     return Part("wall-clock", "1", WALL_CLOCK.read_text(), make, " (once; a second)")

@@ -18,6 +18,7 @@ from kafka_consumer_scaler.cli.diagnose import reported
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.kafka.connection import Connection, Mechanism, Sasl, Tls
 from tests.cli.test_diagnose import asked, silent, watch
+from tests.docs.pages import page
 from tests.environment import pki
 from tests.fuzz.values import json_values
 from tests.planted import Planted
@@ -82,6 +83,12 @@ def files(tmp_path: Path) -> Files:
 ])  # fmt: skip
 def test_a_connection_is_read_with_the_secrets_beside_it(documents: list[Any], files: Files) -> None:
     assert connection_in(files.write("connection.yaml", *documents)) == READ
+
+
+def test_what_the_page_shows_is_a_connection(files: Files) -> None:
+    [shown] = page("docs/diagnose.md").blocks("yaml")
+    read = connection_in(files.text("connection.yaml", shown))
+    assert read == Connection("kafka.example.com:9093", Tls(), Sasl(Mechanism.SCRAM_SHA_512, "orders", "..."))
 
 
 def test_secrets_may_be_in_a_file_of_their_own(files: Files) -> None:

@@ -166,7 +166,8 @@ def test_only_the_newest_entries_of_an_endless_list_are_read() -> None:
 
 
 STRANGE: list[Any] = [
-    None, 5, True, [], {}, pieces_of(FULL), "", "null", "5", "[]", "{}", "{", '{"version": 1, "sca', "NaN", "[" * 100_000,
+    None, 5, True, [], {}, pieces_of(FULL), "", "null", "5", "[]", "{}", "{",
+    '{"version": 1, "sca', "NaN", "[" * 100_000,
     "9" * 10_000, json.dumps(memory_to_status(FULL)), '{"version": 1e0, "scales": [{"at": NaN}]}',
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kafka_consumer_scaler.api.snapshots import looks_of
@@ -54,7 +56,7 @@ async def test_a_backlog_is_written_to_the_scale_once_and_announced(
     assert outside.writes == [(1, 4)]
     assert outside.posted.count(Reason.SCALED_UP) == 1
     assert watched.memory.last_scale is not None
-    assert outside.statuses[0]["memory"]["scales"]
+    assert json.loads(outside.statuses[0]["memory"])["scales"]
 
 
 async def test_a_refused_write_is_not_credited_and_tried_again(
@@ -102,7 +104,7 @@ async def test_a_failed_status_write_does_not_repeat_the_scaling(
     assert outside.writes == [(1, 4)]
     outside.status_refusal = None
     await poll(body, watched, lag=500)
-    assert outside.statuses[-1]["memory"]["scales"], "what was done is told as soon as it can be"
+    assert json.loads(outside.statuses[-1]["memory"])["scales"], "what was done is told as soon as it can be"
 
 
 async def test_a_resource_recreated_since_it_was_seen_scales_nothing(

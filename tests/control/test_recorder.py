@@ -235,7 +235,7 @@ async def test_what_was_decided_in_a_recorded_run_is_what_replay_answers(
     run = start(1000, Moving())
     run.registry.drop("u1")
     scales = [{"at": run.outside.time - 40, "before": 2, "after": 1}]
-    run.registry.put({**resource(**SPEC), "status": {"memory": {"version": 1, "scales": scales}}})
+    run.registry.put({**resource(**SPEC), "status": {"memory": json.dumps({"version": 1, "scales": scales})}})
     await story(run)
     assert len(run.heard.verdicts) == len(run.looks())
     assert story is not lived_through or len(run.outside.writes) > 2, "a run in which nothing is scaled proves little"

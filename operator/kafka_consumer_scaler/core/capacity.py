@@ -1,10 +1,9 @@
 """Records/s that one consumer can process: learned only while consumers are busy, else a lower bound.
 
 A consumer is busy over a stretch in which it kept its partitions and in every reading was behind by more than two
-commit intervals' worth of what it drained: whatever it had committed, there was more to do. Commits that every look sees
-may be as far apart as the looks, and an idle consumer is then behind by up to one of them whenever it is looked at. So it
-must also have been behind by more than a poll's worth of the fastest that it committed, or by ever more, or ever less,
-from look to look, and in all by a poll's worth of what it drained. D records committed within
+commit intervals' worth of what it drained, and by more than a poll's worth of the fastest that it committed:
+whatever it had committed, there was more to do. (Commits that every look sees may be as far apart as the looks; an idle
+consumer is then behind by up to one of them whenever it is looked at.) D records committed within
 w seconds, at a commit interval of c, then mean D / w records/s, between D / (w + c) and D / (w - c): the commits at
 both ends may each hold up to c. With commits every 5 s a stretch of 60 s is right to 8%. A consumer that is not busy
 proves no more than the lower of the two.
@@ -14,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import takewhile
 
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
@@ -148,12 +147,9 @@ def _stretch(history: History, policy: Policy, interval: float, recent: list[tup
         return None
     drained = processed(history, policy.offset_reset, kept[-1], kept[0], mine)
     moving = frozenset(tp for tp in mine if _moved(kept[-1], kept[0], tp))
-    needed = BUSY_COMMIT_INTERVALS * interval * drained / seconds
+    needed = max(BUSY_COMMIT_INTERVALS * interval * drained / seconds, _most_at_once(history, policy, kept, mine))
     patience = max(OVERDUE_COMMIT_INTERVALS * interval, OVERDUE_RECORDS * seconds / max(1, drained))
-    alive = list(_alive(kept, moving, patience))
-    busy = _busy(history, policy, alive, moving, needed)
-    if not _is_moving(history, policy, busy, moving):
-        busy = _busy(history, policy, alive, moving, max(needed, _most_at_once(history, policy, kept, mine)))
+    busy = _busy(history, policy, _alive(kept, moving, patience), moving, needed)
     if len(busy) < 2 or busy[0].at - busy[-1].at < min(seconds, WINDOW_SECONDS / 2):
         return Stretch(drained, seconds, is_busy=False)
     part = processed(history, policy.offset_reset, busy[-1], busy[0], mine)
@@ -166,20 +162,6 @@ def _most_at_once(history: History, policy: Policy, kept: list[Sample], mine: fr
     pairs = zip(kept, kept[2:] or kept[-1:], strict=False)
     rates = (processed(history, policy.offset_reset, before, now, mine) / (now.at - before.at) for now, before in pairs)
     return seconds * max(rates, default=0.0)
-
-
-def _is_moving(history: History, policy: Policy, busy: list[Sample], only: frozenset[TopicPartition]) -> bool:
-    """Whether its backlog grew, or shrank, from look to look, and in all by more than the looks may see at once.
-
-    Looks 15 s apart, 50 records/s done of 90: 600, 1,200, 1,800 behind. 1,200 in 30 s are more than 15 * 50 = 750. An idle
-    consumer that commits every 15 s is behind by the same at each look, but for chance.
-    """
-    if len(busy) < 3:
-        return False
-    behind = [_behind(history, policy, sample, only) for sample in busy]
-    steps = [later - earlier for later, earlier in pairwise(behind)]
-    drained = processed(history, policy.offset_reset, busy[-1], busy[0], only)
-    return (min(steps) > 0 or max(steps) < 0) and abs(sum(steps)) * (len(busy) - 1) > drained
 
 
 def _alive(kept: list[Sample], moving: frozenset[TopicPartition], patience: float) -> Iterator[Sample]:

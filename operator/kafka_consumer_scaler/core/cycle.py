@@ -23,7 +23,7 @@ from kafka_consumer_scaler.core.diagnosis import (
 )
 from kafka_consumer_scaler.core.effect import TRIAL_SECONDS, foreign_members, kept_capacity, learned
 from kafka_consumer_scaler.core.findings import findings_of, lasting
-from kafka_consumer_scaler.core.history import SPAN_SECONDS, History
+from kafka_consumer_scaler.core.history import FAILURES_TOLERATED, SPAN_SECONDS, History
 from kafka_consumer_scaler.core.limits import Limit, bound
 from kafka_consumer_scaler.core.membership import hung_transactions, memberless_seconds, unrest
 from kafka_consumer_scaler.core.memory import Found, Memory, Usual
@@ -87,7 +87,7 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
     policy = _as_polled(policy, history)
     situation = _situation(policy, history, current, memory, now)
     judged = _judge(policy, history, current, memory, situation)
-    return _verdict(policy, current, situation, judged, memory, is_blip=history.failures == 1)
+    return _verdict(policy, current, situation, judged, memory, is_blip=0 < history.failures <= FAILURES_TOLERATED)
 
 
 def _as_polled(policy: Policy, history: History) -> Policy:

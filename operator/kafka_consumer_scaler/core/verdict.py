@@ -200,7 +200,7 @@ def complaints(conditions: tuple[Condition, ...], findings: tuple[Finding, ...],
                is_blip: bool) -> tuple[tuple[Event, ...], frozenset[Reason]]:
     """Events for what changed since it was last said, and what is being said from now on.
 
-    A blip, the first poll in a row that failed, is shown by the condition and not said.
+    A blip, one poll or two in a row that failed, is shown by the condition and not said.
     A limit is withdrawn only once the group has caught up, so that a lag around the threshold does not say it again; a
     failed write only by one that succeeds.
     """

@@ -38,9 +38,10 @@ def reaching(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
 
 def _authenticating(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
     every = {name: right(inner) for name, inner in schema["properties"].items()}
+    by_token = {"mechanism": st.just("OAUTHBEARER")}, ("oauth",)
     ways = [*(({"mechanism": st.sampled_from(BY_PASSWORD)}, (user, "passwordSecretRef"))
               for user in ("username", "usernameSecretRef")),
-            ({"mechanism": st.just("OAUTHBEARER")}, ("oauth",)), ({"mechanism": st.just("AWS_MSK_IAM")}, ("aws",))]
+            by_token, by_token, ({"mechanism": st.just("AWS_MSK_IAM")}, ("aws",))]
     return st.one_of([st.fixed_dictionaries(way | {name: every[name] for name in names}) for way, names in ways])
 
 
@@ -55,8 +56,8 @@ def shared(kind: str) -> st.SearchStrategy[Any]:
     return drawn | drawn.map(lambda spec: spec | (for_all if "allowedNamespaces" in spec else {})) | broken(SPECS[kind])
 
 
-permissions = st.builds(
-    Permissions, st.sampled_from([(), (Pattern.parse("kafka"),)]),
+permissions = st.just(Permissions(allow_aws_iam=True)) | st.builds(
+    Permissions, st.sampled_from([(), (), (Pattern.parse("kafka"),)]),
     st.sampled_from([(), (Pattern.parse("10.0.0.0/8"), Pattern.parse("*.example.com:443"))]),
     allow_aws_iam=st.booleans())
 
@@ -70,17 +71,20 @@ class AnyKey(dict[str, Any]):
 
 def secrets(pki: Mapping[str, str]) -> st.SearchStrategy[AnyKey | Unknown]:
     """What any Secret holds: mostly what it should, else text, bytes, what is no base64, or no text at all."""
-    pems = st.sampled_from([*pki.values(), *(f"# größer\n{pem}" for pem in pki.values()), pki["one.crt"] + "\0"])
+    commented = f"# größer\n{pki['one.crt']}"
+    pems = st.sampled_from([*pki.values(), commented, pki["one.crt"] + "\0", pki["one.crt"].replace("M", "ü")])
     words = st.sampled_from([PLANTED, f"{PLANTED}\n", "a" * 8193, ""]) | texts
     raw = (pems | words).map(lambda text: text.encode("utf-8", "replace")) | st.binary(max_size=20)
     junk = raw.map(lambda value: base64.b64encode(value).decode()) | json_values
 
-    def mostly(text: str) -> st.SearchStrategy[Any]:
-        return st.just(base64.b64encode(text.encode()).decode()) | junk
+    def mostly(*good: str) -> st.SearchStrategy[Any]:
+        right = st.sampled_from([base64.b64encode(text.encode()).decode() for text in good])
+        return right | right | junk
 
-    named = {"ca.crt": mostly(pki["two.crt"]), "tls.crt": mostly(pki["one.crt"]), "tls.key": mostly(pki["one.key"])}
-    unread = st.sampled_from([Unknown("there is none", Reason.SECRET_NOT_FOUND)])
-    return st.fixed_dictionaries(named | {"": mostly(PLANTED)}).map(AnyKey) | unread
+    named = {"ca.crt": mostly(pki["two.crt"], commented), "tls.crt": mostly(pki["one.crt"], commented),
+             "tls.key": mostly(pki["one.key"]), "": mostly(PLANTED, commented, pki["two.crt"])}
+    held = st.fixed_dictionaries(named).map(AnyKey)
+    return held | held | held | st.just(Unknown("there is none", Reason.SECRET_NOT_FOUND))
 
 
 @dataclass

@@ -59,7 +59,6 @@ def test_every_shared_connection_that_is_accepted_is_read_and_resolved(
     found = {"refused": 0, "a connection": 0, "unknown": 0}
 
     @given(shared(kind), secrets(pki), permissions)
-    @settings(max_examples=FEW)
     def judged(spec: Any, held: Any, allowed: Permissions) -> None:
         stored = judge.connection(kind, CONNECTIONS[kind], spec)
         if isinstance(stored, ApiError):

@@ -144,7 +144,7 @@ def _over(cap: int, namespace: str) -> Unknown:
 
 
 def _plain(host: str) -> str:
-    return host.lower().strip("[]").removesuffix(".")
+    return host.lower().removesuffix(".").strip("[]")
 
 
 def _network(text: str) -> Network | None:

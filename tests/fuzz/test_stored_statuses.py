@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,11 @@ async def kept(environment: Environment, namespace: str, statuses: list[Mapping[
         await api.close()
 
 
+def as_floats(statuses: list[Any]) -> Any:
+    """Go writes 1.0248191152060862e+17 as the whole number that it prints for it."""
+    return json.loads(json.dumps(statuses), parse_int=float)
+
+
 @pytest.mark.cluster
 def test_the_status_after_whatever_a_broker_answers_is_kept_as_it_is(
     environment: Environment, namespace: str, custom_resource_definition: None
@@ -53,4 +59,6 @@ def test_the_status_after_whatever_a_broker_answers_is_kept_as_it_is(
 
     told()
     assert len(statuses) >= EXAMPLES
-    assert asyncio.run(kept(environment, namespace, statuses)) == statuses
+    found = asyncio.run(kept(environment, namespace, statuses))
+    assert [each for each in found if isinstance(each, Unknown)] == []
+    assert as_floats(found) == as_floats(statuses)

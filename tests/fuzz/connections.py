@@ -19,7 +19,7 @@ from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kube.secrets import Secret
 from tests.control.fakes import Outside, Vault, resolver
 from tests.fuzz.schemas import SPEC, Schema, broken, right, schema_of
-from tests.fuzz.values import json_values, texts
+from tests.fuzz.values import json_values, mostly, texts
 
 SPECS: Mapping[str, Schema] = {each.kind: schema_of(each.as_object(), "spec") for each in DEFINITIONS[1:]}
 """The kinds that hold a connection."""
@@ -38,28 +38,28 @@ def reaching(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
 
 def _authenticating(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
     every = {name: right(inner) for name, inner in schema["properties"].items()}
-    by_token = {"mechanism": st.just("OAUTHBEARER")}, ("oauth",)
     ways = [*(({"mechanism": st.sampled_from(BY_PASSWORD)}, (user, "passwordSecretRef"))
               for user in ("username", "usernameSecretRef")),
-            by_token, by_token, ({"mechanism": st.just("AWS_MSK_IAM")}, ("aws",))]
+            ({"mechanism": st.just("OAUTHBEARER")}, ("oauth",)), ({"mechanism": st.just("AWS_MSK_IAM")}, ("aws",))]
     return st.one_of([st.fixed_dictionaries(way | {name: every[name] for name in names}) for way, names in ways])
 
 
-kafkas = reaching(KAFKA) | reaching(KAFKA) | broken(KAFKA) | st.fixed_dictionaries(
-    {"connectionRef": right(KAFKA["properties"]["connectionRef"])})
+_refs = st.fixed_dictionaries({"connectionRef": right(KAFKA["properties"]["connectionRef"])})
+kafkas = mostly(reaching(KAFKA), broken(KAFKA), _refs)
 """Of a KafkaConsumerScaler."""
 
 
 def shared(kind: str) -> st.SearchStrategy[Any]:
     """Specs of a kind that holds a connection; many of them are for all namespaces."""
     drawn, for_all = reaching(SPECS[kind]), {"allowedNamespaces": ["*"]}
-    return drawn | drawn.map(lambda spec: spec | (for_all if "allowedNamespaces" in spec else {})) | broken(SPECS[kind])
+    usable = drawn.map(lambda spec: spec | (for_all if "allowedNamespaces" in spec else {}))
+    return mostly(usable, drawn, broken(SPECS[kind]))
 
 
-permissions = st.just(Permissions(allow_aws_iam=True)) | st.builds(
-    Permissions, st.sampled_from([(), (), (Pattern.parse("kafka"),)]),
+permissions = mostly(st.just(Permissions(allow_aws_iam=True)), st.builds(
+    Permissions, st.sampled_from([(), (Pattern.parse("kafka"),)]),
     st.sampled_from([(), (Pattern.parse("10.0.0.0/8"), Pattern.parse("*.example.com:443"))]),
-    allow_aws_iam=st.booleans())
+    allow_aws_iam=st.booleans()))
 
 
 class AnyKey(dict[str, Any]):
@@ -77,14 +77,13 @@ def secrets(pki: Mapping[str, str]) -> st.SearchStrategy[AnyKey | Unknown]:
     raw = (pems | words).map(lambda text: text.encode("utf-8", "replace")) | st.binary(max_size=20)
     junk = raw.map(lambda value: base64.b64encode(value).decode()) | json_values
 
-    def mostly(*good: str) -> st.SearchStrategy[Any]:
-        right = st.sampled_from([base64.b64encode(text.encode()).decode() for text in good])
-        return right | right | junk
+    def good(*texts: str) -> st.SearchStrategy[Any]:
+        return mostly(st.sampled_from([base64.b64encode(text.encode()).decode() for text in texts]), junk)
 
-    named = {"ca.crt": mostly(pki["two.crt"], commented), "tls.crt": mostly(pki["one.crt"], commented),
-             "tls.key": mostly(pki["one.key"]), "": mostly(PLANTED, commented, pki["two.crt"])}
-    held = st.fixed_dictionaries(named).map(AnyKey)
-    return held | held | held | st.just(Unknown("there is none", Reason.SECRET_NOT_FOUND))
+    held = {"ca.crt": good(pki["two.crt"], commented), "tls.crt": good(pki["one.crt"], commented),
+            "tls.key": good(pki["one.key"]), "": good(PLANTED, commented, pki["two.crt"])}
+    unread = st.just(Unknown("there is none", Reason.SECRET_NOT_FOUND))
+    return mostly(st.fixed_dictionaries(held).map(AnyKey), unread)
 
 
 @dataclass

@@ -19,12 +19,13 @@ from tests.fuzz.connections import kafkas
 from tests.fuzz.judge import FEW, Judge, judge
 from tests.fuzz.schemas import SPEC, broken, right
 from tests.fuzz.test_broker_answers import looked
-from tests.fuzz.values import odd_texts
+from tests.fuzz.values import mostly, odd_texts
 from tests.fuzz.worlds import Lines, World, unfit_statuses, unfit_texts
 
 __all__ = ["judge"]
 
-specs = st.builds(lambda spec, kafka: spec | {"kafka": kafka}, right(SPEC), kafkas) | right(SPEC) | broken(SPEC)
+well = st.builds(lambda spec, kafka: spec | {"kafka": kafka}, right(SPEC), kafkas)
+specs = mostly(well, right(SPEC), broken(SPEC))
 patterns = st.sampled_from([
     "a**", "(?P<a>b)", "(?<a>b)", r"\C", r"\pN", r"\p{Greek}", "((a{100}){100}){100}", "a{1001}", "[[:word:]]", "(?i)ſ",
     r"\Qa.b", r"\Q\E", "(?U)a+", "(?s:.)", "x{2,1}", "[z-a]", r"\z", r"\Z", r"\8", "[^\\x00-\\x{10FFFF}]",
@@ -100,7 +101,7 @@ def test_the_walk_over_the_schema_draws_what_is_accepted_and_what_is_refused(jud
 
     judged()
     assert verdicts[True] >= FEW / 10
-    assert verdicts[False] >= FEW / 10
+    assert verdicts[False] >= FEW / 10, verdicts
 
 
 @given(spec=specs | st.none() | st.lists(specs, max_size=1))

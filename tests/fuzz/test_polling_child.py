@@ -29,13 +29,16 @@ EXAMPLES = 12
 """Each starts two processes."""
 CHILD = """
 import os, sys, time
-length = int.from_bytes(os.read(0, 4), "big")
+head = os.read(0, 4)
+if not head:
+    sys.exit()
+length = int.from_bytes(head, "big")
 while length > 0:
     length -= len(os.read(0, length))
 os.write(1, open(sys.argv[1], "rb").read())
 time.sleep(float(sys.argv[2]))
 """
-"""Waits for one question, gives the bytes of a file as its answer, and ends after a while."""
+"""Waits for one question, gives the bytes of a file as its answer, and ends after a while; or at once, unasked."""
 
 answers = (
     st.binary(max_size=40)

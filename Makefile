@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint environment environment-down benchmark proof generate docs lock sbom audit clean
+.PHONY: help demo test faults lint environment environment-down benchmark proof generate docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -14,6 +14,10 @@ demo: .venv/.installed ## the main job on a real cluster and broker, with a pict
 
 test: lint environment ## every test, on a real cluster and broker
 	$(BIN)/pytest $(TESTS)
+
+faults: .venv/.installed ## inject 200 faults into a real world under load, nightly (FAULTS="--seed 7" for others)
+	$(BIN)/python -m tests.faults --faults 140 --operators 1 $(FAULTS)
+	$(BIN)/python -m tests.faults --faults 60 --operators 2 --output faults-output-2 $(FAULTS)
 
 lint: .venv/.installed ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -7,10 +7,11 @@ import math
 from dataclasses import fields, replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kafka_consumer_scaler.api.memory import memory_from_status, memory_to_status
+from kafka_consumer_scaler.api.memory import memory_from_status, memory_of, memory_to_status, pieces_of
 from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.memory import (
     Awaited,
@@ -85,8 +86,15 @@ FULL = Memory(
 
 @given(MEMORIES)
 def test_what_was_saved_is_what_is_read(memory: Memory) -> None:
-    stored = json.loads(json.dumps({"memory": memory_to_status(memory)}, allow_nan=False))
+    stored = json.loads(json.dumps({"memory": memory_to_status(memory)}))
     assert memory_from_status(stored, NOW) == memory
+
+
+@given(MEMORIES)
+def test_the_stored_form_is_one_printable_line_of_json(memory: Memory) -> None:
+    text = memory_to_status(memory)
+    assert text.isprintable()
+    assert json.loads(text, parse_constant=lambda word: pytest.fail(word)) == json.loads(json.dumps(pieces_of(memory)))
 
 
 def test_no_field_of_the_memory_is_forgotten() -> None:
@@ -100,58 +108,82 @@ def test_any_status_is_read_without_an_error(status: Any) -> None:
     assert isinstance(memory_from_status(status, NOW), Memory)
 
 
-@given(st.dictionaries(st.sampled_from(sorted(memory_to_status(FULL))), JSON))
+@given(st.dictionaries(st.sampled_from(sorted(pieces_of(FULL))), JSON))
 def test_any_piece_of_junk_leaves_a_memory_that_makes_sense(spoilt: dict[str, Any]) -> None:
-    memory = memory_from_status({"memory": memory_to_status(FULL) | spoilt | {"version": 1}}, NOW)
+    memory = memory_of(pieces_of(FULL) | spoilt | {"version": 1}, NOW)
     times = [scale.at for scale in memory.scales] + [entry.at for entry in (*memory.highs, *memory.lows)]
     assert all(math.isfinite(at) and 0 <= at <= NOW for at in times)
     assert all(0 <= entry.replicas <= 10_000 for entry in (*memory.highs, *memory.lows))
     assert memory.ineffective is None or memory.ineffective.until <= NOW + 3600
     assert memory.capacity is None or 0 < memory.capacity.per_consumer < math.inf
-    assert memory_from_status({"memory": memory_to_status(memory)}, NOW) == memory
+    assert memory_of(pieces_of(memory), NOW) == memory
 
 
 def test_junk_in_one_piece_leaves_the_others() -> None:
-    stored = memory_to_status(FULL)
+    stored = pieces_of(FULL)
     stored["scales"] = [{"at": "yesterday"}, 7, stored["scales"][0], {"at": 1, "before": 1, "after": 10**30}]
     stored["said"] = ["NoSuchReason", 5, "ScalingLimited"]
     stored["lows"] = "none"
-    read = memory_from_status({"memory": stored}, NOW)
+    read = memory_of(stored, NOW)
     assert read == replace(FULL, lows=())
 
 
 def test_what_is_no_finding_is_not_found_in_the_memory() -> None:
-    stored = memory_to_status(FULL)
+    stored = pieces_of(FULL)
     stored["found"] += [{"reason": "ScaledUp", "at": 1, "evidence": "x", "remedy": "y"}, {"reason": "HotPartition"}]
-    assert memory_from_status({"memory": stored}, NOW) == FULL
+    assert memory_of(stored, NOW) == FULL
 
 
 def test_half_a_trial_is_no_trial() -> None:
-    stored = memory_to_status(FULL)
+    stored = pieces_of(FULL)
     del stored["trial"]["before"]
     del stored["awaited"]["missingAt"]
-    read = memory_from_status({"memory": stored}, NOW)
+    read = memory_of(stored, NOW)
     assert (read.trial, read.awaited) == (None, Awaited(NOW - 60))
 
 
 def test_a_back_off_ends_an_hour_from_now_at_the_latest() -> None:
-    stored = memory_to_status(FULL)
+    stored = pieces_of(FULL)
     stored["ineffective"]["until"] = 1e15
-    read = memory_from_status({"memory": stored}, NOW)
+    read = memory_of(stored, NOW)
     assert read.ineffective is not None
     assert read.ineffective.until == NOW + 3600
 
 
 def test_a_time_in_the_future_becomes_now() -> None:
     later = Memory(scales=(Scaled(NOW + 900, 1, 2),))
-    assert memory_from_status({"memory": memory_to_status(later)}, NOW).scales == (Scaled(NOW, 1, 2),)
+    assert memory_of(pieces_of(later), NOW).scales == (Scaled(NOW, 1, 2),)
 
 
 def test_the_memory_of_another_version_is_not_used() -> None:
-    assert memory_from_status({"memory": memory_to_status(FULL) | {"version": 2}}, NOW) == Memory()
+    assert memory_of(pieces_of(FULL) | {"version": 2}, NOW) == Memory()
 
 
 def test_only_the_newest_entries_of_an_endless_list_are_read() -> None:
     entries = [{"at": at, "replicas": 1} for at in range(5000)]
-    read = memory_from_status({"memory": {"version": 1, "highs": entries}}, NOW)
+    read = memory_of({"version": 1, "highs": entries}, NOW)
     assert (len(read.highs), read.highs[-1].at) == (1000, 4999.0)
+
+
+STRANGE: list[Any] = [
+    None, 5, True, [], {}, pieces_of(FULL), "", "null", "5", "[]", "{}", "{",
+    '{"version": 1, "sca', "NaN", "[" * 100_000,
+    "9" * 10_000, json.dumps(memory_to_status(FULL)), '{"version": 1e0, "scales": [{"at": NaN}]}',
+]
+
+
+@pytest.mark.parametrize("stored", STRANGE, ids=range(len(STRANGE)))
+def test_what_is_no_memory_is_the_empty_one(stored: Any) -> None:
+    assert memory_from_status({"memory": stored}, NOW) == Memory()
+
+
+@given(st.text() | JSON.map(json.dumps))
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    assert memory_from_status({"memory": text}, NOW) == memory_of(_loaded(text), NOW)
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

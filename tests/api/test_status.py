@@ -275,4 +275,4 @@ def test_another_generation_does_not_mean_the_same() -> None:
 
 
 def test_the_stored_memory_names_its_version() -> None:
-    assert memory_to_status(Memory()) == {"version": 1}
+    assert memory_to_status(Memory()) == '{"version":1}'

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from kafka_consumer_scaler.api.memory import memory_to_status
+from kafka_consumer_scaler.core.memory import Peak
+from tests.api.test_memory import FULL
+from tests.api.test_memory import NOW as REMEMBERED_AT
 from tests.cli.html import PageOf
 from tests.cli.standings import EXPLANATION, HOT, STATUS
 from tests.cluster.workload import Client, eventually
@@ -23,6 +29,8 @@ from tests.environment import Environment
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("custom_resource_definition")]
 
+DESCRIBED_LINES = 90
+"""A status with a finding and a whole explanation has 83, of which the memory is one."""
 SCRIPTS = Path(sys.executable).parent
 Explain = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -90,6 +98,16 @@ def test_the_resource_its_target_and_its_events_are_told(explain: Explain, order
         assert words in done.stdout
     events = done.stdout.split("Last events\n")[1]
     assert events.index("ScaledUp") < events.index("HotPartition")
+
+
+def test_kubectl_describe_shows_it_before_a_screenful_is_over(kubectl: Client, orders: str) -> None:
+    peaks = tuple(Peak(REMEMBERED_AT - seconds, 350.5) for seconds in range(60))
+    write_status(kubectl, orders, {"memory": memory_to_status(replace(FULL, peaks=peaks))})
+    described = kubectl("describe", "kcs", "orders", "-n", orders).stdout.splitlines()
+    status = described[described.index("Status:") + 1:][:DESCRIBED_LINES]
+    shown = {line.strip().partition(":")[0] for line in status if re.match("  [A-Z]", line)}
+    assert {"Backlog", "Conditions", "Lag", "Last Decision", "Partitions", "Rates"} <= shown
+    assert [line[:10] for line in described if len(line) > 1024] == ["  Memory: "]
 
 
 def test_json_is_the_whole_and_the_report_is_one_file(explain: Explain, orders: str, tmp_path: Path) -> None:

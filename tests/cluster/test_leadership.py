@@ -144,13 +144,13 @@ def test_the_standby_takes_over_from_a_killed_leader_within_the_lease_and_keeps_
     orders.scaler(behavior=COOLDOWN)
     orders.produce(1000)
     eventually(lambda: orders.replicas() == 4, 40, "scaled up by the leader")
-    eventually(lambda: orders.status()["memory"].get("scales"), 20, "and remembered")
+    eventually(lambda: json.loads(orders.status()["memory"]).get("scales"), 20, "and remembered")
     took = leads_after(standby, leader.send(signal.SIGKILL), 60)
     assert took < LEASE_SECONDS + RETRY_SECONDS + SLACK_SECONDS
     member.finish()
     eventually(lambda: orders.status()["lag"]["records"] == 0, 40, "the new leader polls")
     assert orders.replicas_for(8) == {4}, "the old leader's cooldown holds"
-    assert len(orders.status()["memory"]["scales"]) == 1
+    assert len(json.loads(orders.status()["memory"])["scales"]) == 1
     assert len([text for text in orders.changes() if text.startswith("Scaled")]) == 1
 
 

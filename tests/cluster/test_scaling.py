@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -125,7 +126,7 @@ def test_an_operator_that_is_killed_midway_goes_on_without_a_flap(
     kubectl("delete", "pod", "-n", operator, "-l", LABEL, "--grace-period=0", "--force")
     kubectl("rollout", "status", "deployment", "-n", operator, "-l", LABEL, "--timeout=60s")
     assert workload.replicas_for(10) == {4}, "the new operator neither shrinks nor grows what the old one left"
-    assert workload.status()["memory"]["scales"], "the memory of the change is kept"
+    assert json.loads(workload.status()["memory"])["scales"], "the memory of the change is kept"
     eventually(lambda: workload.replicas() == 1, 120, "down once, after the drain")
 
 

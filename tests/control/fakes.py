@@ -51,6 +51,7 @@ class Outside:
     time: float = 1_700_000_000.0
     replicas: Replicas | Unknown = field(default_factory=lambda: Replicas(1, 1))
     refusal: Unknown | None = None
+    loses_answers: bool = False
     status_refusal: Unknown | None = None
     uids: dict[str, str] = field(default_factory=lambda: {"orders": "u1"})
     rival: str | Unknown | None = None
@@ -107,7 +108,7 @@ class ScaleSide:
         return await self.outside.read(target)
 
     async def write(self, target: Target, replicas: int, expected: int) -> Unknown | None:
-        if self.outside.refusal is None:
+        if self.outside.refusal is None or self.outside.loses_answers:
             self.outside.writes.append((expected, replicas))
             self.outside.replicas = Replicas(replicas, replicas)
         return self.outside.refusal

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kafka_consumer_scaler.api.snapshots import looks_of
 from kafka_consumer_scaler.control.reconcile import Reconciler
 from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry, Watched
+from kafka_consumer_scaler.core.memory import Scaled
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.kube.target import Target
@@ -53,7 +56,7 @@ async def test_a_backlog_is_written_to_the_scale_once_and_announced(
     assert outside.writes == [(1, 4)]
     assert outside.posted.count(Reason.SCALED_UP) == 1
     assert watched.memory.last_scale is not None
-    assert outside.statuses[0]["memory"]["scales"]
+    assert json.loads(outside.statuses[0]["memory"])["scales"]
 
 
 async def test_a_refused_write_is_not_credited_and_tried_again(
@@ -68,6 +71,31 @@ async def test_a_refused_write_is_not_credited_and_tried_again(
     assert outside.writes == [(1, 4)]
 
 
+async def test_a_change_whose_answer_was_lost_is_credited_once_its_effect_is_seen(
+    body: Reconciler, watched: Watched, outside: Outside
+) -> None:
+    """Else its cooldown would not be kept: the next change could come with the next poll."""
+    outside.refusal, outside.loses_answers = Unknown("no answer", Reason.API_SERVER_UNREACHABLE), True
+    await poll(body, watched, lag=500)
+    lost_at = outside.time
+    assert watched.memory.last_scale is None
+    outside.refusal, outside.loses_answers = None, False
+    await poll(body, watched, lag=500)
+    assert watched.memory.last_scale == Scaled(lost_at, 1, 4)
+    assert outside.posted.count(Reason.SCALED_UP) == 1
+    assert Reason.SCALE_FAILED not in watched.memory.said
+
+
+async def test_a_change_whose_answer_was_lost_is_not_credited_to_us_when_the_replicas_are_others(
+    body: Reconciler, watched: Watched, outside: Outside
+) -> None:
+    outside.refusal = Unknown("no answer", Reason.API_SERVER_UNREACHABLE)
+    await poll(body, watched, lag=500)
+    outside.replicas = Replicas(2, 2)
+    await poll(body, watched, lag=500)
+    assert watched.memory.last_scale is None
+
+
 async def test_a_failed_status_write_does_not_repeat_the_scaling(
     body: Reconciler, watched: Watched, outside: Outside
 ) -> None:
@@ -76,7 +104,7 @@ async def test_a_failed_status_write_does_not_repeat_the_scaling(
     assert outside.writes == [(1, 4)]
     outside.status_refusal = None
     await poll(body, watched, lag=500)
-    assert outside.statuses[-1]["memory"]["scales"], "what was done is told as soon as it can be"
+    assert json.loads(outside.statuses[-1]["memory"])["scales"], "what was done is told as soon as it can be"
 
 
 async def test_a_resource_recreated_since_it_was_seen_scales_nothing(

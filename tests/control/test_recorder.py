@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -233,7 +235,7 @@ async def test_what_was_decided_in_a_recorded_run_is_what_replay_answers(
     run = start(1000, Moving())
     run.registry.drop("u1")
     scales = [{"at": run.outside.time - 40, "before": 2, "after": 1}]
-    run.registry.put({**resource(**SPEC), "status": {"memory": {"version": 1, "scales": scales}}})
+    run.registry.put({**resource(**SPEC), "status": {"memory": json.dumps({"version": 1, "scales": scales})}})
     await story(run)
     assert len(run.heard.verdicts) == len(run.looks())
     assert story is not lived_through or len(run.outside.writes) > 2, "a run in which nothing is scaled proves little"
@@ -302,3 +304,18 @@ async def test_what_is_not_there_is_told_in_one_line(served: tuple[Run, str], na
     assert status == 404
     assert body.decode().startswith(words)
     assert body.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("served", [500], indirect=True)
+async def test_whoever_leaves_before_the_last_look_leaves_no_error_in_the_log(
+    served: tuple[Run, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run, address = served
+    for _ in range(100):
+        await run.look(sample(500))
+    _, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+    writer.write(b"GET /debug/scalers/shop/orders/snapshots HTTP/1.1\r\nHost: operator\r\n\r\n")
+    await writer.drain()
+    writer.transport.abort()
+    await asyncio.sleep(0.5)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kafka_consumer_scaler.control.registry import Registry, Watched
@@ -86,7 +88,7 @@ def test_an_unreadable_resource_is_kept_with_its_problem(registry: Registry) -> 
 
 def test_the_memory_of_the_status_is_taken_up(registry: Registry) -> None:
     scales = [{"at": 1_699_999_000.0, "before": 1, "after": 4}]
-    registry.put({**resource(), "status": {"memory": {"version": 1, "scales": scales}}})
+    registry.put({**resource(), "status": {"memory": json.dumps({"version": 1, "scales": scales})}})
     last = only(registry).memory.last_scale
     assert last is not None
     assert (last.before, last.after) == (1, 4)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kafka_consumer_scaler.api.memory import JOIN_SECONDS_MAX, memory_from_status, memory_to_status
+from kafka_consumer_scaler.api.memory import JOIN_SECONDS_MAX, memory_from_status, pieces_of
 from kafka_consumer_scaler.api.spec import MAX_REPLICAS
 from kafka_consumer_scaler.core.effect import BACK_OFF_SECONDS_MAX, PAUSE_SECONDS_MAX
 from kafka_consumer_scaler.core.memory import Memory
@@ -24,16 +25,19 @@ from tests.fuzz.values import json_values, odd_numbers
 from tests.fuzz.worlds import Lines, World, unfit_statuses, unfit_texts
 
 NOW = Outside().time
-NAMES = sorted(memory_to_status(MEMORY))
+NAMES = sorted(pieces_of(MEMORY))
 
 
 @st.composite
 def bent_memories(draw: st.DrawFn) -> Any:
-    """A memory as it is stored, in which some numbers, pieces or types are others."""
-    stored = copy.deepcopy(memory_to_status(MEMORY))
+    """A memory as it is stored, in which some numbers, pieces or types are others; cut off, or no text at all."""
+    stored = copy.deepcopy(pieces_of(MEMORY))
     for name in draw(st.lists(st.sampled_from(NAMES), max_size=4, unique=True)):
         stored[name] = draw(json_values | bent(stored[name]))
-    return draw(st.just(stored) | json_values) if draw(st.integers(0, 9)) == 0 else stored
+    text = json.dumps(stored)
+    if draw(st.integers(0, 9)) > 0:
+        return text
+    return draw(json_values | st.just(stored) | st.integers(0, len(text)).map(lambda end: text[:end]))
 
 
 def bent(piece: Any) -> st.SearchStrategy[Any]:

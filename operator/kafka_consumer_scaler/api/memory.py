@@ -1,12 +1,13 @@
 """Memory, saved in the resource's status and read back after a restart. Whatever stands there, reading never raises.
 
-The stored form is private to the operator, so the CRD leaves it open: an operator that is newer than the CRD loses
-nothing. Every piece is checked by itself, and a piece that makes no sense is dropped: the worst outcome is an operator
-that waits for a full window again, as after its first start.
+The stored form is private to the operator: one text of JSON, so that an operator that is newer than the CRD loses
+nothing, and who describes the resource sees one line of it. Every piece is checked by itself, and a piece that makes
+no sense is dropped: the worst outcome is an operator that waits for a full window again, as after its first start.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, Final, TypeVar
@@ -41,8 +42,27 @@ KNOWN_REASONS: Final = {reason.value: reason for reason in Reason}
 T = TypeVar("T")
 
 
-def memory_to_status(memory: Memory) -> dict[str, Any]:
-    """The stored form: pieces that are empty are left out."""
+def memory_to_status(memory: Memory) -> str:
+    """The stored form: JSON on one line."""
+    return json.dumps(pieces_of(memory), separators=(",", ":"))
+
+
+def memory_from_status(status: Mapping[str, Any], now: float) -> Memory:
+    """What an earlier operator remembered, or the empty Memory.
+
+    Args:
+        status: the resource's status, in whatever condition.
+        now: seconds since the epoch.
+    """
+    stored = mapping(status).get("memory")
+    try:
+        return memory_of(json.loads(stored) if isinstance(stored, str) else None, now)
+    except (ValueError, RecursionError):
+        return Memory()
+
+
+def pieces_of(memory: Memory) -> dict[str, Any]:
+    """The memory's pieces as JSON; those that are empty are left out."""
     capacity = memory.capacity
     pieces: dict[str, Any] = {
         "scales": [_stored(each) for each in memory.scales],
@@ -66,14 +86,8 @@ def memory_to_status(memory: Memory) -> dict[str, Any]:
     return {"version": VERSION} | {name: piece for name, piece in pieces.items() if piece or piece == 0.0}
 
 
-def memory_from_status(status: Mapping[str, Any], now: float) -> Memory:
-    """What an earlier operator remembered, or the empty Memory. Times after `now` become `now`: the clock was set back.
-
-    Args:
-        status: the resource's status, in whatever condition.
-        now: seconds since the epoch.
-    """
-    stored = mapping(status).get("memory")
+def memory_of(stored: Any, now: float) -> Memory:
+    """The pieces' memory, or the empty Memory. Times after `now` become `now`: the clock was set back."""
     if not isinstance(stored, Mapping) or stored.get("version") != VERSION:
         return Memory()
     return Memory(

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from kafka_consumer_scaler.api.memory import memory_from_status, memory_to_status
+from kafka_consumer_scaler.api.memory import memory_of, pieces_of
 from kafka_consumer_scaler.api.rules import one_line
 from kafka_consumer_scaler.api.snapshot_schema import KNOWN, UNKNOWN, Line, Missing
 from kafka_consumer_scaler.core.memory import Memory
@@ -93,7 +93,7 @@ def look_to_json(look: Look, *, with_memory: bool = False) -> str:
     if snapshot.details != Details():
         line["details"] = _details_told(snapshot.details)
     if with_memory and look.memory is not None:
-        line["memory"] = memory_to_status(look.memory)
+        line["memory"] = pieces_of(look.memory)
     return json.dumps(line, allow_nan=False)
 
 
@@ -110,7 +110,7 @@ def look_from_json(line: str | bytes) -> Look:
     decided_at = said.at if said.decided_at is None else said.decided_at
     if decided_at < said.at:
         raise BadLook(f"decidedAt: {decided_at} is before at, {said.at}")
-    memory = None if said.memory is None else memory_from_status({"memory": said.memory}, decided_at)
+    memory = None if said.memory is None else memory_of(said.memory, decided_at)
     scaled = None if said.scaled is None else Carried(said.scaled.at, said.scaled.to)
     return Look(
         snapshot=Snapshot(said.at, _partitions(said), _group(said), _details(said)),

@@ -159,10 +159,8 @@ class Status(Part):
     """The last decision in one sentence, with its numbers and its trail."""
     explanation: ExplanationStatus | None = None
     """The last decision in prose: why, what bound it, what would change it, and advice."""
-    memory: (
-        Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] | None
-    ) = None
-    """What outlives a restart of the operator; private to it."""
+    memory: str | None = None
+    """What outlives a restart of the operator, as JSON; private to it."""
 
 
 def status_of(verdict: Verdict, generation: int, previous: Mapping[str, Any], now: float) -> dict[str, Any]:
@@ -227,7 +225,7 @@ def status_of_invalid(message: str, generation: int, previous: Mapping[str, Any]
     } | _without_unknown(
         {
             "lastScaleTime": before if is_timestamp(before) else None,
-            "memory": memory if isinstance(memory, Mapping) else None,
+            "memory": memory if isinstance(memory, str) else None,
         }
     )
 

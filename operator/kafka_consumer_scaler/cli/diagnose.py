@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from kafka_consumer_scaler.api.addresses import HOST_AND_PORT
 from kafka_consumer_scaler.api.rules import one_line
+from kafka_consumer_scaler.cli.connecting import NoConnection, connection_in
 from kafka_consumer_scaler.cli.watching import UNBOUNDED, Clock, Poll, Watch, watched
 from kafka_consumer_scaler.core.policy import IsolationLevel, Mode, OffsetReset, Policy
 from kafka_consumer_scaler.core.snapshot import Unknown
@@ -71,8 +72,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "Watches a consumer group and says how far it is behind, why, and what would help; changes nothing. "
         "Exit codes: 0 nothing found and within the objective; 1 the work failed; 2 bad usage; 3 something was found, "
         "or the group is over its objective."))
-    parser.add_argument("--bootstrap-servers", type=_servers, required=True, metavar="HOST:PORT",
-                        help="brokers to start from, several separated by commas")
+    reached = parser.add_mutually_exclusive_group(required=True)
+    reached.add_argument("--bootstrap-servers", type=_servers, metavar="HOST:PORT",
+                         help="brokers to start from, several separated by commas; plain text, no authentication")
+    reached.add_argument("--connection", metavar="FILE",
+                         help="a KafkaConnection as YAML, or its spec, and the Secrets that it names")
+    parser.add_argument("--secrets", metavar="FILE",
+                        help="with --connection: its Secrets, if they are not in the same file")
     parser.add_argument("--group", type=_group, required=True, metavar="GROUP", help="the consumer group")
     parser.add_argument("--for", type=duration, dest="seconds", default="60s", metavar="TIME",
                         help="how long to watch it: 90, 90s, 2m, 1h (default: 60s; at least two polls)")
@@ -98,7 +104,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Watch the group, print what was learned; the exit codes are those of the verb's help."""
     logging.getLogger("kafka_consumer_scaler").addHandler(logging.NullHandler())  # samples tell what went wrong
-    asked = _asked(arguments)
+    if arguments.secrets is not None and arguments.connection is None:
+        return _complain("--secrets belongs to --connection", 2)
+    try:
+        asked = _asked(arguments, _connection(arguments))
+    except NoConnection as problem:
+        return _complain(problem, 2)
     try:
         return reported(asked, asyncio.run(_watched_for_real(asked)))
     except KeyboardInterrupt:
@@ -183,7 +194,13 @@ def progress(asked: Asked) -> Iterator[Callable[[Watch], None]]:
         yield lambda watch: bars.update(bar, completed=min(watch.seconds, float(asked.seconds)))
 
 
-def _asked(arguments: argparse.Namespace) -> Asked:
+def _connection(arguments: argparse.Namespace) -> Connection:
+    if arguments.connection is None:
+        return Connection(arguments.bootstrap_servers)
+    return connection_in(arguments.connection, arguments.secrets)
+
+
+def _asked(arguments: argparse.Namespace, connection: Connection) -> Asked:
     topics = tuple(dict.fromkeys(arguments.topics or ()))
     reset, level = OffsetReset(arguments.offset_reset), IsolationLevel(arguments.isolation_level)
     pattern = arguments.topic_pattern
@@ -193,7 +210,6 @@ def _asked(arguments: argparse.Namespace) -> Asked:
         isolation_level=level, mode=Mode.ADVISORY,
     )
     query = GroupQuery(arguments.group, topics, pattern, reset, level)
-    connection = Connection(arguments.bootstrap_servers)
     return Asked(connection, query, policy, arguments.seconds, arguments.every, arguments.output == "json")
 
 

@@ -27,7 +27,8 @@ POLLS_AT_LEAST: Final = 2
 """One sample tells offsets and no rate."""
 HOPELESS: Final = frozenset({
     Reason.BROKERS_UNREACHABLE, Reason.NOT_AUTHORIZED, Reason.TOPIC_NOT_FOUND, Reason.NO_COMMITTED_OFFSETS,
-    Reason.INVALID_SPEC,
+    Reason.INVALID_SPEC, Reason.AUTHENTICATION_FAILED, Reason.TLS_FAILED, Reason.SECRET_INVALID,
+    Reason.IDENTITY_PROVIDER_UNREACHABLE,
 })
 """What the first poll says and the next one would say again; a coordinator that moves is asked again."""
 

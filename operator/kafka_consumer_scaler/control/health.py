@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -78,10 +79,11 @@ class Health:
             unknown = one_line(f"no KafkaConsumerScaler {namespace}/{name} is watched here")
             return web.Response(text=f"{unknown if self.recorder.is_on else RECORDING_IS_OFF}\n", status=404)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        await response.prepare(request)
-        for line in self.recorder.lines(uid):
-            await response.write(line.encode())
-            await asyncio.sleep(0)
+        with contextlib.suppress(ConnectionResetError):  # whoever asked has left
+            await response.prepare(request)
+            for line in self.recorder.lines(uid):
+                await response.write(line.encode())
+                await asyncio.sleep(0)
         return response
 
     async def serve(self, port: int) -> web.AppRunner:

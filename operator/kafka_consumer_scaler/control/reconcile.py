@@ -20,16 +20,17 @@ from kafka_consumer_scaler.control.ports import (
     StatusAccess,
 )
 from kafka_consumer_scaler.control.recorder import Recorder
-from kafka_consumer_scaler.control.registry import Registry, Subject, Watched
+from kafka_consumer_scaler.control.registry import Registry, Subject, Unanswered, Watched
 from kafka_consumer_scaler.core.cycle import decide
 from kafka_consumer_scaler.core.diagnosis import Backlog
+from kafka_consumer_scaler.core.effect import after_scaling
 from kafka_consumer_scaler.core.findings import CRASHING_MEMBERS
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.membership import unrest
 from kafka_consumer_scaler.core.policy import Mode
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Replicas, Snapshot, Unknown
-from kafka_consumer_scaler.core.verdict import ScaleTo, Verdict
+from kafka_consumer_scaler.core.verdict import Event, ScaleTo, Verdict
 from kafka_consumer_scaler.kafka.sample import GroupSample
 from kafka_consumer_scaler.kube.target import Target
 
@@ -109,7 +110,20 @@ class Reconciler:
         current = rival if rival is not None else await self._replicas(watched, subject.target)
         watched.replicas = current if isinstance(current, Replicas) else None
         watched.replicas_read_at = now
+        if watched.replicas is not None:
+            await self._credit(watched, subject.target, watched.replicas)
         return current, True
+
+    async def _credit(self, watched: Watched, target: Target, current: Replicas) -> None:
+        """A change whose answer was lost is done if its effect is seen: it is announced, and its cooldown is kept."""
+        lost, watched.unanswered = watched.unanswered, None
+        if lost is None or current.spec != lost.after:
+            return
+        said = watched.memory.said - {Reason.SCALE_FAILED}
+        memory = replace(watched.memory, said=said)
+        watched.memory = after_scaling(memory, lost.before, lost.after, lost.at, lost.verdict.busy_drain)
+        if lost.verdict.announcement is not None:
+            await self._say(watched, lost.verdict.announcement, target)
 
     async def _replicas(self, watched: Watched, target: Target) -> Replicas | Unknown:
         """The target's replicas. Pods are asked about only while members are missing: healthy groups cost nothing."""
@@ -144,6 +158,8 @@ class Reconciler:
         watched.replicas = None
         self.metrics.observe_scale_write(problem.reason if problem else None)
         if problem is not None:
+            if problem.reason is Reason.API_SERVER_UNREACHABLE:
+                watched.unanswered = Unanswered(verdict, before, decision.replicas, self.clock.now())
             verdict = verdict.with_failed_scaling(problem)
             watched.memory = verdict.memory
             return verdict
@@ -171,10 +187,13 @@ class Reconciler:
         self.metrics.observe_verdict(watched.namespace, watched.name, verdict, subject.policy)
         said = verdict.events if verdict.announcement is None else (*verdict.events, verdict.announcement)
         for event in said:
-            logger.info(event.message, extra=_labels(watched) | {"reason": str(event.reason)})
-            await self.events.post(watched.body, event, subject.target)
-            self.metrics.observe_event(event.reason)
+            await self._say(watched, event, subject.target)
         await self._report_status(watched, subject, verdict)
+
+    async def _say(self, watched: Watched, event: Event, target: Target) -> None:
+        logger.info(event.message, extra=_labels(watched) | {"reason": str(event.reason)})
+        await self.events.post(watched.body, event, target)
+        self.metrics.observe_event(event.reason)
 
     async def _report_status(self, watched: Watched, subject: Subject, verdict: Verdict) -> None:
         """Written when its meaning changed, else at most once a minute and only if a number changed."""

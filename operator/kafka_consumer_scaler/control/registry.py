@@ -19,6 +19,7 @@ from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
+from kafka_consumer_scaler.core.verdict import Verdict
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.sample import GroupQuery
 from kafka_consumer_scaler.kube.target import Target
@@ -54,6 +55,16 @@ class Subject:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A change of replicas that was asked for at a time (seconds since the epoch), and may have been carried out."""
+
+    verdict: Verdict
+    before: int
+    after: int
+    at: float
+
+
 @dataclass(slots=True, eq=False)
 class Watched:
     """One resource and what the loop knows of it. Mutable: the loop's own notebook, one page for each uid.
@@ -72,6 +83,7 @@ class Watched:
     status_written_at: float = 0.0
     replicas: Replicas | None = None
     replicas_read_at: float = 0.0
+    unanswered: Unanswered | None = None
     due_at: float = 0.0
     connection: Connection | Unknown | None = None
     servers: str = ""

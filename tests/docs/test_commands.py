@@ -130,7 +130,7 @@ def test_every_column_of_the_resource_is_explained_at_the_start() -> None:
     assert [row[0] for row in page("docs/start.md").table("columns")[1:]] == columns
 
 
-@pytest.mark.parametrize("mark", ["keda trigger", "keda object", "keda behavior"])
+@pytest.mark.parametrize("mark", ["keda trigger", "keda authentication", "keda object", "keda behavior"])
 def test_what_a_field_of_keda_becomes_is_a_field_of_the_resource(mark: str) -> None:
     schema = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     known = {path.removeprefix("spec.") for path, _, _ in fields(schema, "spec")}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 import pytest
 import yaml
@@ -17,6 +19,7 @@ from kafka_consumer_scaler.api.v1alpha1 import KIND, KafkaConsumerScaler, parse_
 from kafka_consumer_scaler.cli import reference
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.reasons import Reason
 from tests.docs.pages import ROOT, Page, page, pages
 
 PAGES = pages()
@@ -128,12 +131,37 @@ def test_every_stage_of_the_core_and_every_piece_of_the_memory_is_on_the_archite
         assert {word for cell in cells for word in re.findall(r"`(\w+)`", cell)} == named
 
 
-def test_every_test_that_the_reliability_page_names_exists() -> None:
+def names_of_tests() -> set[str]:
     tests = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    there = {name for text in tests for name in re.findall(r"def (test_\w+)\(", text)}
-    named = re.findall(r"`(test_\w+)`", page("docs/reliability.md").text)
-    assert len(named) > 50
-    assert [name for name in named if name not in there] == []
+    return {name for text in tests for name in re.findall(r"def (test_\w+)\(", text)}
+
+
+@pytest.mark.parametrize(("path", "at_least"), [("docs/reliability.md", 50), ("docs/threat-model.md", 30)])
+def test_every_test_that_a_page_of_proofs_names_exists(path: str, at_least: int) -> None:
+    named = set(re.findall(r"`(test_\w+)`", page(path).text))
+    assert len(named) > at_least
+    assert named - names_of_tests() == set()
+
+
+def values_of(chart: Mapping[str, Any], above: str = "") -> set[str]:
+    """The dotted names of a chart's values."""
+    below = (values_of(value, f"{above}{name}.") for name, value in chart.items() if isinstance(value, Mapping))
+    return {above + name for name in chart}.union(*below)
+
+
+PLAIN_WORDS = {"repr", "uid", "get", "list", "pods"}
+"""What the pages of security quote besides names of ours."""
+
+
+@pytest.mark.parametrize("path", ["SECURITY.md", "docs/threat-model.md"])
+def test_every_setting_field_and_reason_that_a_page_of_security_names_exists(path: str) -> None:
+    values = values_of(yaml.safe_load((ROOT / "charts/kafka-consumer-scaler/values.yaml").read_text()))
+    fields_of_ours = set(re.findall(r"^ +(\w+):", (ROOT / "deploy/crd.yaml").read_text(), re.MULTILINE))
+    arguments = set(re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`([A-Za-z][\w.]+)`", page(path).text)) - names_of_tests() - PLAIN_WORDS
+    assert named & values
+    lost = {name for name in named - values - arguments - set(Reason) if set(name.split(".")) - fields_of_ours}
+    assert lost == set()
 
 
 def test_every_row_of_the_faults_is_on_the_reliability_page_in_its_order_and_has_a_test() -> None:

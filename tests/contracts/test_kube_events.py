@@ -15,8 +15,9 @@ from kafka_consumer_scaler.core.verdict import Event
 from kafka_consumer_scaler.kube.client import call, path_of
 from kafka_consumer_scaler.kube.events import EventRecorder
 from kafka_consumer_scaler.kube.resources import API_VERSION
+from kafka_consumer_scaler.kube.status import StatusWriter
 from kafka_consumer_scaler.kube.target import Target
-from tests.contracts.kube_objects import Environment, Kubectl, eventually
+from tests.contracts.kube_objects import Environment, Kubectl, create_scaler, eventually, scaler
 
 pytestmark = pytest.mark.cluster
 
@@ -104,6 +105,20 @@ async def test_a_long_note_is_cut_between_characters_and_accepted(
     assert 1020 <= len(event["note"].encode()) <= 1024
     assert event["note"].isprintable()
     assert event["note"].endswith("…")
+
+
+async def test_a_resource_with_the_longest_name_has_events_and_a_status(
+    api: ApiClient, recorder: EventRecorder, namespace: str, custom_resource_definition: None
+) -> None:
+    longest = await create_scaler(api, namespace, f"{'a' * 229}-{'b' * 19}.{'c' * 3}")
+
+    await recorder.post(longest, EVENT, None)
+    refused = await StatusWriter(api).write(longest, {"observedGeneration": 1})
+
+    [event] = await events_in(api, namespace, EVENT.reason)
+    assert len(longest["metadata"]["name"]) == len(event["regarding"]["name"]) == 253
+    assert refused is None
+    assert (await scaler(api, namespace, longest["metadata"]["name"]))["status"] == {"observedGeneration": 1}
 
 
 async def test_an_event_in_a_namespace_that_is_gone_is_dropped_with_a_log_line(

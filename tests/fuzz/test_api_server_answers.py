@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -19,16 +20,22 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.core.verdict import Event
 from kafka_consumer_scaler.kube import client
+from kafka_consumer_scaler.kube.claim import Claim, Found, Missing
 from kafka_consumer_scaler.kube.client import ApiError
+from kafka_consumer_scaler.kube.connections import Connections
 from kafka_consumer_scaler.kube.events import EventRecorder
+from kafka_consumer_scaler.kube.lease import LeaseClient
 from kafka_consumer_scaler.kube.pods import Pods
 from kafka_consumer_scaler.kube.resources import list_scalers, uid_of
 from kafka_consumer_scaler.kube.rivals import Rivals
 from kafka_consumer_scaler.kube.scale import ScaleClient
+from kafka_consumer_scaler.kube.secrets import Secret, Secrets
 from kafka_consumer_scaler.kube.status import StatusWriter
 from kafka_consumer_scaler.kube.target import Target
 from kafka_consumer_scaler.kube.user import NotThere, events_about, read_scaler
+from tests.api.manifests import CLUSTER_CONNECTION, CONNECTION
 from tests.control.fakes import resource
+from tests.fuzz.connections import PLANTED
 from tests.fuzz.values import json_values
 
 TARGET = Target("apps/v1", "Deployment", "shop", "orders-consumer")
@@ -41,9 +48,16 @@ POD = {"metadata": {"name": "p", "creationTimestamp": "2026-01-01T00:00:00Z"},
                   "containerStatuses": [{"image": "i", "restartCount": 2, "lastState": {"terminated": {"exitCode": 1}},
                                          "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}}
 HPA = {"metadata": {"name": "other"}, "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "X", "name": "y"}}}
+CLAIM = Claim("one", 15, "2026-01-01T00:00:00.000000Z", "2026-01-01T00:00:00.000000Z", 3)
+LEASE = {"kind": "Lease", "metadata": {"name": "operators", "resourceVersion": "7"},
+         "spec": {"holderIdentity": "one", "leaseDurationSeconds": 15, "acquireTime": CLAIM.acquired,
+                  "renewTime": CLAIM.renewed, "leaseTransitions": 3}}
+ENCODED = base64.b64encode(PLANTED.encode()).decode()
+SECRET = {"kind": "Secret", "metadata": {"name": "kafka-user"}, "data": {"password": ENCODED},
+          "stringData": {"password": PLANTED}}
 STATUS = {"kind": "Status", "status": "Failure", "message": "no", "reason": "Invalid", "details": {"name": "x"}}
 WELL = [LISTING, SCALE, STATUS, resource(), {"items": [resource(), POD]}, {"items": [POD], "metadata": {}},
-        {"items": [HPA], "metadata": {"continue": ""}}]
+        {"items": [HPA], "metadata": {"continue": ""}}, LEASE, SECRET, CONNECTION, CLUSTER_CONNECTION]
 
 
 class Server:
@@ -127,6 +141,28 @@ async def everything_asked(api: ApiClient) -> None:
     await events.close()
     assert isinstance(await events_about(api, "shop", "u1"), list | Unknown)
     assert isinstance(await scaler_or_error(api), dict | ApiError | NotThere)
+    await a_lease_asked(LeaseClient(api, "operator", "operators", 5))
+    await connections_asked(api)
+
+
+async def a_lease_asked(lease: LeaseClient) -> None:
+    for answer in (await lease.read(), await lease.create(CLAIM), await lease.update(CLAIM, "7")):
+        assert isinstance(answer, Found | Missing | Unknown)
+        if isinstance(answer, Found):
+            assert type(answer.version) is type(answer.claim.holder) is type(answer.claim.renewed) is str
+            assert type(answer.claim.seconds) is type(answer.claim.transitions) is int
+
+
+async def connections_asked(api: ApiClient) -> None:
+    """A value of a Secret is in no message, also where the whole Secret is the text of an error."""
+    secret = await Secrets(api).secret("shop", "kafka-user")
+    assert isinstance(secret, Secret | Unknown)
+    told = [secret, secret.text("password"), secret.text("x")] if isinstance(secret, Secret) else [secret]
+    unknowns = [each for each in told if isinstance(each, Unknown)]
+    assert [each for each in unknowns if PLANTED in each.why or ENCODED[:8] in each.why] == []
+    assert PLANTED not in repr(secret)
+    for found in (await Connections(api).namespaced("shop", "shop"), await Connections(api).clusterwide("shop")):
+        assert isinstance(found, Unknown) or found["metadata"]["name"] == "shop"
 
 
 async def scaler_or_error(api: ApiClient) -> Any:

@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from kafka_consumer_scaler.api.reaching import ConnectionKind, KafkaConnectionSpec
+from kafka_consumer_scaler.api.v1alpha1 import InvalidSpec, parse_connection
+from kafka_consumer_scaler.control.credentials import connection_of
 from kafka_consumer_scaler.control.logs import JsonLines, Text
+from kafka_consumer_scaler.control.permissions import Pattern, Permissions
 from kafka_consumer_scaler.core.assignment import Spread, deal
 from kafka_consumer_scaler.core.classic import _fewest_for
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import age_seconds, ages
+from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Member, Reading, Replicas, Snapshot, TopicPartition, Unknown
+from kafka_consumer_scaler.kafka.connection import Connection, Tls
 from kafka_consumer_scaler.kafka.protocol import BODY_BYTES_MAX, body_length, samples_from_json
 from kafka_consumer_scaler.kafka.sample import GroupSample
 from kafka_consumer_scaler.kube.client import ApiError, call
+from kafka_consumer_scaler.kube.connections import Connections
+from kafka_consumer_scaler.kube.lease import LeaseClient
 from kafka_consumer_scaler.kube.resources import list_scalers, uid_of
 from kafka_consumer_scaler.kube.rivals import Rivals
 from kafka_consumer_scaler.kube.scale import ScaleClient
+from kafka_consumer_scaler.kube.secrets import Secret, Secrets
 from kafka_consumer_scaler.kube.target import Target
+from tests.api.manifests import BY_TOKEN, OAUTH
 from tests.control.fakes import resource
+from tests.control.test_credentials import pki
 from tests.core.making import orders
 from tests.fuzz.test_broker_answers import looked
 from tests.fuzz.values import INT64
 from tests.fuzz.worlds import World
 from tests.kube.conftest import Connect, api_answering
 
-__all__ = ["api_answering"]
+__all__ = ["api_answering", "pki"]
 
 TP = TopicPartition("orders", 0)
 TARGET = Target("apps/v1", "Deployment", "shop", "orders-consumer")
@@ -162,3 +175,89 @@ async def test_a_refusal_whose_details_are_none_is_told(api_answering: Connect) 
         return web.Response(status=404, text=json.dumps({"kind": "Status", "message": "no", "details": ["x"]}))
 
     assert isinstance(await ScaleClient(await api_answering(refused)).read(TARGET), Unknown)
+
+
+@pytest.mark.parametrize("answer", [
+    {"kind": "Status", "status": "Success", "metadata": {}}, {"kind": "Lease", "metadata": {"name": "operators"}},
+    {"kind": "Lease", "metadata": "x"}, {"metadata": {"name": "operators", "resourceVersion": "7"}},
+    {"kind": "LeaseList", "metadata": {"resourceVersion": "7"}, "items": []},
+    {"kind": "Lease", "metadata": {"name": "operators", "resourceVersion": "7"}, "spec": ["x"]},
+    {"kind": "Lease", "metadata": {"name": "operators", "resourceVersion": "7"},
+     "spec": {"leaseDurationSeconds": float("inf")}},
+])
+async def test_an_answer_that_is_no_lease_is_unknown(api_answering: Connect, answer: dict[str, Any]) -> None:
+    async def answered(_: web.Request) -> web.Response:
+        return web.json_response(answer)
+
+    found = await LeaseClient(await api_answering(answered), "operator", "operators", 5).read()
+    assert isinstance(found, Unknown)
+    assert found.reason is Reason.API_SERVER_UNREACHABLE
+
+
+@pytest.mark.parametrize("answer", [
+    {"kind": "Status", "status": "Success", "metadata": {}}, {"kind": "SecretList", "items": []},
+    {"data": {"a": "YQ=="}}, {"kind": "Secret", "metadata": {"name": "other"}},
+    {"kind": "Secret", "metadata": {"name": "shop"}, "data": ["YQ=="]},
+])
+async def test_what_is_no_secret_and_no_connection_takes_nothing_back_that_was_known(
+    api_answering: Connect, answer: dict[str, Any]
+) -> None:
+    async def answered(_: web.Request) -> web.Response:
+        return web.json_response(answer)
+
+    api = await api_answering(answered)
+    connections = Connections(api)
+    for found in (await Secrets(api).secret("shop", "shop"), await connections.namespaced("shop", "shop"),
+                  await connections.clusterwide("shop")):
+        assert isinstance(found, Unknown)
+        assert found.reason is Reason.API_SERVER_UNREACHABLE
+
+
+@pytest.mark.parametrize("body", [
+    b'{"kind": "Secret", "data": {"password": "cDRzc3cwcmQ="', b'{"message": "cDRzc3cwcmQ="}', b"cDRzc3cwcmQ=",
+])
+async def test_a_secret_in_the_text_of_an_error_is_not_told(api_answering: Connect, body: bytes) -> None:
+    async def refused(_: web.Request) -> web.Response:
+        return web.Response(status=502, body=body)
+
+    found = await Secrets(await api_answering(refused)).secret("shop", "kafka-user")
+    assert found == Unknown("the API server answered 502 when it was asked for Secret shop/kafka-user",
+                            Reason.API_SERVER_UNREACHABLE)
+
+
+async def test_a_secret_in_an_answer_that_breaks_off_is_not_told(api_answering: Connect) -> None:
+    async def broken(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ncDRzc3cwcmQ=\r\n")
+        request.transport.close()
+        return web.Response()
+
+    found = await Secrets(await api_answering(broken)).secret("shop", "kafka-user")
+    assert isinstance(found, Unknown)
+    assert "cannot be reached" in found.why
+    assert "cDRzc3cwcmQ" not in found.why
+
+
+def test_a_comment_in_utf_8_beside_certificates_is_no_trouble(pki: Mapping[str, str]) -> None:
+    data = {"ca.crt": base64.b64encode(f"# größer\n{pki['one.crt']}".encode()).decode()}
+    spec = KafkaConnectionSpec.model_validate(
+        {"bootstrapServers": "kafka:9093", "tls": {"caSecretRef": {"name": "kafka-ca"}}})
+    found = connection_of(spec, {"kafka-ca": Secret("shop", "kafka-ca", data)})
+    assert found == Connection("kafka:9093", Tls(f"# gr??er\n{pki['one.crt']}"))
+
+
+@pytest.mark.parametrize("host", ["[:::::]", "[1:2:3:4:5:6:7:8:9]", "[fe::.]"])
+def test_a_token_endpoint_that_is_no_address_is_on_no_list(host: str) -> None:
+    oauth = OAUTH | {"tokenEndpoint": f"https://{host}:8443/token"}
+    spec = KafkaConnectionSpec.model_validate(
+        {"bootstrapServers": "kafka:9093", "tls": {}, "sasl": BY_TOKEN | {"oauth": oauth}})
+    assert Permissions().refusal(spec, of_administrator=False) is None
+    refused = Permissions(identity_providers=(Pattern.parse("::/0"),)).refusal(spec, of_administrator=False)
+    assert refused is not None
+    assert f"{host.strip('[]')}:8443 is not in the list" in refused.why
+
+
+@pytest.mark.parametrize("nested", ["[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900])
+def test_a_connection_that_is_nested_without_end_is_refused(nested: str) -> None:
+    with pytest.raises(InvalidSpec, match="nested too deeply"):
+        parse_connection(ConnectionKind.KAFKA_CONNECTION, {"spec": {"tls": json.loads(nested)}})

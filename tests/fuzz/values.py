@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
 INT64 = 2**63 - 1
+
+T = TypeVar("T")
+
+
+def mostly(often: st.SearchStrategy[T], *seldom: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
+    """The first three times of four, else one of the others; `a | a | b` would draw each half of the time."""
+    return st.sampled_from([True, True, True, False]).flatmap(lambda is_often: often if is_often else st.one_of(seldom))
+
 
 odd_texts = st.sampled_from([
     "", " ", "\n", "a\nb", "a\r\nb", "\x00", "\x1b[31mred\x1b[0m", "\x7f", "\x9b", "\u2028", "\u202e", "\ufeff",

@@ -86,7 +86,10 @@ def parse_connection(kind: ConnectionKind, body: Mapping[str, Any]) -> KafkaConn
 def _read(model: type[Model], stored: Any, strict: bool) -> Model:
     if not isinstance(stored, Mapping):
         raise InvalidSpec("spec: Field required")
-    values = _plain(stored)
+    try:
+        values = _plain(stored)
+    except RecursionError:
+        raise InvalidSpec("spec: nested too deeply") from None
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -90,12 +90,12 @@ class _Maker:
     def _authorities(self, ref: CaSecretRef | None) -> str:
         if ref is None:
             return ""
-        text = self._text(ref.name, ref.key)
+        text = pem.in_ascii(self._text(ref.name, ref.key))
         self._refuse(pem.problem_of_certificates(text), ref.name, ref.key)
         return text
 
     def _pair(self, name: str) -> tuple[str, str]:
-        certificate, key = self._text(name, CERTIFICATE_KEY), self._text(name, PRIVATE_KEY_KEY)
+        certificate, key = pem.in_ascii(self._text(name, CERTIFICATE_KEY)), self._text(name, PRIVATE_KEY_KEY)
         self._refuse(pem.problem_of_certificates(certificate), name, CERTIFICATE_KEY)
         self._refuse(pem.problem_of_key(key), name, PRIVATE_KEY_KEY)
         if not pem.belong_together(certificate, key):

@@ -11,6 +11,11 @@ PEM_BYTES_MAX = 256 * 1024
 """The certificates of all public authorities are 220 KiB; more travels to the polling process with every poll."""
 
 
+def in_ascii(pem: str) -> str:
+    """The certificates with a question mark for each foreign letter: comments beside them have some, ssl takes none."""
+    return pem.encode("ascii", "replace").decode()
+
+
 def problem_of_certificates(pem: str) -> str:
     """What is wrong with trusted certificates; empty when nothing is."""
     if len(pem) > PEM_BYTES_MAX:

@@ -17,13 +17,13 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from kafka_consumer_scaler.api.reaching import KafkaConnectionSpec, SaslMechanism
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 
 _NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
+_URL = re.compile(r"https://(?P<host>\[[^\]]*\]|[^:/?]*)(?::(?P<port>[0-9]+))?", re.IGNORECASE)
 _WITH_PORT = re.compile(r"(?P<host>[^:]+|\[[^\]]+\]):(?P<port>[0-9]{1,5})")
 
 Asked = TypeVar("Asked", bound=Hashable)
@@ -125,9 +125,9 @@ def servers_of(bootstrap_servers: str) -> list[tuple[str, int]]:
 
 
 def endpoint_of(url: str) -> tuple[str, int]:
-    """Host and port of an https URL."""
-    parts = urlsplit(url)
-    return _plain(parts.hostname or ""), parts.port or 443
+    """Host and port of an https URL; the host may be anything in brackets that looks like an IPv6 address."""
+    found = _URL.match(url)
+    return (_plain(found["host"]), int(found["port"] or 443)) if found else ("", 443)
 
 
 def _admitted(patterns: tuple[Pattern, ...], host: str, port: int) -> bool:
@@ -144,7 +144,7 @@ def _over(cap: int, namespace: str) -> Unknown:
 
 
 def _plain(host: str) -> str:
-    return host.lower().strip("[]").removesuffix(".")
+    return host.lower().removesuffix(".").strip("[]")
 
 
 def _network(text: str) -> Network | None:

@@ -97,9 +97,16 @@ def understood() -> Iterator[None]:
     """For what is read out of an answer: one of another form than Kubernetes' own is an ApiError."""
     try:
         yield
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         cause = one_line(f"{type(error).__name__}: {error}", CAUSE_MAX)
         raise ApiError(0, f"the API server's answer has not the form that was expected ({cause})") from None
+
+
+def expect(answer: Mapping[str, Any], kind: str, name: str) -> None:
+    """Raises what `understood` expects where the answer is another object than was asked for, in words of ours only."""
+    metadata = answer.get("metadata")
+    if answer.get("kind") != kind or not isinstance(metadata, Mapping) or metadata.get("name") != name:
+        raise ValueError(f"no {kind} {name}")
 
 
 def _is_in_cluster() -> bool:
@@ -159,6 +166,8 @@ def _cause(error: Exception) -> str:
         refused = isinstance(error.os_error, ConnectionRefusedError)
         why = "connection refused" if refused else error.os_error.strerror or error.os_error
         return one_line(f"{error.host}:{error.port}: {why}")
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
+        return f"the answer is broken ({type(error).__name__})"  # their words quote it, which may be a Secret
     return one_line(error) or type(error).__name__
 
 

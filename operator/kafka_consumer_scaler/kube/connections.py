@@ -8,7 +8,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.kube.client import ApiError, call, path_of
+from kafka_consumer_scaler.kube.client import ApiError, call, expect, path_of, understood
 from kafka_consumer_scaler.kube.resources import API_VERSION
 
 READ_SECONDS = 5.0
@@ -24,24 +24,32 @@ class Connections:
     async def namespaced(self, namespace: str, name: str) -> dict[str, Any] | Unknown:
         """A KafkaConnection as the API server has it, or why it cannot be read. Never raises."""
         path = path_of(API_VERSION, "namespaces", namespace, "kafkaconnections", name)
-        return await self._read(path, "kafkaconnections", f"KafkaConnection {namespace}/{name}",
-                                f"in namespace {namespace}")
+        return await self._read(path, "KafkaConnection", name, namespace)
 
     async def clusterwide(self, name: str) -> dict[str, Any] | Unknown:
         """A ClusterKafkaConnection as the API server has it, or why it cannot be read. Never raises."""
         path = path_of(API_VERSION, "clusterkafkaconnections", name)
-        return await self._read(path, "clusterkafkaconnections", f"ClusterKafkaConnection {name}", "in the cluster")
+        return await self._read(path, "ClusterKafkaConnection", name)
 
-    async def _read(self, path: str, plural: str, spoken: str, where: str) -> dict[str, Any] | Unknown:
+    async def _read(self, path: str, kind: str, name: str, namespace: str = "") -> dict[str, Any] | Unknown:
         try:
-            return await call(self._api, "GET", path, timeout_seconds=READ_SECONDS)
+            found = await call(self._api, "GET", path, timeout_seconds=READ_SECONDS)
+            with understood():
+                expect(found, kind, name)
+                return found
         except ApiError as error:
-            if error.code == 403:
-                lacks = f"the operator's role lacks get on {plural} {where}"
-                return Unknown(f"{lacks}, so {spoken} cannot be read", Reason.CONNECTION_NOT_FOUND)
-            if error.code == 404:
-                return Unknown(_missing(error, plural, spoken), Reason.CONNECTION_NOT_FOUND)
-            return error.as_unknown()
+            return _unread(error, kind, f"{namespace}/{name}" if namespace else name, namespace)
+
+
+def _unread(error: ApiError, kind: str, path: str, namespace: str) -> Unknown:
+    plural, spoken = f"{kind.lower()}s", f"{kind} {path}"
+    if error.code == 403:
+        where = f"in namespace {namespace}" if namespace else "in the cluster"
+        lacks = f"the operator's role lacks get on {plural} {where}"
+        return Unknown(f"{lacks}, so {spoken} cannot be read", Reason.CONNECTION_NOT_FOUND)
+    if error.code == 404:
+        return Unknown(_missing(error, plural, spoken), Reason.CONNECTION_NOT_FOUND)
+    return error.as_unknown()
 
 
 def _missing(error: ApiError, plural: str, spoken: str) -> str:

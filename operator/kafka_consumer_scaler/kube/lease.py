@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kube.claim import Claim, Found, Missing
-from kafka_consumer_scaler.kube.client import FIELD_MANAGER, MERGE_PATCH, ApiError, call, path_of
+from kafka_consumer_scaler.kube.client import FIELD_MANAGER, MERGE_PATCH, ApiError, call, expect, path_of, understood
 
 API_VERSION = "coordination.k8s.io/v1"
+
+T = TypeVar("T")
 
 
 class LeaseClient:
@@ -46,7 +48,9 @@ class LeaseClient:
         path = path_of(API_VERSION, "namespaces", self._namespace, "leases", *name)
         more["query"] = [("fieldManager", FIELD_MANAGER)] if more else []
         try:
-            return _found(await call(self._api, method, path, timeout_seconds=self._timeout_seconds, **more))
+            answer = await call(self._api, method, path, timeout_seconds=self._timeout_seconds, **more)
+            with understood():
+                return _found(answer, self._name)
         except ApiError as error:
             return self._refusal(verb, error)
 
@@ -72,14 +76,21 @@ def _spec(claim: Claim) -> dict[str, Any]:
     }
 
 
-def _found(lease: dict[str, Any]) -> Found:
-    """Whatever somebody wrote by hand: what is missing is empty."""
-    spec = lease.get("spec") or {}
+def _found(lease: dict[str, Any], name: str) -> Found:
+    """Whatever somebody wrote by hand: what is missing is empty. Raises what `understood` expects."""
+    expect(lease, "Lease", name)
+    spec, version = lease.get("spec") or {}, lease["metadata"]["resourceVersion"]
     claim = Claim(
-        holder=str(spec.get("holderIdentity") or ""),
-        seconds=int(spec.get("leaseDurationSeconds") or 0),
-        acquired=str(spec.get("acquireTime") or ""),
-        renewed=str(spec.get("renewTime") or ""),
-        transitions=int(spec.get("leaseTransitions") or 0),
+        holder=_of_type(str, spec.get("holderIdentity") or ""),
+        seconds=_of_type(int, spec.get("leaseDurationSeconds") or 0),
+        acquired=_of_type(str, spec.get("acquireTime") or ""),
+        renewed=_of_type(str, spec.get("renewTime") or ""),
+        transitions=_of_type(int, spec.get("leaseTransitions") or 0),
     )
-    return Found(claim, str(lease["metadata"]["resourceVersion"]))
+    return Found(claim, _of_type(str, version))
+
+
+def _of_type(kind: type[T], value: Any) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value

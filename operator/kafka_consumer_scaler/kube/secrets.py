@@ -11,7 +11,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.kube.client import ApiError, call, path_of
+from kafka_consumer_scaler.kube.client import ApiError, call, expect, path_of, understood
 
 READ_SECONDS = 5.0
 """How long the API server may take to answer."""
@@ -50,16 +50,29 @@ class Secrets:
         path = path_of("v1", "namespaces", namespace, "secrets", name)
         try:
             found = await call(self._api, "GET", path, timeout_seconds=READ_SECONDS)
+            with understood():
+                return Secret(namespace, name, _data(found, name))
         except ApiError as error:
             return _unread(error, namespace, name)
-        data = found.get("data")
-        return Secret(namespace, name, data if isinstance(data, Mapping) else {})
+
+
+def _data(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What the Secret holds; an empty one has no data. Raises what `understood` expects, without a value."""
+    expect(found, "Secret", name)
+    data = found.get("data") or {}
+    if not isinstance(data, Mapping):
+        raise TypeError("its data are none")
+    return data
 
 
 def _unread(error: ApiError, namespace: str, name: str) -> Unknown:
+    """The words of an answer are left out: what stands between us and the API server may quote a Secret in them."""
     if error.code == 404:
         return Unknown(f"there is no Secret {namespace}/{name}", Reason.SECRET_NOT_FOUND)
     if error.code == 403:
         lacks = f"the operator's role lacks get on secrets in namespace {namespace}"
         return Unknown(f"{lacks}, so Secret {name} cannot be read", Reason.SECRET_NOT_FOUND)
-    return error.as_unknown()
+    if error.code == 0:
+        return error.as_unknown()
+    said = f"the API server answered {error.code} when it was asked for Secret {namespace}/{name}"
+    return Unknown(said, Reason.API_SERVER_UNREACHABLE)

@@ -149,7 +149,7 @@ async def test_a_resource_without_its_secret_says_so_at_its_interval_and_is_poll
     async with running(fleet_of(outside, registry, vault)):
         await until(lambda: ready(outside) == ("False", "SecretNotFound"))
         (watched,) = registry.all()
-        await until(lambda: watched.history.failures >= 2)
+        await until(lambda: watched.history.failures >= 3)
         assert (outside.polls, outside.writes) == ([], [])
         vault.secrets["shop", "kafka-user"] = {"password": "planted"}
         await until(lambda: ready(outside) == ("True", "AsExpected"))

@@ -97,11 +97,11 @@ def test_after_bad_samples_two_polls_pass_before_a_scale_down_and_after_three_a_
     assert reasons(world.rows) == [Reason.SCALED_DOWN], "one bad sample is shown by the condition and not said"
 
 
-def test_a_second_bad_sample_in_a_row_is_said_and_withdrawn() -> None:
+def test_a_third_bad_sample_in_a_row_is_said_and_withdrawn() -> None:
     world = World(POLICY, steps((0, 0)), replicas=6)
     world.run(50)
     world.spoil = blind
-    assert reasons(world.run(5)) == []
+    assert reasons(world.run(10)) == []
     assert reasons(world.run(10)) == [Reason.METRICS_UNAVAILABLE]
     world.spoil = lambda snapshot: snapshot
     assert reasons(world.run(5)) == [Reason.METRICS_RECOVERED]

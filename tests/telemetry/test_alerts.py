@@ -26,6 +26,8 @@ def named(short_name: str, **labels: str) -> str:
 
 HEALTHY = {
     named("resources"): f"1x{MINUTES}",
+    named("leader", job="operator", pod="a"): f"0x{MINUTES}",
+    named("leader", job="operator", pod="b"): f"1x{MINUTES}",
     named("resource_info", **ORDERS, consumer_group="orders", target="Deployment/orders"): f"1x{MINUTES}",
     named("group_lag_seconds", **ORDERS): f"12x{MINUTES}",
     named("objective_lag_seconds", **ORDERS): f"60x{MINUTES}",
@@ -64,6 +66,7 @@ CASES = [
     Case(PREFIX + "NoSample", {named("sample_age_seconds", **ORDERS): ""}),
     Case(PREFIX + "UnableToScale", {named("condition", **ORDERS, type="AbleToScale"): f"0x{MINUTES}"}),
     Case(PREFIX + "OperatorDown", dict.fromkeys(HEALTHY, ""), {}),
+    Case(PREFIX + "NoLeader", {named("leader", job="operator", pod="b"): f"0x{MINUTES}"}, {"job": "operator"}),
     Case(PREFIX + "NotPolling", {named("last_poll_age_seconds", cluster="kafka:9092"): f"301+60x{MINUTES}"},
          {"cluster": "kafka:9092"}),
     Case(PREFIX + "NotPolling", {named("last_poll_age_seconds", cluster="kafka:9092"): ""}, {}),

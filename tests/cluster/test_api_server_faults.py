@@ -160,7 +160,8 @@ def bind(shop: Workload, role: str) -> None:
 @pytest.fixture
 def older_definition(environment: Environment, custom_resource_definition: None, kubectl: Client) -> Iterator[None]:
     """A definition that does not know of the explanation, the rates and the memory; the present one afterwards."""
-    older = yaml.safe_load((ROOT / "deploy" / "crd.yaml").read_text())
+    definitions = yaml.safe_load_all((ROOT / "deploy" / "crd.yaml").read_text())
+    older = next(each for each in definitions if each["spec"]["names"]["kind"] == "KafkaConsumerScaler")
     [version] = older["spec"]["versions"]
     status = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
     for field_name in ("explanation", "rates", "memory"):

@@ -58,6 +58,21 @@ def workload(
 
 
 @pytest.fixture
+def no_installed_operator(kubectl: Client) -> Iterator[None]:
+    """An operator of the test's own is the only one: one that serves all namespaces is away until the test is over."""
+    where = ("-n", OPERATOR_NAMESPACE, "-l", LABEL)
+    replicas = kubectl("get", "deployment", *where, "-o", "jsonpath={.items[*].spec.replicas}", check=False).stdout
+    if not replicas:
+        yield
+        return
+    kubectl("scale", "deployment", *where, "--replicas=0")
+    kubectl("wait", "pod", *where, "--for=delete", "--timeout=60s")
+    yield
+    kubectl("scale", "deployment", *where, f"--replicas={replicas}")
+    kubectl("rollout", "status", "deployment", *where, "--timeout=90s")
+
+
+@pytest.fixture
 def in_operator(operator: str, kubectl: Client) -> Callable[[str], str]:
     """Runs Python in the operator's pod and answers what it prints."""
     return lambda code: run_in_operator(kubectl, operator, code)

@@ -114,7 +114,8 @@ class Operator:
 
 @pytest.fixture
 def operator_process(
-    environment: Environment, namespace: str, custom_resource_definition: None, tmp_path: Path
+    environment: Environment, namespace: str, custom_resource_definition: None, no_installed_operator: None,
+    tmp_path: Path,
 ) -> Iterator[Operator]:
     running = Operator(environment, namespace, environment.kafka_bootstrap_servers, tmp_path / "log")
     yield running

@@ -14,7 +14,9 @@ from itertools import pairwise
 from tests.faults.record import Bounds, Look, Record, Write
 
 DOUBT_POLLS = 2
-"""N: no scale-down within so many polling intervals of a doubt. The window of complete looks promises more."""
+"""N: no scale-down within so many polling intervals of a doubt."""
+DOUBTS_TOLERATED = 2
+"""So many in a row do not break the window of looks that a scale-down asks for; one more does."""
 CLOCK_SECONDS = 0.5
 """Between a moment as the operator counts it and the same moment in the audit log."""
 UNDER_WAY_SECONDS = 2.0
@@ -92,14 +94,17 @@ def seen_within_bounds(record: Record) -> Iterator[Violation]:
 
 
 def no_scale_down_after_doubt(record: Record) -> Iterator[Violation]:
-    """No scale-down within N polls of a look in doubt, nor within the window of complete looks that is asked for."""
+    """No scale-down within N polls of a look in doubt, nor within the window after more of them than are tolerated."""
     for change in changes(record):
         bounds = record.bounds[change.target]
-        since = change.at - max(DOUBT_POLLS * bounds.polling, bounds.down_window) + CLOCK_SECONDS
-        doubts = [look for look in _looks(record, change) if look.doubt and since <= look.at <= change.at]
-        if change.after < change.before and doubts:
-            ago = change.at - doubts[-1].at
-            yield Violation("doubt", change.end, f"{change}: {ago:.1f} s before, {doubts[-1].doubt}")
+        fresh, window = (change.at - seconds + CLOCK_SECONDS
+                         for seconds in (DOUBT_POLLS * bounds.polling, bounds.down_window))
+        in_a_row = 0
+        for look in (each for each in _looks(record, change) if each.at <= change.at):
+            in_a_row = in_a_row + 1 if look.doubt else 0
+            since = window if in_a_row > DOUBTS_TOLERATED else fresh
+            if change.after < change.before and look.doubt and look.at >= since:
+                yield Violation("doubt", change.end, f"{change}: {change.at - look.at:.1f} s before, {look.doubt}")
 
 
 def _looks(record: Record, change: Change) -> list[Look]:

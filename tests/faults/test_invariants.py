@@ -118,6 +118,14 @@ def test_a_group_that_is_not_known_is_a_doubt_too() -> None:
     assert laws_broken(with_doubt(38.0, "the coordinator is away", is_metric=False)) == {"doubt"}
 
 
+def test_a_doubt_or_two_within_the_window_break_nothing_and_three_in_a_row_do() -> None:
+    def gone(*at: float) -> Record:
+        return replace(GOOD, looks=tuple(look(each.at, "gone" if each.at in at else "") for each in GOOD.looks))
+
+    assert "doubt" not in laws_broken(gone(32.0, 34.0))
+    assert "doubt" in laws_broken(gone(30.0, 32.0, 34.0))
+
+
 def test_a_doubt_before_a_scale_up_breaks_nothing() -> None:
     assert violations(with_doubt(18.0)) == ()
 

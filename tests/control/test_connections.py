@@ -147,7 +147,8 @@ async def test_a_missing_secret_or_key_is_named_and_found_once_it_is_there() -> 
     missing = Unknown("Secret shop/kafka-user has no key password", Reason.SECRET_NOT_FOUND)
     await world.until(lambda: world.of("orders") == missing)
     world.vault.secrets["shop", "kafka-user"] = {"password": PLANTED}
-    await world.until(lambda: isinstance(world.of("orders"), Connection))
+    await world.until(lambda: world.of("orders") != missing)
+    assert world.of("orders") == ADMITTED
     await world.resolver.stop()
 
 

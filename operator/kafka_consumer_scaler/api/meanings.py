@@ -180,7 +180,9 @@ GROUPS: Final[tuple[Group, ...]] = (
             "a HorizontalPodAutoscaler (KEDA makes one), or an older KafkaConsumerScaler, scales the same target; "
             "then nothing is decided, except in Advisory mode",
             "delete one of the two"),
-        Reason.API_SERVER_UNREACHABLE: Meaning("no answer, or an error of the API server's own"),
+        Reason.API_SERVER_UNREACHABLE: Meaning(
+            "no answer, or an error of the API server's own",
+            "wait; if it lasts, look at the API server, and at NetworkPolicies on the way to it"),
         Reason.SCALE_FAILED: Meaning(
             "the API server refused the change (a webhook, a quota), or someone else scaled at the same moment",
             "the message has its words; it is tried again at the next poll"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import consumers, findings, idle, proof, reality, requests, takeover
+from benchmarks import consumers, findings, idle, proof, reality, requests, soak, takeover
 from benchmarks.proof_runs import RunsMissing
 from tests import environment
 from tests.environment import DEFAULT_STATE, Environment, EnvironmentFailed, Unsupported
@@ -19,9 +19,11 @@ from tests.environment.tools import complain
 
 ON_A_CLUSTER: Mapping[str, Callable[[Environment, Progress], Measured]] = {
     "idle": idle.run, "requests": requests.run, "reality": reality.run, "consumers": consumers.run,
-    "takeover": takeover.run,
+    "takeover": takeover.run, "soak": soak.run,
 }  # fmt: skip
 BENCHMARKS = (*ON_A_CLUSTER, "proof", "findings")
+ASKED_FOR = ("soak",)
+"""Run by name only: it takes hours."""
 DESCRIPTION = """\
 Measures the operator on a real cluster and broker, installed by its chart. Uses the environment of
 `python -m tests.environment` and starts one if none is running. Everything else it makes is removed at the end.
@@ -31,6 +33,7 @@ Measures the operator on a real cluster and broker, installed by its chart. Uses
   reality   one load on real consumers, and what the simulator says of it (11 minutes)
   consumers the capacity that the operator learns of each example consumer (2 minutes)
   takeover  how long nobody leads after the leader's end, crash and stop (7 minutes)
+  soak      memory of 200 groups polled every second (2 hours, only when named)
 
 and its decisions in the simulator, without any environment:
 
@@ -59,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
-        results = [_told(_run(name, options)) for name in options.names or BENCHMARKS]
+        results = [_told(_run(name, options)) for name in options.names or _usual()]
     except KeyboardInterrupt:
         print("benchmarks: interrupted", file=sys.stderr)
         return 130
@@ -67,6 +70,10 @@ def main(argv: list[str] | None = None) -> int:
         complain("benchmarks", failure)
         return 1
     return 0 if all(results) else 1
+
+
+def _usual() -> list[str]:
+    return [name for name in BENCHMARKS if name not in ASKED_FOR]
 
 
 def _run(name: str, options: argparse.Namespace) -> Measured:

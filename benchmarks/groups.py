@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.cluster import BenchmarkFailed
@@ -38,12 +38,7 @@ class Groups:
         wanted = [NewTopic(self.topic(number), self.partitions, 1) for number in range(self.topics)]
         admin = self._admin()  # a client that goes out of scope takes its futures with it
         _settled(admin.create_topics(wanted))
-        producer = Producer({"bootstrap.servers": self.bootstrap_servers})
-        for number in range(self.topics):
-            for partition in range(self.partitions):
-                producer.produce(self.topic(number), b"record", partition=partition)
-        if producer.flush(ANSWER_SECONDS):
-            raise BenchmarkFailed("the broker did not take the topics' first records")
+        self._produce_one_each()
 
     def commit_the_end(self, numbers: range) -> None:
         """Make these groups, caught up. Raises BenchmarkFailed when Kafka refuses."""
@@ -58,6 +53,22 @@ class Groups:
             consumer.commit(offsets=partitions, asynchronous=False)
         finally:
             consumer.close()
+
+    def advance(self, numbers: range, end: int) -> None:
+        """One more record in each partition, which then ends at `end`; these groups commit that."""
+        self._produce_one_each()
+        admin = self._admin()
+        places = {n: [TopicPartition(self.topic(n), each, end) for each in range(self.partitions)] for n in numbers}
+        asked = [[ConsumerGroupTopicPartitions(self.name(n), ends)] for n, ends in places.items()]
+        _settled({one[0].group_id: admin.alter_consumer_group_offsets(one)[one[0].group_id] for one in asked})
+
+    def _produce_one_each(self) -> None:
+        producer = Producer({"bootstrap.servers": self.bootstrap_servers})
+        for number in range(self.topics):
+            for partition in range(self.partitions):
+                producer.produce(self.topic(number), b"record", partition=partition)
+        if producer.flush(ANSWER_SECONDS):
+            raise BenchmarkFailed("the broker did not take the topics' records")
 
     def remove(self) -> None:
         """All groups and topics of benchmarks, also those of an interrupted run."""

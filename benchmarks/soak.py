@@ -105,7 +105,8 @@ def _result(looks: Sequence[Look], rounds: int, neighbours: int) -> Result:
         "both": lambda each: each.resident, "working set": lambda each: each.working_set,
     }  # fmt: skip
     first, last = looks[0], looks[-1]
-    rows: list[Sequence[str]] = [("MiB", "after a minute", "after the warm-up", "at the end", "most", "growth since the warm-up")]
+    heading = ("MiB", "after a minute", "after the warm-up", "at the end", "most", "growth since the warm-up")
+    rows: list[Sequence[str]] = [heading]
     warm = next((each for each in looks if each.minutes >= WARM_UP_MINUTES), last)
     rows += [
         (name, *(f"{get(each):.1f}" for each in (looks[1], warm, last)), f"{max(map(get, looks)):.1f}",

@@ -13,7 +13,7 @@ demo: .venv/.installed ## the main job on a real cluster and broker, with a pict
 	$(BIN)/python -m tests.demo $(DEMO)
 
 test: lint environment ## every test, on a real cluster and broker
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(TESTS)
 
 faults: .venv/.installed ## inject 200 faults into a real world under load, nightly (FAULTS="--seed 7" for others)
 	$(BIN)/python -m tests.faults --faults 140 --operators 1 $(FAULTS)

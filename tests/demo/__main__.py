@@ -27,7 +27,7 @@ from tests.environment.tools import Tools, complain
 
 FIRST_COMMIT_SECONDS = 60.0
 DESCRIPTION = """\
-A real operator scales real consumers of a real Kafka topic, up and down again, in six to seven minutes.
+A real operator scales real consumers of a real Kafka topic, up and down again, in nine to ten minutes.
 It uses the environment of `python -m tests.environment` and starts one if none is running. On a cluster of your own
 (KUBECONFIG and KAFKA_BOOTSTRAP_SERVERS), say which images it can pull: OPERATOR_IMAGE and CONSUMER_IMAGE.
 """

@@ -15,9 +15,8 @@ demo: .venv/.installed ## the main job on a real cluster and broker, with a pict
 test: lint environment ## every test, on a real cluster and broker
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(TESTS)
 
-faults: .venv/.installed ## inject 200 faults into a real world under load, nightly (FAULTS="--seed 7" for others)
-	$(BIN)/python -m tests.faults --faults 140 --operators 1 $(FAULTS)
-	$(BIN)/python -m tests.faults --faults 60 --operators 2 --output faults-output-2 $(FAULTS)
+faults: .venv/.installed ## inject 200 faults into real worlds under load, nightly (FAULTS="--seed 7" for others)
+	$(BIN)/python -m tests.faults.nightly $(FAULTS)
 
 lint: .venv/.installed ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -137,7 +137,7 @@ def _command(options: argparse.Namespace) -> str:
 
 def _judged(folder: Path, command: str) -> int:
     record = load(folder)
-    print(f"\n{report.table(record)}\n\n{report.figures(record)}")
+    print(f"\n{report.table([record])}\n\n{report.figures([record])}")
     for line in report.complaints(record):
         print(line, file=sys.stderr)
     if violations(record):

@@ -1,32 +1,38 @@
-"""What a run showed, as a table and as lines."""
+"""What runs showed, as a table and as lines."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 
 from tests.faults.invariants import violations, wrong_writes
 from tests.faults.record import Injected, Record
 
 
-def table(record: Record) -> str:
+def table(records: Sequence[Record]) -> str:
     """Faults by kind, injected and survived, in Markdown."""
-    kinds = sorted({fault.kind for fault in record.faults})
-    rows = [f"| {kind} | {injected} | {survived} |" for kind in kinds for injected, survived in [_counts(record, kind)]]
-    injected, survived = _counts(record, None)
-    total = f"| all | {injected} | {survived} |"
-    return "\n".join(["| fault | injected | survived |", "|---|---|---|", *rows, total])
+    survived = [(fault.kind, _is_survived(record, fault)) for record in records for fault in record.faults]
+    kinds = sorted({kind for kind, _ in survived})
+    rows = [_row(kind, [well for of, well in survived if of == kind]) for kind in kinds]
+    return "\n".join(["| fault | injected | survived |", "|---|---|---|", *rows, _row("all", [w for _, w in survived])])
 
 
-def figures(record: Record) -> str:
-    """The run in one line of numbers."""
-    users = record.users
-    writes = [write for write in record.writes if write.user in users and write.resource != "leases"]
+def _row(name: str, survived: Sequence[bool]) -> str:
+    return f"| {name} | {len(survived)} | {sum(survived)} |"
+
+
+def figures(records: Sequence[Record]) -> str:
+    """The runs in one line of numbers."""
+    writes = [write for record in records for write in record.writes
+              if write.user in record.users and write.resource != "leases"]
     scaled = sum(write.resource == "deployments/scale" and write.is_done for write in writes)
-    seconds = [one.seconds for one in record.settled if one.seconds is not None]
+    settled = [one for record in records for one in record.settled]
+    seconds = [one.seconds for one in settled if one.seconds is not None]
     took = f"median {median(seconds):.0f} s, worst {max(seconds):.0f} s" if seconds else "never"
-    return (f"{len(record.faults)} faults, {len(record.looks)} decisions, {len(writes)} writes by operators "
-            f"({scaled} of replicas), {len(wrong_writes(record))} wrong writes; right again: {took}, "
-            f"{len(record.settled) - len(seconds)} of {len(record.settled)} never")
+    faults, looks = (sum(map(len, of)) for of in zip(*((each.faults, each.looks) for each in records), strict=True))
+    return (f"{faults} faults, {looks} decisions, {len(writes)} writes by operators "
+            f"({scaled} of replicas), {sum(len(wrong_writes(each)) for each in records)} wrong writes; right again: "
+            f"{took}, {len(settled) - len(seconds)} of {len(settled)} never")
 
 
 def complaints(record: Record, limit: int = 40) -> list[str]:
@@ -38,11 +44,6 @@ def complaints(record: Record, limit: int = 40) -> list[str]:
 def _during(record: Record, at: float) -> str:
     return ", ".join(f"{fault.kind} ({fault.words}) {fault.since - at:+.1f}..{fault.healed - at:+.1f}"
                      for fault in record.faults if fault.since - 1 <= at <= fault.healed + 15) or "peace"
-
-
-def _counts(record: Record, kind: str | None) -> tuple[int, int]:
-    faults = [fault for fault in record.faults if kind in (fault.kind, None)]
-    return len(faults), sum(_is_survived(record, fault) for fault in faults)
 
 
 def _is_survived(record: Record, fault: Injected) -> bool:

@@ -122,7 +122,7 @@ def _replicas(panel: Any, one: Comparison) -> None:
         panel.step(at, ready, where="post", color=colour, linestyle=":", linewidth=1.4, label=f"{name}, ready")
     _band(panel, one, lambda each: each.replicas_spec)
     panel.set_ylabel("replicas")
-    panel.set_ylim(0, 1.3 * max(each.replicas_spec for rows in (typical, one.rows) for each in rows))
+    panel.set_ylim(0, 1.3 * max(each.replicas_spec for rows in (one.rows, *one.simulated_rows) for each in rows))
     panel.yaxis.get_major_locator().set_params(integer=True)
     panel.legend(loc="upper right", frameon=False, ncols=3)
 

@@ -21,6 +21,8 @@ from tests.environment import Environment
 
 EVERY_SECONDS = 1.0
 LOGS_EVERY_SECONDS = 10.0
+NO_LOGS = "unable to retrieve container logs"
+"""What the kubelet answers, with status 200, of a container that it is just removing."""
 BLIND_SECONDS = 20.0
 """Samples that fail are left out for this long; then the run fails."""
 TROUBLES = (KafkaException, client.ApiException, urllib3.exceptions.HTTPError)
@@ -60,7 +62,8 @@ class Onlooker:
                 text = self.pods.read_namespaced_pod_log(name, scene.NAMESPACE, timestamps=True, _request_timeout=5)
             except client.ApiException:  # not started yet, or just gone
                 continue
-            self.logs[name] = text
+            if not text.startswith(NO_LOGS):
+                self.logs[name] = text
 
     def _deployment(self) -> dict[str, Any]:
         answer = self.apps.read_namespaced_deployment(

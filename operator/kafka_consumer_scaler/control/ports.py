@@ -112,6 +112,13 @@ class ResourceSource(Protocol):
         """The uid of the one that has this name now; None when there is none."""
 
 
+class BodySource(Protocol):
+    """Single KafkaConsumerScalers as the API server has them."""
+
+    async def body(self, namespace: str, name: str) -> Mapping[str, Any] | Unknown | None:
+        """The one that has this name now; None when there is none, or none that is watched. Never raises."""
+
+
 class StatusAccess(Protocol):
     """The status subresource of a KafkaConsumerScaler."""
 

@@ -1,7 +1,7 @@
 """Loads with a bound that no number of replicas lifts: what is left is to slow the producers down.
 
-Each follows from its name and seed alone. Twelve partitions on three brokers, twelve consumers of 100 records/s at most,
-so 1,200 records/s at best; records of 100 bytes.
+Each follows from its name and seed alone. Twelve partitions on three brokers, twelve consumers of 100 records/s at
+most, so 1,200 records/s at best; records of 100 bytes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A simulated group whose producers obey a byte rate on each broker, and a run in which the verdict sets it.
 
 What producers want to send beyond the rate waits with them and flows once it may. What has waited for 120 s is refused
-to whoever produced it (Kafka's default `delivery.timeout.ms`), and counted. Partitions are led by three brokers in turn.
+to whoever produced it (Kafka's default `delivery.timeout.ms`), and counted. Partitions are led by three brokers in
+turn.
 """
 
 from __future__ import annotations
@@ -173,8 +174,9 @@ def play(overload: Overload, with_loop: bool) -> Course:
                      plant.replicas_spec))
         if second % scaler.interval_seconds == 0:
             rate = _looked(plant, scaler)
-    columns = np.array(rows).T
-    return Course(*columns[:6], columns[6].astype(np.int64), plant.records_lost, plant.held.records_refused)
+    asked, arrival, drained, age, rates, idle, replicas = np.array(rows).T
+    return Course(asked, arrival, drained, age, rates, idle, replicas.astype(np.int64), plant.records_lost,
+                  plant.held.records_refused)
 
 
 def _looked(plant: HeldPlant, scaler: KafkaConsumerScaler) -> float:

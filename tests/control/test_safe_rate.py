@@ -34,7 +34,7 @@ TOLD = {"namespace": "shop", "name": "orders", "consumerGroup": "orders", "recor
 
 
 def body(**status: Any) -> dict[str, Any]:
-    return {**resource(), "status": status}
+    return {**resource(backpressure={}), "status": status}
 
 
 @dataclass
@@ -189,6 +189,12 @@ async def test_what_is_not_known_is_503_with_when_to_ask_again(
         code, told, headers = await served.get("shop/orders")
     assert (code, told) == (503, {"namespace": "shop", "name": "orders", "reason": reason})
     assert (headers["Retry-After"], headers["Cache-Control"]) == ("15", "no-store")
+
+
+def test_a_resource_that_asks_for_no_safe_rate_says_so() -> None:
+    found = answer_of("shop", "orders", resource(), NOW)
+    assert (found.code, found.body["reason"]) == (
+        503, "no safe rate is told, as the resource has no spec.backpressure")
 
 
 def test_a_resource_that_is_being_deleted_is_not_there() -> None:

@@ -27,6 +27,7 @@ POLL_SECONDS_MAX = 15
 UNKNOWN_SECONDS = 5
 """How long caches may keep that there is no such resource."""
 RETRY_SECONDS = 15
+UNASKED = "no safe rate is told, as the resource has no spec.backpressure"
 RATE_MAX = 1e15
 """No group gets a thousand terabytes a second: more is junk."""
 LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -83,7 +84,7 @@ def _answer(which: Mapping[str, str], spec: Mapping[str, Any], status: Mapping[s
     rate = mapping(status.get("safeRate"))
     valid_until, records = rate.get("validUntil"), _rate(rate.get("recordsPerSecond"))
     if records is None or not is_timestamp(valid_until):
-        return _not_known(which, "no safe rate is known yet")
+        return _not_known(which, "no safe rate is known yet" if "backpressure" in spec else UNASKED)
     left = datetime.fromisoformat(str(valid_until)).timestamp() - now
     if left <= 0:
         return _not_known(which, f"no safe rate is known since {valid_until}")

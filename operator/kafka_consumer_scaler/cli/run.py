@@ -17,7 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--namespace", action="append", dest="namespaces", metavar="NAME",
                         help="watch this namespace only; repeatable (KCS_NAMESPACES: comma list; default: all)")
     parser.add_argument("--http-port", type=int, default=os.environ.get("KCS_HTTP_PORT", "8080"), metavar="PORT",
-                        help="port of /healthz, /readyz and /metrics (KCS_HTTP_PORT; default: 8080)")
+                        help="port of /healthz, /readyz, /metrics and /v1/safe-rate (KCS_HTTP_PORT; default: 8080)")
     parser.add_argument("--kubeconfig", default=None, metavar="PATH",
                         help="kubeconfig to use (default: the pod's service account, else KUBECONFIG)")
     parser.add_argument("--log-format", choices=("json", "text"), default=os.environ.get("KCS_LOG_FORMAT", "json"),

@@ -123,6 +123,16 @@ GROUPS: Final[tuple[Group, ...]] = (
             "look at the brokers' load, and at quotas on the operator's user or client id; or raise "
             "`pollingIntervalSeconds`"),
     }),
+    ("What is done about producers", {
+        Reason.THROTTLING_PRODUCERS: Meaning(
+            "the group cannot keep up even at its useful maximum, so the producers of `backpressure.quotas` are held "
+            "to a rate that it sustains; under `mode: Advisory` they would be",
+            "lift what binds the group: the message names it; or let the producers send less"),
+        Reason.AT_QUOTA_FLOOR: Meaning(
+            "producers are held to `minBytesPerSecond`, and even that is more than the group sustains",
+            "lower `minBytesPerSecond`, or lift what binds the group"),
+        Reason.THROTTLE_RELEASED: Meaning("producers are no longer held to a rate; the message says why"),
+    }),
     ("What could not be known", {
         Reason.METRICS_UNAVAILABLE: Meaning(
             "the event: the lag is unknown, nothing is changed. As a reason: an error that none of the words "

@@ -48,6 +48,11 @@ class Reason(StrEnum):
     BROKERS_SLOW = "BrokersSlow"
     REPLICAS_NOT_JOINING = "ReplicasNotJoining"
 
+    # what is done about producers
+    THROTTLING_PRODUCERS = "ThrottlingProducers"
+    AT_QUOTA_FLOOR = "AtQuotaFloor"
+    THROTTLE_RELEASED = "ThrottleReleased"
+
     # what could not be known
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     METRICS_RECOVERED = "MetricsRecovered"

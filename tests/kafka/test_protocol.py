@@ -12,7 +12,7 @@ from kafka_consumer_scaler.core.policy import IsolationLevel, OffsetReset
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Details, Group, Member, Reading, TopicPartition, Uncommitted, Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
-from kafka_consumer_scaler.kafka.entities import Change, Entity, Found, Quotas, Standing
+from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas, Standing
 from kafka_consumer_scaler.kafka.protocol import (
     HEADER_BYTES,
     body_length,
@@ -95,7 +95,7 @@ def test_what_a_cluster_tells_of_its_quotas_arrives_as_it_was_sent(quotas: Quota
 
 
 @given(st.dictionaries(ENTITIES, RATES | UNKNOWNS, max_size=4))
-def test_what_was_found_before_a_change_arrives_as_it_was_sent(found: dict[Entity, Found]) -> None:
+def test_what_was_found_before_a_change_arrives_as_it_was_sent(found: dict[Entity, Before]) -> None:
     received = through_a_pipe({"answer": found_as_json(found)})["answer"]
     assert found_from_json(received, list(found)) == found
 

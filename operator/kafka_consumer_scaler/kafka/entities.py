@@ -51,5 +51,5 @@ class Change:
     rate: int | None
 
 
-Found = int | None | Unknown
+Before = int | None | Unknown
 """The own quota before a change; the change was carried out if it was expected. Unknown: it may have been."""

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
-from kafka_consumer_scaler.kafka.entities import Change, Entity, Found, Quotas
+from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas
 from kafka_consumer_scaler.kafka.protocol import (
     HEADER_BYTES,
     body_length,
@@ -103,7 +103,7 @@ class PollingProcess:
 
     async def change_quotas(
         self, connection: Connection, changes: Sequence[Change], deadline_seconds: float
-    ) -> dict[Entity, Found]:
+    ) -> dict[Entity, Before]:
         """What each entity was held to before; the change was carried out if that was expected."""
         entities = [one.entity for one in changes]
         asked = {"quotas": {"change": changes_as_json(changes)}}

@@ -10,7 +10,7 @@ from typing import Any
 from kafka_consumer_scaler.core.policy import IsolationLevel, OffsetReset
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Details, Group, Member, Reading, TopicPartition, Uncommitted, Unknown
-from kafka_consumer_scaler.kafka.entities import Change, Entity, Found, Quotas, Standing
+from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas, Standing
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 
 HEADER_BYTES = 4
@@ -102,13 +102,13 @@ def quotas_from_json(values: Any, entities: Collection[Entity]) -> Quotas | Unkn
         return Quotas(str(values["cluster"]), {entity: standings[entity] for entity in entities})
 
 
-def found_as_json(found: Mapping[Entity, Found]) -> list[Any]:
+def found_as_json(found: Mapping[Entity, Before]) -> list[Any]:
     """`[[client id, user, rate before]]`; an Unknown is a list."""
     return [[entity.client_id, entity.user, _unknown_as_json(one) if isinstance(one, Unknown) else one]
             for entity, one in found.items()]
 
 
-def found_from_json(values: Any, entities: Collection[Entity]) -> dict[Entity, Found]:
+def found_from_json(values: Any, entities: Collection[Entity]) -> dict[Entity, Before]:
     """What `found_as_json` wrote. Raises ValueError for anything else, and where an entity is missing."""
     with _understood():
         found = {Entity(client_id, user): _unknown_from_json(one) if isinstance(one, list) else _rate(one)

@@ -24,7 +24,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.brokers import connected
 from kafka_consumer_scaler.kafka.connection import Connection
-from kafka_consumer_scaler.kafka.entities import Change, Entity, Found, Quotas, Standing
+from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas, Standing
 from kafka_consumer_scaler.kafka.security import NoToken
 
 RATE = "producer_byte_rate"
@@ -57,7 +57,7 @@ def describe(connection: Connection, entities: Collection[Entity], by: float) ->
     return _asked(connection, by, lambda admin: _described(admin, entities, by))
 
 
-def change(connection: Connection, changes: Sequence[Change], by: float) -> dict[Entity, Found]:
+def change(connection: Connection, changes: Sequence[Change], by: float) -> dict[Entity, Before]:
     """Carry out the changes that meet what they expect; none is begun later than `by` (monotonic). Never raises."""
     found = _asked(connection, by, lambda admin: _changed(admin, changes, by))
     return dict.fromkeys((one.entity for one in changes), found) if isinstance(found, Unknown) else found
@@ -79,9 +79,9 @@ def _described(admin: Any, entities: Collection[Entity], by: float) -> Quotas:
     return Quotas(cluster, {entity: standing_of(entity, rates) for entity in entities})
 
 
-def _changed(admin: Any, changes: Sequence[Change], by: float) -> dict[Entity, Found]:
+def _changed(admin: Any, changes: Sequence[Change], by: float) -> dict[Entity, Before]:
     rates = _rates(admin, [one.entity for one in changes], by)
-    found: dict[Entity, Found] = {one.entity: rates.get(_own(one.entity)) for one in changes}
+    found: dict[Entity, Before] = {one.entity: rates.get(_own(one.entity)) for one in changes}
     met = {one.entity: one.rate for one in changes if found[one.entity] in one.expected}
     if met:
         _alter(admin, met, by, is_trial=False)

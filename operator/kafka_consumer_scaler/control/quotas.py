@@ -114,12 +114,12 @@ class QuotaKeeper:
 
     async def _stepped(self, watched: Watched) -> float:
         try:
-            return await self._step(watched)
+            return await self.step(watched)
         except Exception:
             logger.exception("quotas failed", extra=_labels(watched))
             return RETRY_SECONDS
 
-    async def _step(self, watched: Watched) -> float:
+    async def step(self, watched: Watched) -> float:
         """One look at what the broker has, and what follows from it; answers how long to wait for the next."""
         upstream = watched.upstream
         problem = self._forbidden(watched)

@@ -203,6 +203,6 @@ READERS: Mapping[str, Callable[[Any, float], Any]] = {
     "lost": lambda value, _: value is True,
     "count": _replicas, "arrival": _number, "drain": _number, "drained": _number,
     "rate": _number, "demand": _number, "changed_at": _time, "seen_at": _time, "calm_since": _time,
-    "per_broker": _numbers,
+    "per_broker": _numbers, "record_bytes": _number, "is_weighed": lambda value, _: value is True,
 }
 """How a field of a stored piece is read, by its name."""

@@ -124,6 +124,7 @@ class ExplanationStatus(Part):
     """What is so, and why it was decided."""
     limits: Sentences | None = None
     """Each limit that bound, and whose setting it is."""
+    upstream: Sentences | None = None
     otherwise: Sentences | None = None
     """What would have to change for another decision."""
     partitions: Annotated[list[PartitionStatus], Field(max_length=PARTITIONS_SHOWN)] | None = None
@@ -222,6 +223,7 @@ def explanation_as_status(explanation: Explanation) -> dict[str, Any]:
     return _without_empty({
         "why": _sentences(explanation.why),
         "limits": _sentences(explanation.limits),
+        "upstream": _sentences(explanation.upstream),
         "otherwise": _sentences(explanation.otherwise),
         "partitions": [_partition(each) for each in explanation.partitions[:PARTITIONS_SHOWN]],
         "advice": [_advice(each) for each in explanation.advice[:SENTENCES_AT_MOST]],

@@ -125,7 +125,7 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
     if not isinstance(seen.capacity, Unknown):
         seen = replace(seen, capacity=kept_capacity(memory, seen.capacity))
     shares, waited = arrival_shares(history), ages(history, waiting)
-    asked = counted(seen.arrival, memory.throttling, sample.details, shares)
+    asked = counted(seen.arrival, memory.throttling)
     rates = seen if asked is seen.arrival else replace(seen, arrival=asked)
     memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
     standing = backlog(history, policy, oldest(waited), seen)

@@ -257,7 +257,7 @@ def at_quota_floor(policy: Policy, situation: Situation, throttle: Throttle) -> 
     """Producers are held to their floors, and those are more than the group sustains."""
     if not throttle.is_at_floor:
         return None
-    safe, each = safe_rate(policy, situation), record_bytes(situation.details, situation.shares)
+    safe, each = safe_rate(policy, situation), record_bytes(situation)
     if isinstance(safe, Unknown) or isinstance(each, Unknown) or safe.sustained * each >= floor_of(policy):
         return None
     return Finding(

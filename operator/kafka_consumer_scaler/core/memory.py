@@ -148,6 +148,8 @@ class Throttling:
         changed_at: when the rate was last changed.
         demand: records/s that arrived before, or at most since.
         seen_at: when the group was last looked at and all was known that the rate follows.
+        record_bytes: bytes that brokers count for a record.
+        is_weighed: those were told by what came through at a rate, not by what is stored.
         calm_since: since when it would not be missed; None while it would.
         per_broker: bytes/s on one broker, for each entry of the quotas.
     """
@@ -157,6 +159,8 @@ class Throttling:
     changed_at: float
     demand: float
     seen_at: float
+    record_bytes: float
+    is_weighed: bool = False
     calm_since: float | None = None
     per_broker: tuple[float, ...] = ()
 

@@ -16,7 +16,7 @@ capacity counts, whatever `target.utilization` is: that is for buying replicas, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kafka_consumer_scaler.core.assignment import deal
@@ -24,7 +24,7 @@ from kafka_consumer_scaler.core.limits import ceiling
 from kafka_consumer_scaler.core.objective import BACK_SHARE
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Details, Group, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, TopicPartition, Unknown
 
 NO_SHARES = Unknown("it is not known how the records spread over the partitions")
 
@@ -91,7 +91,7 @@ def safe_rate(policy: Policy, situation: Situation) -> SafeRate | Unknown:
         return found
     tightest = min(found, key=lambda each: each.safe(policy))
     records, sustained = tightest.safe(policy), min(each.sustained for each in found)
-    each = record_bytes(situation.details, situation.shares)
+    each = record_bytes(situation)
     hot = max(situation.hot & set(tightest.partitions), key=lambda tp: situation.shares[tp], default=None)
     replicas = useful_maximum(policy, situation)
     return SafeRate(
@@ -134,13 +134,19 @@ def burdens(policy: Policy, situation: Situation) -> Sequence[Burden] | Unknown:
     return found or NO_SHARES
 
 
-def record_bytes(details: Details, shares: Mapping[TopicPartition, float]) -> float | Unknown:
-    """Mean bytes of a record that arrives: 0.75 of them in a topic of 400 and 0.25 in one of 200 are 350."""
+def record_bytes(situation: Situation) -> float | Unknown:
+    """Mean bytes of a record that arrives: 0.75 of them in a topic of 400 and 0.25 in one of 200 are 350.
+
+    While producers are held back, what came through tells it better than what is stored.
+    """
+    if situation.memory.throttling is not None:
+        return situation.memory.throttling.record_bytes
+    stored, shares = situation.details.record_bytes, situation.shares
     topics = {tp.topic for tp, share in shares.items() if share > 0}
-    unknown = sorted(topics - details.record_bytes.keys())
+    unknown = sorted(topics - stored.keys())
     if unknown or not topics:
         return Unknown(f"the mean size of a record of {unknown[0]} is not known") if unknown else NO_SHARES
-    return sum(share * details.record_bytes[tp.topic] for tp, share in shares.items() if share > 0)
+    return sum(share * stored[tp.topic] for tp, share in shares.items() if share > 0)
 
 
 def _burden(situation: Situation, per_consumer: float, hand: tuple[TopicPartition, ...]) -> Burden:

@@ -7,6 +7,9 @@
     release   for 300 s the oldest record was younger than that, and what arrives is less than 0.8 of the rate or the
               rate is what was asked for before; or nothing was known for 600 s; or the policy wants no throttle
 
+A broker counts bytes as they are sent, and what is stored tells them no better than it can: the first minute at a rate
+weighs a record anew (1,200 of 100 bytes expected and 900 came: 133), and more than a rate allows never came through.
+
 Law: never under the floors, never over the demand, and no two changes closer than max(30 s, two polls).
 
 1,200 records/s sustained and 2,400 asked for: 1,200 from the moment the oldest is 18 s old, and it stays about 36 s
@@ -15,7 +18,6 @@ old: a lag is a buffer to be used, so no consumer is ever idle. All rates in byt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from kafka_consumer_scaler.core.diagnosis import Backlog
@@ -27,7 +29,7 @@ from kafka_consumer_scaler.core.prediction import fair_share
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival, oldest
 from kafka_consumer_scaler.core.safe_rate import SafeRate, burdens, record_bytes
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Details, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Unknown
 
 PAUSE_SECONDS_AT_LEAST = 30.0
 PAUSE_POLLS = 2
@@ -36,6 +38,8 @@ DEAD_BAND = 0.1
 """A safe rate that differs by less than this share is no other rate."""
 STEP_SHARE = 0.05
 """Of what is sustained, that the rate is raised by at once."""
+LOSING_TIMES = 1.05
+"""Consumers that do less than this times what arrives do not get out of a backlog in time."""
 LOWER_TIMES = 0.9
 CALM_SHARE = 1 / 3
 """Of the objective: a younger backlog is none that consumers would miss producers for."""
@@ -43,6 +47,7 @@ CALM_SECONDS = 300.0
 CENSORED_SHARE = 0.8
 """Of the rate: producers that send no less may be held back by it."""
 BLIND_SECONDS = 600.0
+WEIGHED_TIMES_MAX = 4
 LEADERS_SHARE = 0.1
 """By which a broker's rate differs from what it was told before it is told anew."""
 
@@ -105,14 +110,15 @@ def pause_seconds(policy: Policy) -> float:
     return max(PAUSE_SECONDS_AT_LEAST, PAUSE_POLLS * policy.polling_interval_seconds)
 
 
-def counted(arrival: Arrival | Unknown, throttling: Throttling | None, details: Details,
-            shares: Mapping[TopicPartition, float]) -> Arrival | Unknown:
+def counted(arrival: Arrival | Unknown, throttling: Throttling | None) -> Arrival | Unknown:
     """The arrival to count with: what producers asked for before, while they may be held back.
 
     Held to 120,000 bytes/s, and 1,000 records/s of 100 bytes arrive: that is over 0.8 of it, so the 2,400 of before
     count. At 900 they would send what they have.
     """
-    if throttling is None or isinstance(arrival, Unknown) or not _is_censored(arrival, throttling, details, shares):
+    if throttling is None or isinstance(arrival, Unknown):
+        return arrival
+    if throttling.record_bytes * arrival.average < CENSORED_SHARE * throttling.rate:
         return arrival
     return Arrival(max(arrival.average, throttling.demand), max(arrival.newest, throttling.demand))
 
@@ -158,16 +164,10 @@ def _look(situation: Situation, safe: SafeRate | Unknown) -> _Look | Unknown:
     arrival = situation.arrived
     if isinstance(safe, Unknown) or isinstance(age, Unknown) or isinstance(arrival, Unknown):
         return next(each for each in (safe, age, arrival) if isinstance(each, Unknown))
-    each = record_bytes(situation.details, situation.shares)
+    each = record_bytes(situation)
     if isinstance(each, Unknown):
         return each
     return _Look(age, arrival, each, safe, each * safe.records, each * safe.sustained)
-
-
-def _is_censored(arrival: Arrival, throttling: Throttling, details: Details,
-                 shares: Mapping[TopicPartition, float]) -> bool:
-    each = record_bytes(details, shares)
-    return isinstance(each, Unknown) or each * arrival.average >= CENSORED_SHARE * throttling.rate
 
 
 def _begun(policy: Policy, situation: Situation, look: _Look, allowed: int) -> Course:
@@ -179,7 +179,7 @@ def _begun(policy: Policy, situation: Situation, look: _Look, allowed: int) -> C
     if isinstance(each, Unknown):
         return Course(why=f"producers are not slowed down: {each.why}")
     now = situation.now
-    return _course(policy, Throttling(now, rate, now, demand, now, per_broker=each), look.safe.because)
+    return _course(policy, Throttling(now, rate, now, demand, now, look.each, per_broker=each), look.safe.because)
 
 
 def _is_needed(policy: Policy, situation: Situation, look: _Look, allowed: int) -> bool:
@@ -189,7 +189,7 @@ def _is_needed(policy: Policy, situation: Situation, look: _Look, allowed: int) 
         return False
     if situation.backlog is Backlog.CAUGHT_UP or min(look.safe.replicas, allowed) > situation.current:
         return False
-    if _is_losing(policy, situation, look, policy.lag_seconds):
+    if _is_losing(situation, look, policy.lag_seconds):
         return True
     too_much = look.arrival.average > look.safe.sustained or situation.retention is not None
     return too_much and _is_late(policy, situation, look)
@@ -200,12 +200,12 @@ def _is_late(policy: Policy, situation: Situation, look: _Look) -> bool:
     return not isinstance(found, Unknown) and any(each.is_late(policy, look.arrival.average) for each in found)
 
 
-def _is_losing(policy: Policy, situation: Situation, look: _Look, age: float) -> bool:
-    """The oldest record is older than `age`, and all consumers are there and do not do what arrives."""
+def _is_losing(situation: Situation, look: _Look, age: float, times: float = 1.0) -> bool:
+    """The oldest record is older than `age`, and all consumers are there and do not do `times` what arrives."""
     members, drain = situation.members, situation.rates.drain
     if isinstance(members, Unknown) or isinstance(drain, Unknown) or look.age <= age:
         return False
-    return situation.backlog is Backlog.BEHIND and drain > 0 and members >= expected_members(situation)
+    return 0 < drain <= times * look.arrival.average and members >= expected_members(situation)
 
 
 def _gone_on(policy: Policy, situation: Situation, look: _Look, before: Throttling) -> Course:
@@ -219,25 +219,43 @@ def _gone_on(policy: Policy, situation: Situation, look: _Look, before: Throttli
         return Course(why=f"{why}, and no more arrives than the group sustains", is_released=True)
     return _course(policy, replace(
         before, rate=rate, changed_at=before.changed_at if rate == before.rate else now, demand=demand, seen_at=now,
-        calm_since=since, per_broker=_told(policy, situation, before, rate, demand * look.each)), look.safe.because)
+        record_bytes=_weighed(policy, before, look, now), calm_since=since,
+        is_weighed=before.is_weighed or is_settled(policy, before, now),
+        per_broker=_told(policy, situation, before, rate, demand * look.each)), look.safe.because)
 
 
 def _next_rate(policy: Policy, situation: Situation, look: _Look, before: Throttling, demand: float) -> float:
     """The rate from now on; what was just changed is left alone, and changed by what it did only once that is seen."""
     rate, waited = before.rate, situation.now - before.changed_at
     floor, target = floor_of(policy), max(floor_of(policy), look.safe_bytes)
-    is_settled = waited >= WINDOW_SECONDS + policy.polling_interval_seconds
     if rate < floor:
         return floor
     if waited < pause_seconds(policy):
         return rate
     if target < (1 - DEAD_BAND) * rate:
         return target
-    if is_settled and _is_losing(policy, situation, look, UP_SHARE * policy.lag_seconds):
+    settled = is_settled(policy, before, situation.now)
+    if settled and _is_losing(situation, look, UP_SHARE * policy.lag_seconds, LOSING_TIMES):
         return max(floor, LOWER_TIMES * rate)
-    if target > (1 + DEAD_BAND) * rate or (is_settled and look.age < CALM_SHARE * policy.lag_seconds):
+    if not before.is_weighed:
+        return rate
+    if target > (1 + DEAD_BAND) * rate or (settled and look.age < CALM_SHARE * policy.lag_seconds):
         return max(rate, min(rate + STEP_SHARE * look.sustained_bytes, max(floor, demand)))
     return rate
+
+
+def is_settled(policy: Policy, throttling: Throttling, now: float) -> bool:
+    """All that is seen of the arrival came at the present rate."""
+    return now - throttling.changed_at >= WINDOW_SECONDS + policy.polling_interval_seconds
+
+
+def _weighed(policy: Policy, before: Throttling, look: _Look, now: float) -> float:
+    """Bytes that brokers count for a record; at most four times what is stored, as it may be compressed by them."""
+    if look.arrival.average <= 0 or not is_settled(policy, before, now):
+        return before.record_bytes
+    seen = before.rate / look.arrival.average
+    most = before.record_bytes if before.is_weighed else WEIGHED_TIMES_MAX * before.record_bytes
+    return min(seen, most)
 
 
 def _told(policy: Policy, situation: Situation, before: Throttling, rate: float, demand: float) -> tuple[float, ...]:

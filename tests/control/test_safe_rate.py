@@ -15,19 +15,23 @@ from hypothesis import given
 from yarl import URL
 
 from kafka_consumer_scaler.api.conditions import timestamp
+from kafka_consumer_scaler.api.status import safe_rate_as_status
+from kafka_consumer_scaler.api.upstream import Lease, leases_as_status
 from kafka_consumer_scaler.control.fleet import Fleet
 from kafka_consumer_scaler.control.health import Health
 from kafka_consumer_scaler.control.lookups import A_SECOND, AT_ONCE, KEPT_SECONDS, TOO_MANY, LookUps
 from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry
 from kafka_consumer_scaler.control.safe_rate import SafeRates, answer_of
+from kafka_consumer_scaler.core.safe_rate import SafeRate
 from kafka_consumer_scaler.core.snapshot import Unknown
 from tests.control.fakes import Outside, reconciler, resolver, resource
 from tests.fuzz.values import json_values
 
 NOW = 1_700_000_000.0
-RATE = {"recordsPerSecond": 590.0, "bytesPerSecond": 118000.0, "sustainedRecordsPerSecond": 600.0, "replicas": 6,
-        "reason": "6 consumers of 100/s", "isLowerBound": False, "validUntil": timestamp(NOW + 60)}
+SAFE = SafeRate(590.0, 118_000.0, 600.0, 6, "6 consumers of 100/s", is_learned=True)
+RATE = safe_rate_as_status(SAFE, NOW + 60)["safeRate"]
+LEASED = leases_as_status([Lease(9, NOW, "cluster", client_id="shop")])
 TOLD = {"namespace": "shop", "name": "orders", "consumerGroup": "orders", "recordsPerSecond": 590.0,
         "bytesPerSecond": 118000.0, "reason": "6 consumers of 100/s", "isLowerBound": False, "throttling": False,
         "validUntil": timestamp(NOW + 60), "pollAfterSeconds": 15}
@@ -105,7 +109,7 @@ async def test_a_leader_tells_the_status_that_it_wrote_last(standby: Served) -> 
     standby.registry.replace([body()])
     (watched,) = standby.registry.all()
     assert (await standby.get("shop/orders"))[0] == 503
-    watched.status = {"safeRate": RATE, "quotaLeases": [{"clientId": "shop", "bytesPerSecond": 9}]}
+    watched.status = {"safeRate": RATE, **LEASED}
     assert (await standby.get("shop/orders"))[1] == {**TOLD, "throttling": True}
 
 

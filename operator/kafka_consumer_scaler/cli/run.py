@@ -49,6 +49,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
                         default=os.environ.get("KCS_ALLOW_AWS_IAM", "false"),
                         help="let resources use the operator's own AWS identity for brokers of Amazon MSK "
                              "(KCS_ALLOW_AWS_IAM: true or false; default: false)")
+    parser.add_argument("--producer-quotas", default=os.environ.get("KCS_PRODUCER_QUOTAS", ""), metavar="JSON",
+                        help='let resources slow down producers by quotas at the brokers: [{"namespaces": ["shop"], '
+                             '"clientIds": ["orders-*"], "users": []}] (KCS_PRODUCER_QUOTAS; default: nobody)')
     parser.set_defaults(run=run)
 
 
@@ -83,6 +86,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         allowed_identity_providers=_several(arguments.allowed_identity_providers, "KCS_ALLOWED_IDENTITY_PROVIDERS"),
         connections_per_namespace=arguments.connections_per_namespace,
         allow_aws_iam=_truth("KCS_ALLOW_AWS_IAM", arguments.allow_aws_iam),
+        producer_quotas=arguments.producer_quotas,
     )
 
 

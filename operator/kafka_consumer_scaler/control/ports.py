@@ -10,6 +10,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.core.verdict import Event, Verdict
 from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 from kafka_consumer_scaler.kube.claim import Claim, Found, Missing
 from kafka_consumer_scaler.kube.target import Target
@@ -124,6 +125,30 @@ class StatusAccess(Protocol):
 
     async def write(self, resource: Mapping[str, Any], status: Mapping[str, Any]) -> Unknown | None:
         """Replace the status of the resource with this very uid; None when done or gone."""
+
+
+class QuotaAccess(Protocol):
+    """Quotas of producers at the brokers. Failures are Unknown values, never exceptions."""
+
+    async def quotas(
+        self, connection: Connection, entities: Sequence[Entity], deadline_seconds: float
+    ) -> Quotas | Unknown:
+        """What the cluster holds each of them to; Unknown also where we may not change it."""
+
+    async def change_quotas(
+        self, connection: Connection, changes: Sequence[Change], deadline_seconds: float
+    ) -> Mapping[Entity, Before]:
+        """What each was held to before; the change was carried out if that was expected."""
+
+
+class FinalizerAccess(Protocol):
+    """Our finalizer on a KafkaConsumerScaler with this very uid."""
+
+    async def hold(self, resource: Mapping[str, Any]) -> Unknown | None:
+        """Put it there; None when it is."""
+
+    async def let_go(self, resource: Mapping[str, Any]) -> Unknown | None:
+        """Take it away; None when it is, or when the resource is gone."""
 
 
 class EventSink(Protocol):

@@ -78,6 +78,12 @@ class Reason(StrEnum):
     SCALE_FAILED = "ScaleFailed"
     NOT_LEADER = "NotLeader"
 
+    # what stands between a throttle and the brokers that are to enforce it
+    QUOTA_NOT_PERMITTED = "QuotaNotPermitted"
+    QUOTA_REFUSED = "QuotaRefused"
+    QUOTA_WITHOUT_EFFECT = "QuotaWithoutEffect"
+    QUOTA_CHANGED = "QuotaChanged"
+
     # what stands between the resource and its Kafka cluster
     SECRET_NOT_FOUND = "SecretNotFound"
     SECRET_INVALID = "SecretInvalid"

@@ -107,7 +107,7 @@ class Details:
         offsets_retention_seconds: for how long offsets of a group without members are kept.
         compacted: topics from which compaction takes records, so that not every offset has one.
         stretch: how many polling intervals apart the looks are; above 1 while the brokers answer slowly.
-        leaders: the id of the broker that leads each partition.
+        leaders: the broker, by its id, that leads each partition; told only where quotas are in the policy.
     """
 
     record_bytes: Mapping[str, float] = field(default_factory=dict)

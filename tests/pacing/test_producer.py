@@ -35,17 +35,20 @@ def taken(producer: PacedProducer, times: int = 1000) -> int:
 
 def test_a_burst_of_a_second_is_taken_then_the_caller_is_told(operator: Endpoint) -> None:
     producer = paced(operator, 20.0, WhenFull.RETURN)
-    assert taken(producer) == len(producer) == 20
+    began = time.monotonic()
+    at_once = taken(producer)
+    assert 20 <= at_once <= 20 * (1 + time.monotonic() - began)
     time.sleep(0.21)
-    assert taken(producer) == 4
+    assert 4 <= taken(producer) <= 20 * (1 + time.monotonic() - began) - at_once
+    assert len(producer) >= at_once + 4
 
 
 def test_the_exception_says_when_to_come_back_and_why(operator: Endpoint) -> None:
-    producer = paced(operator, 5.0, WhenFull.RAISE, burst_seconds=0.2)
+    producer = paced(operator, 1.0, WhenFull.RAISE)
     assert producer.produce("orders", b"x")
-    with pytest.raises(SlowDown, match=r"the published rate is 5 records/s: 5 consumers of 100/s") as told:
+    with pytest.raises(SlowDown, match=r"the published rate is 1 records/s: 5 consumers of 100/s") as told:
         producer.produce("orders", b"x")
-    assert 0.1 < told.value.retry_after <= 0.2
+    assert 0 < told.value.retry_after <= 1
     time.sleep(told.value.retry_after)
     assert producer.produce("orders", b"x")
 
@@ -55,7 +58,7 @@ def test_a_caller_that_waits_is_held_to_the_rate(operator: Endpoint) -> None:
     began = time.monotonic()
     assert all(producer.produce("orders", b"x") for _ in range(55))
     seconds = time.monotonic() - began
-    assert 0.49 <= seconds < 5
+    assert 0.49 <= seconds < 20
     assert len(producer) == 55
 
 
@@ -65,7 +68,7 @@ def test_a_caller_waits_no_longer_than_its_timeout(operator: Endpoint) -> None:
     began = time.monotonic()
     with pytest.raises(SlowDown) as told:
         producer.produce("orders", b"x")
-    assert 0.3 <= time.monotonic() - began < 3
+    assert 0.3 <= time.monotonic() - began < 20
     assert told.value.retry_after == 60
 
 
@@ -81,7 +84,7 @@ def test_a_caller_that_waits_is_freed_by_a_higher_rate(operator: Endpoint) -> No
 
 
 def test_by_bytes_a_record_counts_with_key_value_and_headers(operator: Endpoint) -> None:
-    producer = paced(operator, None, WhenFull.RETURN, bytes_per_second=1000.0, unit=Unit.BYTES)
+    producer = paced(operator, None, WhenFull.RETURN, bytes_per_second=10.0, unit=Unit.BYTES, burst_seconds=100)
     assert producer.produce("orders", b"x" * 400, "é" * 50, headers={"trace": b"y" * 95})
     assert producer.produce("orders", b"x" * 350, headers=[("trace", "y" * 45)])
     assert not producer.produce("orders", b"x" * 100)

@@ -21,7 +21,7 @@ LEASES_AT_MOST: Final = 20
 """More than the entries of a spec: those of the spec before may still have to be put back."""
 NAME_LONGEST: Final = 255
 
-Bytes = Annotated[int, Field(ge=0, lt=2**63, json_schema_extra=Int64)]
+Bytes = Annotated[int, Field(ge=0, le=2**63 - 1, json_schema_extra=Int64)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LONGEST)]
 
 

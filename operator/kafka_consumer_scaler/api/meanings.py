@@ -146,8 +146,7 @@ GROUPS: Final[tuple[Group, ...]] = (
         Reason.QUOTA_CHANGED: Meaning(
             "somebody else changed a quota that the operator had set; it was left as it is, and none is set until the "
             "resource is changed",
-            "see that the quota is what you want; change the resource, by an annotation no less than by its spec, only "
-            "through its spec"),
+            "see that the quota is what you want; to have it held back again, change the resource's spec"),
     }),
     ("What could not be known", {
         Reason.METRICS_UNAVAILABLE: Meaning(

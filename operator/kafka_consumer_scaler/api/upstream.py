@@ -20,8 +20,10 @@ from kafka_consumer_scaler.api.spec import Int32, Int64
 LEASES_AT_MOST: Final = 20
 """More than the entries of a spec: those of the spec before may still have to be put back."""
 NAME_LONGEST: Final = 255
+RATE_MOST: Final = 2**53
+"""Every whole number up to here is one in JSON too."""
 
-Bytes = Annotated[int, Field(ge=0, lt=2**63, json_schema_extra=Int64)]
+Bytes = Annotated[int, Field(ge=0, le=RATE_MOST, json_schema_extra=Int64)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LONGEST)]
 
 

@@ -131,8 +131,8 @@ class QuotaKeeper:
         else:
             problem = await self._note(watched, ()) or problem
         await self._tell(watched, problem)
-        if upstream.trouble is not None:
-            return BLOCKED_SECONDS if upstream.trouble.reason in BLOCKING else RETRY_SECONDS
+        if problem is not None:
+            return BLOCKED_SECONDS if problem.reason in BLOCKING else RETRY_SECONDS
         if upstream.doubtful:
             return DOUBT_SECONDS
         return VERIFY_SECONDS if upstream.leases else IDLE_SECONDS
@@ -265,6 +265,7 @@ class QuotaKeeper:
         """Keep what is in the way, and say it when it begins; a silent broker is only told of while a lease stands."""
         upstream, before = watched.upstream, watched.upstream.trouble
         if problem is not None and problem.reason not in BLOCKING and not upstream.leases:
+            logger.info("quotas are tried again", extra=_labels(watched) | {"problem": problem.why})
             problem = None
         upstream.trouble = problem
         if problem is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kafka_consumer_scaler.control.allowances import Allowance, Allowances
 from tests.charts.rendering import (
     CHART,
     DEPLOY,
@@ -145,6 +146,28 @@ def test_the_rules_of_tenancy_reach_the_operator(helm_binary: Path) -> None:
         "KCS_CONNECTIONS_PER_NAMESPACE": "5",
         "KCS_ALLOW_AWS_IAM": "true",
     }
+
+
+def test_no_quota_of_producers_may_be_set_unless_the_values_say_so(helm_binary: Path) -> None:
+    manifests = template(helm_binary, '--set-json=producerQuotas.allowed=[{"namespaces":["*"],"clientIds":["*"]}]')
+    assert "KCS_PRODUCER_QUOTAS" not in {each["name"] for each in container(manifests)["env"]}
+    assert scaler_verbs(manifests) == {"get", "list", "watch"}
+
+
+def test_quotas_of_producers_take_a_list_and_the_right_to_patch_resources(helm_binary: Path) -> None:
+    allowed = [{"namespaces": ["shop"], "clientIds": ["orders-*"]}]
+    values = f"--set-json=producerQuotas={json.dumps({'enabled': True, 'allowed': allowed})}"
+    for where in ([], ["--set=watchNamespaces={shop}"]):
+        manifests = template(helm_binary, values, *where)
+        told = {each["name"]: each.get("value") for each in container(manifests)["env"]}
+        assert Allowances.parse(told["KCS_PRODUCER_QUOTAS"] or "") == Allowances(
+            (Allowance(("shop",), ("orders-*",)),))
+        assert scaler_verbs(manifests) == {"get", "list", "watch", "patch"}
+
+
+def scaler_verbs(manifests: list[Manifest]) -> set[str]:
+    return {verb for rule in operator_rules(manifests) for verb in rule["verbs"]
+            if rule["resources"] == ["kafkaconsumerscalers"]}
 
 
 def test_the_operator_is_told_its_own_namespace(helm_binary: Path) -> None:

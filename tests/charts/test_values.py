@@ -31,6 +31,8 @@ REFUSED = [
     ("--set=allowedBrokers[0]=kafka shop", "/allowedBrokers/0"),
     ("--set=connectionsPerNamespace=0", "/connectionsPerNamespace"),
     ("--set=debug.recordSnapshots=10001", "/debug/recordSnapshots"),
+    ('--set-json=producerQuotas.allowed=[{"clientIds":["*"]}]', "missing property 'namespaces'"),
+    ('--set-json=producerQuotas.allowed=[{"namespaces":["shop"],"clients":["*"]}]', "'clients' not allowed"),
     ("--set=leaderElection.leaseName=A_b", "/leaderElection/leaseName"),
     ('--set-json=topologySpreadConstraints=[{"maxSkew":1}]', "/topologySpreadConstraints/0"),
 ]

@@ -63,17 +63,21 @@ class Operator:
 
 
 @contextmanager
-def operators(environment: Environment, namespace: str, folder: Path, *names: str) -> Iterator[list[Operator]]:
+def operators(
+    environment: Environment, namespace: str, folder: Path, *names: str, options: tuple[str, ...] = ()
+) -> Iterator[list[Operator]]:
     """So many processes that watch one namespace and elect their leader by a Lease in it."""
     with ExitStack() as stack:
-        yield [stack.enter_context(_operator(environment, namespace, folder, name)) for name in names]
+        yield [stack.enter_context(_operator(environment, namespace, folder, name, options)) for name in names]
 
 
 @contextmanager
-def _operator(environment: Environment, namespace: str, folder: Path, name: str) -> Iterator[Operator]:
+def _operator(
+    environment: Environment, namespace: str, folder: Path, name: str, options: tuple[str, ...]
+) -> Iterator[Operator]:
     port, log = _free_port(), folder / f"{name}.log"
     words = ("run", "--kubeconfig", str(environment.kubeconfig), "--namespace", namespace, "--http-port", str(port),
-             "--lease", LEASE)
+             "--lease", LEASE, *options)
     variables = {**os.environ, "POD_NAME": name, "POD_NAMESPACE": namespace}
     with log.open("wb") as file:
         process = _started([sys.executable, "-m", "kafka_consumer_scaler", *words], variables, file)

@@ -11,7 +11,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.kube.resources import list_scalers, uid_of
+from kafka_consumer_scaler.kube.resources import list_scalers, scaler_named, uid_of
 from kafka_consumer_scaler.kube.rivals import Rivals
 from kafka_consumer_scaler.kube.status import StatusWriter
 from kafka_consumer_scaler.kube.target import Target
@@ -104,6 +104,16 @@ async def test_the_uid_under_a_name_is_that_of_the_resource_that_has_it_now(
     second = await uid_of(api, namespace, "orders")
 
     assert (first, gone, second) == (orders["metadata"]["uid"], None, recreated["metadata"]["uid"])
+
+
+async def test_the_resource_of_a_name_is_read_whole_and_none_is_told_from_one_that_may_not_be_read(
+    api: ApiClient, api_of_nobody: ApiClient, orders: dict[str, Any], namespace: str
+) -> None:
+    assert await scaler_named(api, namespace, "orders") == orders
+    assert await scaler_named(api, namespace, "nobody") is None
+    refused = await scaler_named(api_of_nobody, namespace, "orders")
+    assert isinstance(refused, Unknown)
+    assert refused.why.startswith("the API server answered 403: ")
 
 
 def autoscale(kubectl: Kubectl, target: Target) -> None:

@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kafka_consumer_scaler.api.v1alpha1 import FINALIZER
+from kafka_consumer_scaler.control.allowances import Allowances
 from kafka_consumer_scaler.control.clock import SteadyClock
 from kafka_consumer_scaler.control.connections import Resolver
 from kafka_consumer_scaler.control.permissions import Permissions
+from kafka_consumer_scaler.control.quotas import QuotaKeeper
 from kafka_consumer_scaler.control.reconcile import Reconciler
 from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry
@@ -20,6 +23,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Member, Reading, Replicas, TopicPartition, Unknown
 from kafka_consumer_scaler.core.verdict import Event, Verdict
 from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas, Standing
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 from kafka_consumer_scaler.kube.secrets import Secret
 from kafka_consumer_scaler.kube.target import Target
@@ -64,6 +68,8 @@ class Outside:
     posted: list[Reason] = field(default_factory=list)
     polls: list[tuple[str, ...]] = field(default_factory=list)
     forgotten: list[Connection] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    finalizers: dict[str, list[str]] = field(default_factory=dict)
 
     def now(self) -> float:
         return self.time
@@ -93,6 +99,17 @@ class Outside:
     ) -> list[GroupSample]:
         self.polls.append(tuple(query.group for query in queries))
         return [self.answer for _ in queries]
+
+    async def hold(self, resource: Mapping[str, Any]) -> Unknown | None:
+        return await self._finalizer("hold", resource, [FINALIZER])
+
+    async def let_go(self, resource: Mapping[str, Any]) -> Unknown | None:
+        return await self._finalizer("let go", resource, [])
+
+    async def _finalizer(self, done: str, resource: Mapping[str, Any], listed: list[str]) -> Unknown | None:
+        self.done.append(done)
+        self.finalizers[resource["metadata"]["uid"]] = listed
+        return None
 
     def forget(self, connection: Connection) -> None:
         self.forgotten.append(connection)
@@ -181,9 +198,53 @@ class NoMetrics:
     def forget_cluster(self, cluster: str) -> None: ...
 
 
-def reconciler(outside: Outside, registry: Registry, recorder: Recorder | None = None) -> Reconciler:
+@dataclass
+class Brokers:
+    """Quotas as a cluster has them: own ones in `rates`, the others as told; what it says once in `says`."""
+
+    rates: dict[Entity, int] = field(default_factory=dict)
+    inherited: dict[Entity, int] = field(default_factory=dict)
+    overridden_by: str = ""
+    refusal: Unknown | None = None
+    cluster: str = "cluster-1"
+    asked: int = 0
+    told: list[tuple[Entity, int | None]] = field(default_factory=list)
+
+    async def quotas(
+        self, connection: Connection, entities: Sequence[Entity], deadline_seconds: float
+    ) -> Quotas | Unknown:
+        self.asked += 1
+        found = {each: Standing(self.rates.get(each), self.inherited.get(each), self.overridden_by)
+                 for each in entities}
+        return self.refusal or Quotas(self.cluster, found)
+
+    async def change_quotas(
+        self, connection: Connection, changes: Sequence[Change], deadline_seconds: float
+    ) -> dict[Entity, Before]:
+        before: dict[Entity, Before] = {}
+        for one in changes:
+            before[one.entity] = self.refusal or self.rates.get(one.entity)
+            if before[one.entity] in one.expected:
+                self.told.append((one.entity, one.rate))
+                self.rates = {**self.rates, one.entity: one.rate} if one.rate is not None else {
+                    each: rate for each, rate in self.rates.items() if each != one.entity}
+        return before
+
+
+def keeper(
+    outside: Outside, registry: Registry, brokers: Brokers | None = None, allowed: str = ""
+) -> QuotaKeeper:
+    """The keeper of quotas in this outside; without brokers it is never asked for any."""
+    return QuotaKeeper(registry, brokers or Brokers(), StatusSide(outside), outside, outside,
+                       Allowances.parse(allowed), outside)
+
+
+def reconciler(
+    outside: Outside, registry: Registry, recorder: Recorder | None = None, quotas: QuotaKeeper | None = None
+) -> Reconciler:
     """The loop's body in this outside."""
     scale, status = ScaleSide(outside), StatusSide(outside)
     return Reconciler(
-        registry, outside, scale, outside, outside, outside, status, outside, NoMetrics(), recorder or Recorder()
+        registry, outside, scale, outside, outside, outside, status, outside, NoMetrics(), recorder or Recorder(),
+        quotas or keeper(outside, registry),
     )

@@ -31,7 +31,8 @@ NEVER_DECIDED = {
     Reason.HUNG_TRANSACTION, Reason.OFFSETS_EXPIRING, Reason.HOT_PARTITION, Reason.STUCK_PARTITION,
     Reason.INEFFECTIVE_SCALING, Reason.RETENTION_RISK, Reason.RECORDS_LOST, Reason.TOPIC_RECREATED,
     Reason.BROKERS_SLOW, Reason.REPLICAS_NOT_JOINING, Reason.METRICS_RECOVERED,
-    Reason.TARGET_FOUND, Reason.AS_EXPECTED,
+    Reason.TARGET_FOUND, Reason.AS_EXPECTED, Reason.THROTTLING_PRODUCERS, Reason.AT_QUOTA_FLOOR,
+    Reason.THROTTLE_RELEASED,
 }
 """Limits, findings, and what only conditions and events tell."""
 

@@ -26,7 +26,7 @@ from kafka_consumer_scaler.kube.connections import Connections
 from kafka_consumer_scaler.kube.events import EventRecorder
 from kafka_consumer_scaler.kube.lease import LeaseClient
 from kafka_consumer_scaler.kube.pods import Pods
-from kafka_consumer_scaler.kube.resources import list_scalers, uid_of
+from kafka_consumer_scaler.kube.resources import list_scalers, scaler_named, uid_of
 from kafka_consumer_scaler.kube.rivals import Rivals
 from kafka_consumer_scaler.kube.scale import ScaleClient
 from kafka_consumer_scaler.kube.secrets import Secret, Secrets
@@ -135,6 +135,8 @@ async def everything_asked(api: ApiClient) -> None:
     listed = await list_scalers(api, None)
     assert isinstance(listed, Unknown) or all(isinstance(each["metadata"]["uid"], str) for each in listed)
     assert isinstance(await uid_of(api, "shop", "orders"), str | Unknown | None)
+    named = await scaler_named(api, "shop", "orders")
+    assert isinstance(named, Unknown | None) or named["metadata"]["name"] == "orders"
     assert isinstance(await StatusWriter(api).write(resource(), {}), Unknown | None)
     events = EventRecorder(api, "test")
     await events.post(resource(), Event(Reason.SCALED_UP, "Scaled"), TARGET)

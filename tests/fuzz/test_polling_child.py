@@ -43,13 +43,13 @@ time.sleep(float(sys.argv[2]))
 answers = (
     st.binary(max_size=40)
     | st.binary(max_size=40).map(lambda body: len(body).to_bytes(4, "big") + body)
-    | json_values.map(lambda value: frame({"id": 1, "samples": value}))
-    | st.lists(json_values, min_size=2, max_size=2).map(lambda two: frame({"id": 1, "samples": two}))
-    | json_values.map(lambda value: frame({"id": value, "samples": []}))
+    | json_values.map(lambda value: frame({"id": 1, "answer": value}))
+    | st.lists(json_values, min_size=2, max_size=2).map(lambda two: frame({"id": 1, "answer": two}))
+    | json_values.map(lambda value: frame({"id": value, "answer": []}))
     | st.sampled_from([
         (2**32 - 1).to_bytes(4, "big"), (BODY_BYTES_MAX + 1).to_bytes(4, "big") + b"{", b"\\0\\0\\0\\0", frame({}),
-        (100_000).to_bytes(4, "big") + b"[" * 100_000, frame({"id": 1}), frame({"id": 1, "samples": None}),
-        frame({"id": 1, "samples": [{"partitions": {"orders": [["0", "9", None, 0]]}, "group": {}}] * 2})])
+        (100_000).to_bytes(4, "big") + b"[" * 100_000, frame({"id": 1}), frame({"id": 1, "answer": None}),
+        frame({"id": 1, "answer": [{"partitions": {"orders": [["0", "9", None, 0]]}, "group": {}}] * 2})])
 )
 
 

@@ -15,7 +15,7 @@ from tests.charts.rendering import REPOSITORY
 from tests.charts.test_packaging import pins
 from tests.supply.audit import NOT_LEARNED, SOUND, VULNERABLE, outcome_of, worst
 
-LOCKS = [*sorted(REPOSITORY.glob("requirements*.lock")), REPOSITORY / "examples" / "requirements.lock"]
+LOCKS = [*sorted(REPOSITORY.glob("requirements*.lock")), *sorted(REPOSITORY.glob("examples/requirements*.lock"))]
 RUNTIME = REPOSITORY / "requirements.lock"
 PIN = re.compile(r"^([\w.-]+)==([\w.+!-]+)", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
@@ -35,7 +35,8 @@ def test_a_lock_is_nothing_but_versions_with_hashes_and_names_no_registry(lock: 
 
 def test_there_is_a_lock_for_the_image_its_build_its_development_and_the_examples() -> None:
     assert [lock.name for lock in LOCKS] == [
-        "requirements-build.lock", "requirements-dev.lock", "requirements.lock", "requirements.lock"]
+        "requirements-build.lock", "requirements-dev.lock", "requirements.lock",
+        "requirements-paced.lock", "requirements.lock"]
 
 
 def test_the_development_lock_has_what_the_image_has() -> None:

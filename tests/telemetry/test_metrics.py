@@ -12,7 +12,9 @@ from kafka_consumer_scaler.core.diagnosis import Backlog, Finding
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.safe_rate import SafeRate
 from kafka_consumer_scaler.core.snapshot import Details, Unknown
+from kafka_consumer_scaler.core.throttle import Quota, Throttle
 from kafka_consumer_scaler.core.verdict import (
     Abstain,
     Condition,
@@ -42,6 +44,7 @@ BEHIND = Measurements(
     replicas_wanted=11,
     replicas_allowed=9,
 )
+SAFE = SafeRate(1136.0, 1136.0 * 200, 1200.0, 12, "12 consumers of 100/s", is_learned=True)
 SITUATION = replace(even(4, arrival=900.0, age=12.0), details=Details(record_bytes={"orders": 200.0}))
 HOT = Finding(Reason.HOT_PARTITION, "", "")
 READY = Condition(ConditionType.READY, True, Reason.AS_EXPECTED, "")
@@ -52,7 +55,7 @@ def verdict(
     decision: Decision, measurements: Measurements = BEHIND, *conditions: Condition, backlog: Backlog = Backlog.BEHIND
 ) -> Verdict:
     plain = Verdict(decision, Memory(), conditions or (READY,), (), None, backlog, measurements, (), "")
-    return replace(plain, situation=SITUATION)
+    return replace(plain, situation=SITUATION, safe_rate=SAFE)
 
 
 def samples(metrics: Metrics) -> Samples:
@@ -100,6 +103,9 @@ def metrics() -> Metrics:
         ("group_members", 4),
         ("group_commit_interval_seconds", 5),
         ("group_arrival_bytes_per_second", 900 * 200),
+        ("safe_rate_records_per_second", 1136),
+        ("safe_rate_bytes_per_second", 1136 * 200),
+        ("throttle_bytes_per_second", 0),
     ],
 )
 def test_each_measurement_is_shown_under_its_name(metrics: Metrics, name: str, expected: float) -> None:
@@ -114,6 +120,22 @@ def test_a_value_that_became_unknown_is_absent_and_not_zero(metrics: Metrics) ->
     assert of_orders(metrics, "group_lag_records") is None
     assert of_orders(metrics, "group_lag_seconds") is None
     assert of_orders(metrics, "group_partitions") == 12
+
+
+def test_a_safe_rate_that_is_not_known_is_absent_and_one_whose_bytes_are_not_has_records(metrics: Metrics) -> None:
+    held = verdict(Hold(9, Reason.AS_EXPECTED))
+    for safe, records in ((Unknown("no capacity"), None), (replace(SAFE, bytes=Unknown("no sizes")), 1136.0)):
+        metrics.observe_verdict("shop", "orders", replace(held, safe_rate=safe), POLICY)
+        assert of_orders(metrics, "safe_rate_records_per_second") == records
+        assert of_orders(metrics, "safe_rate_bytes_per_second") is None
+
+
+def test_what_producers_are_held_to_is_shown_until_they_are_released(metrics: Metrics) -> None:
+    held = verdict(Hold(9, Reason.AS_EXPECTED))
+    throttle = Throttle(240_000.0, (Quota("shop", None, 80_000.0),), is_at_floor=False, because="")
+    for now, shown in ((throttle, 240_000), (None, 0)):
+        metrics.observe_verdict("shop", "orders", replace(held, throttle=now), POLICY)
+        assert of_orders(metrics, "throttle_bytes_per_second") == shown
 
 
 def test_what_is_read_off_the_situation_is_absent_without_one(metrics: Metrics) -> None:

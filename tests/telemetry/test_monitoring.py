@@ -24,7 +24,8 @@ LINES_AT_MOST = 45
 
 def reasons_of_findings() -> set[str]:
     """Every finding there is: a rule bears its reason's name."""
-    return {Reason[rule.__name__.upper()].value for rule in findings.RULES}
+    rules = (*findings.RULES, *findings.UPSTREAM_RULES)
+    return {Reason[rule.__name__.upper()].value for rule in rules}
 
 
 def page_text(path: str) -> str:

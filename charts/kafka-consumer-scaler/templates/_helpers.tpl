@@ -43,7 +43,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "kcs.rules" -}}
 - apiGroups: [kafka-consumer-scaler.dev]
   resources: [kafkaconsumerscalers]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch{{ if .Values.producerQuotas.enabled }}, patch{{ end }}]
 - apiGroups: [kafka-consumer-scaler.dev]
   resources: [kafkaconsumerscalers/status]
   verbs: [patch]

@@ -36,6 +36,8 @@ _WIDE: Final = (
     ("Arrival", "number", ".status.rates.arrival"),
     ("Drain", "number", ".status.rates.drain"),
     ("Capacity", "number", ".status.rates.capacityPerConsumer"),
+    ("Safe-Rate", "number", ".status.safeRate.recordsPerSecond"),
+    ("Quotas", "string", ".status.quotaLeases[*].bytesPerSecond"),
 )
 """Shown by `-o wide` only."""
 _SELECTABLE: Final = (".spec.consumerGroup", ".spec.kafka.bootstrapServers", ".spec.scaleTargetRef.name")

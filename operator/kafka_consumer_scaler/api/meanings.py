@@ -123,6 +123,31 @@ GROUPS: Final[tuple[Group, ...]] = (
             "look at the brokers' load, and at quotas on the operator's user or client id; or raise "
             "`pollingIntervalSeconds`"),
     }),
+    ("What is done about producers", {
+        Reason.THROTTLING_PRODUCERS: Meaning(
+            "the group cannot keep up even at its useful maximum, so the producers of `backpressure.quotas` are held "
+            "to a rate that it sustains; under `mode: Advisory` they would be",
+            "lift what binds the group: the message names it; or let the producers send less"),
+        Reason.AT_QUOTA_FLOOR: Meaning(
+            "producers are held to `minBytesPerSecond`, and even that is more than the group sustains",
+            "lower `minBytesPerSecond`, or lift what binds the group"),
+        Reason.THROTTLE_RELEASED: Meaning("producers are no longer held to a rate; the message says why"),
+        Reason.QUOTA_NOT_PERMITTED: Meaning(
+            "`spec.backpressure.quotas` names what the administrator did not allow this namespace to slow down; "
+            "scaling goes on, and no producer is held back",
+            "`producerQuotas` in the chart's values, or leave `quotas` out"),
+        Reason.QUOTA_REFUSED: Meaning(
+            "a broker refuses to tell or to set a quota, or none could be reached while a quota is set",
+            "the message has the command that grants the right; it is tried again by itself"),
+        Reason.QUOTA_WITHOUT_EFFECT: Meaning(
+            "the quota was not set: another one, which the message names, holds for these producers in spite of it, or "
+            "another resource holds them back already",
+            "name the `user` instead of the `clientId`, or take the other quota away"),
+        Reason.QUOTA_CHANGED: Meaning(
+            "somebody else changed a quota that the operator had set; it was left as it is, and none is set until the "
+            "resource is changed",
+            "see that the quota is what you want; to have it held back again, change the resource's spec"),
+    }),
     ("What could not be known", {
         Reason.METRICS_UNAVAILABLE: Meaning(
             "the event: the lag is unknown, nothing is changed. As a reason: an error that none of the words "

@@ -27,6 +27,7 @@ from kafka_consumer_scaler.core.memory import (
     Peak,
     Recommended,
     Scaled,
+    Throttling,
     Trial,
     Usual,
 )
@@ -82,6 +83,7 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
         "memberlessSince": memory.memberless_since,
         "found": [_stored(each) for each in memory.found],
         "said": sorted(memory.said),
+        "throttling": _stored(memory.throttling),
     }
     return {"version": VERSION} | {name: piece for name, piece in pieces.items() if piece or piece == 0.0}
 
@@ -107,6 +109,7 @@ def memory_of(stored: Any, now: float) -> Memory:
         memberless_since=_time(stored.get("memberlessSince"), now),
         found=tuple(each for each in _read_all(Found, stored.get("found"), now) if each.reason in LASTING | BOUNDS),
         said=_reasons(stored.get("said")),
+        throttling=_read(Throttling, stored.get("throttling"), now),
     )
 
 
@@ -183,6 +186,12 @@ def _reasons(stored: Any) -> frozenset[Reason]:
     return frozenset(reason for reason in map(_reason, words) if reason is not None)
 
 
+def _numbers(value: Any, _: float = 0.0) -> tuple[float, ...]:
+    """Numbers in their order; none at all when one of them makes no sense."""
+    found = [_number(each) for each in value[:LONGEST]] if isinstance(value, list | tuple) else []
+    return tuple(each for each in found if each is not None) if None not in found else ()
+
+
 def _words(value: Any, _: float = 0.0) -> str | None:
     return one_line(value) if isinstance(value, str) else None
 
@@ -193,5 +202,7 @@ READERS: Mapping[str, Callable[[Any, float], Any]] = {
     "seconds": _number, "per_consumer": _number, "reason": _reason, "evidence": _words, "remedy": _words,
     "lost": lambda value, _: value is True,
     "count": _replicas, "arrival": _number, "drain": _number, "drained": _number,
+    "rate": _number, "demand": _number, "changed_at": _time, "seen_at": _time, "calm_since": _time,
+    "per_broker": _numbers, "record_bytes": _number, "is_weighed": lambda value, _: value is True,
 }
 """How a field of a stored piece is read, by its name."""

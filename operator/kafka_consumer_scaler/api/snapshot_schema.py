@@ -106,6 +106,7 @@ class DetailsPiece(Piece):
     offsets_retention_seconds: Seconds | None = None
     compacted: list[Topic] = Field(default_factory=list)
     stretch: Annotated[int, Field(ge=1, le=1000)] = 1
+    leaders: dict[Name, Count] = Field(default_factory=dict)
 
 
 class Line(Piece):

@@ -195,6 +195,7 @@ def _details_told(details: Details) -> dict[str, Any]:
         "offsetsRetentionSeconds": details.offsets_retention_seconds,
         "compacted": sorted(details.compacted),
         "stretch": details.stretch if details.stretch > 1 else None,
+        "leaders": {str(tp): broker for tp, broker in details.leaders.items()},
     }
     return {name: value for name, value in fields.items() if value not in ({}, [], None)}
 
@@ -204,7 +205,7 @@ def _details(said: Line) -> Details:
         return Details()
     told = said.details
     return Details(told.record_bytes, told.high_watermarks, told.offsets_retention_seconds, frozenset(told.compacted),
-                   told.stretch)
+                   told.stretch, told.leaders)
 
 
 def _partitions(said: Line) -> Mapping[TopicPartition, Reading | Unknown] | Unknown:

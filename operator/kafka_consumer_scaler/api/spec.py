@@ -23,6 +23,7 @@ from kafka_consumer_scaler.core.policy import (
     Mode,
     OffsetReset,
     Policy,
+    ProducerQuota,
     ScalingRules,
     SelectPolicy,
     StepPolicy,
@@ -64,7 +65,19 @@ _OBJECT_NAME = TextRule(
     r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*",
     "spec.scaleTargetRef.name must be an object's name in the same namespace: lower case letters, digits, '-' or '.'",
 )
+_ONE_KIND_OF_PRODUCER = Rule(
+    "has(self.clientId) != has(self.user)", "an entry of spec.backpressure.quotas names either clientId or user"
+)
+_QUOTAS_ONCE = Rule(
+    "!has(self.quotas) || self.quotas.all(one, self.quotas.exists_one(other, has(one.clientId) == has(other.clientId) "
+    "&& (has(one.clientId) ? one.clientId == other.clientId : one.user == other.user)))",
+    "spec.backpressure.quotas must not name a client id or a user twice",
+    "quotas",
+)
 _TOPIC = TextRule(r"[A-Za-z0-9._-]+", "a topic's name is made of letters, digits, '.', '_' and '-'")
+_PRODUCER = TextRule(
+    r"[\x00-\x1f\x7f-\x9f]", "a client id or a user must not contain control characters", forbidden=True
+)
 _CONTROL = TextRule(r"[\x00-\x1f\x7f-\x9f]", "spec.consumerGroup must not contain control characters", forbidden=True)
 
 
@@ -188,6 +201,46 @@ class FallbackSpec(Part):
     """Replicas to go to; between `minReplicas` and `maxReplicas`."""
 
 
+Producer = Annotated[str, text(255, _PRODUCER), AfterValidator(_PRODUCER.require)]
+
+
+class ProducerQuotaSpec(Part):
+    """Producers that may be held back by a quota at the brokers, once the administrator allowed it."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(_ONE_KIND_OF_PRODUCER))
+
+    client_id: Producer | None = None
+    """Their `client.id`."""
+    user: Producer | None = None
+    """The user that brokers know them as, without `User:`; instead of `clientId`."""
+    min_bytes_per_second: Annotated[int, Field(ge=1, le=MAX_RECORDS, json_schema_extra=Int64)]
+    """They are never held to less, over all brokers together. Several entries share a rate in proportion to this."""
+
+    @model_validator(mode="after")
+    def _names_one_kind(self) -> Self:
+        _ONE_KIND_OF_PRODUCER.require((self.client_id is None) != (self.user is None))
+        return self
+
+    def as_quota(self) -> ProducerQuota:
+        """The same, in the core's words."""
+        return ProducerQuota(self.min_bytes_per_second, self.client_id, self.user)
+
+
+class Backpressure(Part):
+    """What producers are told while the group cannot keep up: `status.safeRate`, and quotas where they are named."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(_QUOTAS_ONCE))
+
+    quotas: Annotated[tuple[ProducerQuotaSpec, ...], Field(min_length=1, max_length=10)] | None = None
+    """Whom the brokers may hold back. Without it nobody is."""
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        named = [(each.client_id, each.user) for each in self.quotas or ()]
+        _QUOTAS_ONCE.require(len(set(named)) == len(named))
+        return self
+
+
 class Spec(Part):
     """What is wanted: the workload, the consumer group it is made of, bounds, and the objective."""
 
@@ -235,6 +288,8 @@ class Spec(Part):
     """While true nothing is scaled; status is still reported."""
     fallback: FallbackSpec | None = None
     """Replicas to go to when the lag stays unknown. Without it, replicas are left as they are."""
+    backpressure: Backpressure | None = None
+    """What producers are told when more consumers cannot help. Without it, nothing."""
 
     @model_validator(mode="after")
     def _keeps_the_rules(self) -> Self:
@@ -274,4 +329,5 @@ class Spec(Part):
             mode=self.mode,
             paused=self.paused,
             fallback=Fallback(fallback.failure_threshold, fallback.replicas) if fallback else None,
+            quotas=tuple(each.as_quota() for each in (self.backpressure and self.backpressure.quotas) or ()),
         )

@@ -13,11 +13,13 @@ from kafka_consumer_scaler.api.memory import mapping, memory_to_status
 from kafka_consumer_scaler.api.parts import Part
 from kafka_consumer_scaler.api.rules import one_line
 from kafka_consumer_scaler.api.spec import Int32, Int64
+from kafka_consumer_scaler.api.upstream import LEASES_AT_MOST, QuotaLeaseStatus, SafeRateStatus
 from kafka_consumer_scaler.core.advice import Advice
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.explain import PARTITIONS_SHOWN, Explanation, PartitionStanding, explain
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.safe_rate import SafeRate
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.core.verdict import Abstain, Condition, ConditionType, Measurements, Verdict
 
@@ -122,6 +124,7 @@ class ExplanationStatus(Part):
     """What is so, and why it was decided."""
     limits: Sentences | None = None
     """Each limit that bound, and whose setting it is."""
+    upstream: Sentences | None = None
     otherwise: Sentences | None = None
     """What would have to change for another decision."""
     partitions: Annotated[list[PartitionStatus], Field(max_length=PARTITIONS_SHOWN)] | None = None
@@ -157,6 +160,10 @@ class Status(Part):
     """When replicas were last changed by this resource."""
     last_decision: str | None = None
     """The last decision in one sentence, with its numbers and its trail."""
+    safe_rate: SafeRateStatus | None = None
+    """What the group sustains, for producers and gateways that can hold back. Told with `spec.backpressure` only."""
+    quota_leases: Annotated[list[QuotaLeaseStatus], Field(max_length=LEASES_AT_MOST)] | None = None
+    """The quotas of producers that are set now, each with what it was before."""
     explanation: ExplanationStatus | None = None
     """The last decision in prose: why, what bound it, what would change it, and advice."""
     memory: str | None = None
@@ -191,6 +198,21 @@ def status_of(verdict: Verdict, generation: int, previous: Mapping[str, Any], no
     )
 
 
+def safe_rate_as_status(safe_rate: SafeRate | Unknown, valid_until: float) -> dict[str, Any]:
+    """The status' part that tells the safe rate until a time (seconds since the epoch); empty when it is not known."""
+    if isinstance(safe_rate, Unknown):
+        return {}
+    return {"safeRate": _without_unknown({
+        "recordsPerSecond": _rounded(safe_rate.records),
+        "bytesPerSecond": _rounded(safe_rate.bytes),
+        "sustainedRecordsPerSecond": _rounded(safe_rate.sustained),
+        "replicas": safe_rate.replicas,
+        "reason": one_line(safe_rate.because),
+        "isLowerBound": not safe_rate.is_learned,
+        "validUntil": timestamp(valid_until),
+    })}
+
+
 def explained(status: Mapping[str, Any], policy: Policy, verdict: Verdict) -> dict[str, Any]:
     """The status with the explanation of its verdict: prose that is made only where it is read."""
     return {**status, "explanation": explanation_as_status(explain(policy, verdict))}
@@ -201,6 +223,7 @@ def explanation_as_status(explanation: Explanation) -> dict[str, Any]:
     return _without_empty({
         "why": _sentences(explanation.why),
         "limits": _sentences(explanation.limits),
+        "upstream": _sentences(explanation.upstream),
         "otherwise": _sentences(explanation.otherwise),
         "partitions": [_partition(each) for each in explanation.partitions[:PARTITIONS_SHOWN]],
         "advice": [_advice(each) for each in explanation.advice[:SENTENCES_AT_MOST]],
@@ -236,7 +259,8 @@ def same_meaning(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _meaning(status: Mapping[str, Any]) -> dict[str, Any]:
-    same = ("observedGeneration", "currentReplicas", "desiredReplicas", "partitions", "backlog", "lastScaleTime")
+    same = ("observedGeneration", "currentReplicas", "desiredReplicas", "partitions", "backlog", "lastScaleTime",
+            "quotaLeases")
     conditions = conditions_by_type(mapping(status))
     return {name: mapping(status).get(name) for name in same} | {
         "conditions": {kind: (each.get("status"), each.get("reason")) for kind, each in conditions.items()}

@@ -20,6 +20,8 @@ GROUP: Final = "kafka-consumer-scaler.dev"
 VERSION: Final = "v1alpha1"
 KIND: Final = "KafkaConsumerScaler"
 PLURAL: Final = "kafkaconsumerscalers"
+FINALIZER: Final = f"{GROUP}/quota-lease"
+"""On a resource while quotas are to be put back before it goes."""
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 CONNECTIONS: Final[Mapping[ConnectionKind, str]] = {
     ConnectionKind.KAFKA_CONNECTION: "kafkaconnections",

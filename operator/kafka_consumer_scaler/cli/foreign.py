@@ -14,7 +14,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 LONGEST_LINE: Final = 2048
 MOST_ENTRIES: Final = 50
 _HUMP: Final = re.compile(r"(?<!^)(?=[A-Z])")
-_TEXTS: Final = ("why", "limits", "otherwise")
+_TEXTS: Final = ("why", "limits", "upstream", "otherwise")
 _TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "partitions": (("partition", "note"), ("lag", "seconds", "arrival")),
     "advice": (("about", "evidence", "remedy", "gain"), ()),

@@ -18,7 +18,7 @@ from kafka_consumer_scaler.cli.foreign import explanation_of, known, line, runbo
 
 PLAIN_WIDTH: Final = 100_000
 """Columns of what is no terminal: nothing is wrapped, nothing is cut."""
-SENTENCES: Final = {"why": "Why", "limits": "Limits", "otherwise": "What would change it"}
+SENTENCES: Final = {"why": "Why", "limits": "Limits", "upstream": "Producers", "otherwise": "What would change it"}
 NOTE_STYLES: Final = {"hot": "yellow", "stuck": "red"}
 
 

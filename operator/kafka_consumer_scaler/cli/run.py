@@ -17,7 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--namespace", action="append", dest="namespaces", metavar="NAME",
                         help="watch this namespace only; repeatable (KCS_NAMESPACES: comma list; default: all)")
     parser.add_argument("--http-port", type=int, default=os.environ.get("KCS_HTTP_PORT", "8080"), metavar="PORT",
-                        help="port of /healthz, /readyz and /metrics (KCS_HTTP_PORT; default: 8080)")
+                        help="port of /healthz, /readyz, /metrics and /v1/safe-rate (KCS_HTTP_PORT; default: 8080)")
     parser.add_argument("--kubeconfig", default=None, metavar="PATH",
                         help="kubeconfig to use (default: the pod's service account, else KUBECONFIG)")
     parser.add_argument("--log-format", choices=("json", "text"), default=os.environ.get("KCS_LOG_FORMAT", "json"),
@@ -49,6 +49,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
                         default=os.environ.get("KCS_ALLOW_AWS_IAM", "false"),
                         help="let resources use the operator's own AWS identity for brokers of Amazon MSK "
                              "(KCS_ALLOW_AWS_IAM: true or false; default: false)")
+    parser.add_argument("--producer-quotas", default=os.environ.get("KCS_PRODUCER_QUOTAS", ""), metavar="JSON",
+                        help='let resources slow down producers by quotas at the brokers: [{"namespaces": ["shop"], '
+                             '"clientIds": ["orders-*"], "users": []}] (KCS_PRODUCER_QUOTAS; default: nobody)')
     parser.set_defaults(run=run)
 
 
@@ -83,6 +86,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         allowed_identity_providers=_several(arguments.allowed_identity_providers, "KCS_ALLOWED_IDENTITY_PROVIDERS"),
         connections_per_namespace=arguments.connections_per_namespace,
         allow_aws_iam=_truth("KCS_ALLOW_AWS_IAM", arguments.allow_aws_iam),
+        producer_quotas=arguments.producer_quotas,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,9 +13,11 @@ from random import random
 from typing import Any
 
 from kafka_consumer_scaler.control.leadership import Answer, Create, Election, Role, Step, Update
-from kafka_consumer_scaler.control.ports import LeaseAccess, ScaleAccess, StatusAccess
+from kafka_consumer_scaler.control.ports import FinalizerAccess, LeaseAccess, QuotaAccess, ScaleAccess, StatusAccess
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
+from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas
 from kafka_consumer_scaler.kube.claim import Found
 from kafka_consumer_scaler.kube.target import Target
 
@@ -188,6 +190,51 @@ class LedStatus:
     async def write(self, resource: Mapping[str, Any], status: Mapping[str, Any]) -> Unknown | None:
         """As LedScale's."""
         return await _led(self.elector, lambda: self.status.write(resource, status))
+
+
+@dataclass(frozen=True, slots=True)
+class LedFinalizers:
+    """The finalizer, put and taken by the leader only."""
+
+    finalizers: FinalizerAccess
+    elector: Elector
+
+    async def hold(self, resource: Mapping[str, Any]) -> Unknown | None:
+        """As LedScale's writes."""
+        return await _led(self.elector, lambda: self.finalizers.hold(resource))
+
+    async def let_go(self, resource: Mapping[str, Any]) -> Unknown | None:
+        """As LedScale's writes."""
+        return await _led(self.elector, lambda: self.finalizers.let_go(resource))
+
+
+@dataclass(frozen=True, slots=True)
+class LedQuotas:
+    """Quotas of producers, changed by the leader only, within the time that its lease leaves for a write."""
+
+    brokers: QuotaAccess
+    elector: Elector
+
+    async def quotas(
+        self, connection: Connection, entities: Sequence[Entity], deadline_seconds: float
+    ) -> Quotas | Unknown:
+        """Whoever may read, may."""
+        return await self.brokers.quotas(connection, entities, deadline_seconds)
+
+    async def change_quotas(
+        self, connection: Connection, changes: Sequence[Change], deadline_seconds: float
+    ) -> Mapping[Entity, Before]:
+        """As LedScale's writes; the polling process begins none after its time."""
+        found: Mapping[Entity, Before] = {}
+
+        async def write() -> Unknown | None:
+            nonlocal found
+            seconds = min(deadline_seconds, self.elector.election.timing.write_seconds)
+            found = await self.brokers.change_quotas(connection, changes, seconds)
+            return None
+
+        problem = await _led(self.elector, write)
+        return found if problem is None else dict.fromkeys((one.entity for one in changes), problem)
 
 
 async def _led(elector: Elector, write: Callable[[], Awaitable[Unknown | None]]) -> Unknown | None:

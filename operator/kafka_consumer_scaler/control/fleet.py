@@ -63,17 +63,20 @@ class Fleet:
             while True:
                 self.registry.changed.clear()
                 self.resolver.follow()
+                self.reconciler.quotas.follow()
                 self._match_workers()
                 await self._report_invalid()
                 await self.registry.changed.wait()
         finally:
             await _cancelled([lister, *self._workers.values()])
             await self.resolver.stop()
+            await self.reconciler.quotas.stop()
 
     def overdue_seconds(self) -> float:
         """How late the most belated resource is; 0 when all are on time."""
         now = self.clock.now()
-        return max((now - each.due_at for each in self.registry.all() if each.subject and each.due_at), default=0.0)
+        awaited = (each for each in self.registry.all() if each.subject and each.due_at and not each.is_leaving)
+        return max((now - each.due_at for each in awaited), default=0.0)
 
     def _match_workers(self) -> None:
         """A worker for each cluster in use. One that is no longer wanted ends its round first: it may be writing."""
@@ -92,7 +95,7 @@ class Fleet:
 
     async def _report_invalid(self) -> None:
         for watched in self.registry.all():
-            if watched.subject is None:
+            if watched.subject is None and not watched.is_leaving:
                 await self.reconciler.report_invalid(watched)
 
     async def _list_forever(self) -> None:
@@ -183,6 +186,8 @@ class Fleet:
         """A resource that was deleted, respecified or led elsewhere during the poll waits for its next poll."""
         async with gate, watched.busy:
             if watched not in self.registry or watched.subject is not subject or not is_on(watched, connection):
+                return
+            if watched.is_leaving:
                 return
             try:
                 await self.reconciler.reconcile(watched, subject, sample)

@@ -31,7 +31,8 @@ POLL_STALE_SECONDS = 120.0
 class Health:
     """Answers for the probes. Alive: the event loop answers. Ready: what it knows is fresh.
 
-    `standby` tells since how many seconds the lease of another operator was not read; None for who leads.
+    `standby` tells since how many seconds the lease of another operator was not read; None for who leads. `more` is
+    served besides.
 
     Staleness is no reason to be killed: a restart mends neither the API server nor a broker, and forgets the history.
     """
@@ -42,6 +43,7 @@ class Health:
     exposition: Callable[[], bytes]
     recorder: Recorder
     standby: Callable[[], float | None] = lambda: None
+    more: tuple[web.RouteDef, ...] = ()
 
     def stale(self) -> str | None:
         """What is too old, in one line; None when nothing is."""
@@ -90,7 +92,7 @@ class Health:
         """Start to listen; the caller cleans the runner up. Raises OSError when the port is taken."""
         app = web.Application()
         app.add_routes([web.get("/healthz", self.healthz), web.get("/readyz", self.readyz),
-                        web.get("/metrics", self.metrics), web.get(SNAPSHOTS_PATH, self.snapshots)])
+                        web.get("/metrics", self.metrics), web.get(SNAPSHOTS_PATH, self.snapshots), *self.more])
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, port=port).start()

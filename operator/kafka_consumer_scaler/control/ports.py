@@ -10,6 +10,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.core.verdict import Event, Verdict
 from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 from kafka_consumer_scaler.kube.claim import Claim, Found, Missing
 from kafka_consumer_scaler.kube.target import Target
@@ -112,11 +113,42 @@ class ResourceSource(Protocol):
         """The uid of the one that has this name now; None when there is none."""
 
 
+class BodySource(Protocol):
+    """Single KafkaConsumerScalers as the API server has them."""
+
+    async def body(self, namespace: str, name: str) -> Mapping[str, Any] | Unknown | None:
+        """The one that has this name now; None when there is none, or none that is watched. Never raises."""
+
+
 class StatusAccess(Protocol):
     """The status subresource of a KafkaConsumerScaler."""
 
     async def write(self, resource: Mapping[str, Any], status: Mapping[str, Any]) -> Unknown | None:
         """Replace the status of the resource with this very uid; None when done or gone."""
+
+
+class QuotaAccess(Protocol):
+    """Quotas of producers at the brokers. Failures are Unknown values, never exceptions."""
+
+    async def quotas(
+        self, connection: Connection, entities: Sequence[Entity], deadline_seconds: float
+    ) -> Quotas | Unknown:
+        """What the cluster holds each of them to; Unknown also where we may not change it."""
+
+    async def change_quotas(
+        self, connection: Connection, changes: Sequence[Change], deadline_seconds: float
+    ) -> Mapping[Entity, Before]:
+        """What each was held to before; the change was carried out if that was expected."""
+
+
+class FinalizerAccess(Protocol):
+    """Our finalizer on a KafkaConsumerScaler with this very uid."""
+
+    async def hold(self, resource: Mapping[str, Any]) -> Unknown | None:
+        """Put it there; None when it is."""
+
+    async def let_go(self, resource: Mapping[str, Any]) -> Unknown | None:
+        """Take it away; None when it is, or when the resource is gone."""
 
 
 class EventSink(Protocol):

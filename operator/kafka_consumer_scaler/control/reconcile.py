@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kafka_consumer_scaler.api.snapshots import Carried, Look
-from kafka_consumer_scaler.api.status import explained, same_meaning, status_of, status_of_invalid
+from kafka_consumer_scaler.api.status import (
+    explained,
+    safe_rate_as_status,
+    same_meaning,
+    status_of,
+    status_of_invalid,
+)
+from kafka_consumer_scaler.api.upstream import leases_as_status
 from kafka_consumer_scaler.control.ports import (
     Clock,
     EventSink,
@@ -19,6 +26,7 @@ from kafka_consumer_scaler.control.ports import (
     ScaleAccess,
     StatusAccess,
 )
+from kafka_consumer_scaler.control.quotas import QuotaKeeper, with_trouble
 from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry, Subject, Unanswered, Watched
 from kafka_consumer_scaler.core.cycle import decide
@@ -37,6 +45,8 @@ from kafka_consumer_scaler.kube.target import Target
 REPLICAS_FRESH_SECONDS = 45.0
 """A caught-up group's replicas are read this often; a group with a backlog is read at every poll."""
 STATUS_EVERY_SECONDS = 60.0
+SAFE_RATE_SECONDS, SAFE_RATE_POLLS = 180.0, 3
+"""For how long, and for how many polling intervals at least, a safe rate is good: it outlives two status writes."""
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +65,7 @@ class Reconciler:
     events: EventSink
     metrics: MetricsSink
     recorder: Recorder
+    quotas: QuotaKeeper
 
     async def reconcile(self, watched: Watched, subject: Subject, sample: GroupSample) -> None:
         """Bring one resource up to date with one sample of its group."""
@@ -67,6 +78,7 @@ class Reconciler:
         """Say what is wrong with a resource that cannot be read."""
         generation = int(watched.body["metadata"].get("generation") or 0)
         status = status_of_invalid(watched.problem, generation, watched.status, self.clock.now())
+        status |= leases_as_status(watched.upstream.leases)
         if not same_meaning(watched.status, status):
             logger.warning("invalid resource", extra=_labels(watched) | {"problem": watched.problem})
             await self._write_status(watched, status)
@@ -96,7 +108,7 @@ class Reconciler:
         now = self.clock.now()
         look = Look(snapshot, current, now, watched.memory, scaled=None)
         self._record(watched, look)
-        return look, decide(subject.policy, watched.history, current, watched.memory, now)
+        return look, decide(self.quotas.policy_of(watched, subject), watched.history, current, watched.memory, now)
 
     async def _observe(self, watched: Watched, subject: Subject) -> tuple[Replicas | Unknown, bool]:
         """The target's replicas, or why it is not ours to scale; and whether they were read just now.
@@ -175,6 +187,8 @@ class Reconciler:
             return uid
         if uid == watched.uid and watched in self.registry:
             return None
+        if watched.upstream.is_held:
+            return Unknown("the resource is being deleted", Reason.SCALE_FAILED)
         self.registry.drop(watched.uid)
         return Unknown("the resource was deleted", Reason.SCALE_FAILED)
 
@@ -183,6 +197,8 @@ class Reconciler:
             return
         if verdict.backlog is not Backlog.CAUGHT_UP:
             watched.replicas = None
+        self.quotas.want(watched, subject, verdict.throttle)
+        verdict = with_trouble(verdict, watched)
         self.metrics.observe_resource(watched.namespace, watched.name, subject.query.group, str(subject.target))
         self.metrics.observe_verdict(watched.namespace, watched.name, verdict, subject.policy)
         said = verdict.events if verdict.announcement is None else (*verdict.events, verdict.announcement)
@@ -198,7 +214,10 @@ class Reconciler:
     async def _report_status(self, watched: Watched, subject: Subject, verdict: Verdict) -> None:
         """Written when its meaning changed, else at most once a minute and only if a number changed."""
         now = self.clock.now()
-        status = status_of(verdict, subject.generation, watched.status, now)
+        status = status_of(verdict, subject.generation, watched.status, now) | leases_as_status(watched.upstream.leases)
+        if subject.tells_producers:
+            valid = max(SAFE_RATE_SECONDS, SAFE_RATE_POLLS * subject.policy.polling_interval_seconds)
+            status |= safe_rate_as_status(verdict.safe_rate, now + valid)
         is_due = now - watched.status_written_at >= STATUS_EVERY_SECONDS
         is_news = is_due and _numbers(status) != _numbers(watched.status)
         if is_news or not same_meaning(watched.status, status):

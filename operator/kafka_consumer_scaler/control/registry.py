@@ -11,16 +11,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kafka_consumer_scaler.api.conditions import conditions_by_type
 from kafka_consumer_scaler.api.memory import memory_from_status
 from kafka_consumer_scaler.api.reaching import Kafka
-from kafka_consumer_scaler.api.v1alpha1 import InvalidSpec, KafkaConsumerScaler
+from kafka_consumer_scaler.api.upstream import Lease, leases_from_status
+from kafka_consumer_scaler.api.v1alpha1 import FINALIZER, InvalidSpec, KafkaConsumerScaler
 from kafka_consumer_scaler.control.ports import Clock
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Mode, Policy
+from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.core.verdict import Verdict
 from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.entities import Entity
 from kafka_consumer_scaler.kafka.sample import GroupQuery
 from kafka_consumer_scaler.kube.target import Target
 
@@ -30,6 +34,7 @@ class Subject:
     """What a readable resource asks for: one group of one cluster, and the workload that consumes it.
 
     `kafka` is what the resource says of the cluster; how it is reached is looked up, and changes by itself.
+    `tells_producers` is whether the safe rate is told in the status.
     """
 
     generation: int
@@ -38,6 +43,7 @@ class Subject:
     kafka: Kafka
     query: GroupQuery
     target: Target
+    tells_producers: bool = False
 
     @classmethod
     def parse(cls, body: Mapping[str, Any]) -> Subject:
@@ -50,7 +56,8 @@ class Subject:
             policy=policy,
             kafka=scaler.spec.kafka,
             query=GroupQuery(scaler.spec.consumer_group, policy.topics, policy.topic_pattern, policy.offset_reset,
-                             policy.isolation_level),
+                             policy.isolation_level, with_leaders=bool(policy.quotas)),
+            tells_producers=scaler.spec.backpressure is not None,
             target=Target(ref.api_version, ref.kind, scaler.namespace, ref.name),
         )
 
@@ -63,6 +70,34 @@ class Unanswered:
     before: int
     after: int
     at: float
+
+
+@dataclass(slots=True, eq=False)
+class Upstream:
+    """What is known of the quotas of a resource's producers.
+
+    Args:
+        leases: those of the status, or those that it is about to have.
+        wanted: bytes/s of each broker that each entity is to be held to; None before it was first said.
+        trouble: why producers are not held back, or not let go; None while nothing is in the way.
+        is_usable: whether the broker was asked, and quotas can be set that have an effect.
+        is_held: whether the resource carries the finalizer, as last known.
+        given_up: why a lease was given up; none is begun until the generation is another than `given_up_under`.
+        doubtful: whose quota was not as it was set at the last look.
+        connection: where the leases were last compared.
+        stirred: set when there is news for whoever keeps the leases.
+    """
+
+    leases: tuple[Lease, ...] = ()
+    wanted: Mapping[Entity, int] | None = None
+    trouble: Unknown | None = None
+    is_usable: bool = False
+    is_held: bool = False
+    given_up: Unknown | None = None
+    given_up_under: int = 0
+    doubtful: frozenset[Entity] = frozenset()
+    connection: Connection | None = None
+    stirred: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +123,12 @@ class Watched:
     connection: Connection | Unknown | None = None
     servers: str = ""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    upstream: Upstream = field(default_factory=Upstream)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was deleted, and is there only until its quotas are put back."""
+        return bool(self.body["metadata"].get("deletionTimestamp"))
 
     @property
     def uid(self) -> str:
@@ -132,7 +173,7 @@ class Registry:
 
     def of(self, connection: Connection | None) -> tuple[tuple[Watched, Subject], ...]:
         """The resources whose groups live in this cluster, with what they ask for; None: those without a connection."""
-        found = ((each, each.subject) for each in self._watched.values())
+        found = ((each, each.subject) for each in self._watched.values() if not each.is_leaving)
         return tuple((each, subject) for each, subject in found if subject and is_on(each, connection))
 
     def connections(self) -> frozenset[Connection | None]:
@@ -164,9 +205,13 @@ class Registry:
         return oldest if oldest is not watched else None
 
     def put(self, body: Mapping[str, Any]) -> None:
-        """A resource was listed, added or modified. One that is being deleted is dropped at once."""
+        """A resource was listed, added or modified.
+
+        One that is being deleted is dropped at once, but for one whose quotas are to be put back first: that is kept,
+        and is nobody's rival and in no poll.
+        """
         metadata = body["metadata"]
-        if metadata.get("deletionTimestamp"):
+        if metadata.get("deletionTimestamp") and not is_held(body):
             self.drop(str(metadata["uid"]))
             return
         known = self._watched.get(str(metadata["uid"]))
@@ -183,12 +228,23 @@ class Registry:
             self.changed.set()
         else:
             known.body = body
+        self._note_upstream(self._watched[str(metadata["uid"])])
+
+    def _note_upstream(self, watched: Watched) -> None:
+        upstream, was_held = watched.upstream, watched.upstream.is_held
+        upstream.is_held = is_held(watched.body)
+        if watched.is_leaving or upstream.is_held != was_held:
+            self._unindex(watched)
+            self._index(watched)
+            upstream.stirred.set()
+            self.changed.set()
 
     def drop(self, uid: str) -> None:
         """A resource was deleted."""
         gone = self._watched.pop(uid, None)
         if gone is not None:
             self._unindex(gone)
+            gone.upstream.stirred.set()
             self._on_forget(gone)
             self.changed.set()
 
@@ -210,7 +266,7 @@ class Registry:
                 self.drop(each.uid)
 
     def _index(self, watched: Watched) -> None:
-        if watched.subject is not None:
+        if watched.subject is not None and not watched.is_leaving:
             self._by_target[watched.subject.target].add(watched)
 
     def _unindex(self, watched: Watched) -> None:
@@ -223,7 +279,8 @@ class Registry:
     def _new(self, body: Mapping[str, Any]) -> Watched:
         subject, problem = _parse(body)
         status = body.get("status") or {}
-        return Watched(body, subject, problem, memory_from_status(status, self._clock.now()), status)
+        memory = memory_from_status(status, self._clock.now())
+        return Watched(body, subject, problem, memory, status, upstream=_upstream(body, status))
 
     def _respecify(self, known: Watched, body: Mapping[str, Any]) -> None:
         """A changed spec: what was seen of another group is forgotten, a changed limit keeps the history."""
@@ -234,8 +291,24 @@ class Registry:
         self._index(known)
         known.due_at = 0.0
         known.replicas = None
+        known.upstream.stirred.set()
         if before is None or known.subject is None or _watches(before) != _watches(known.subject):
             known.history = History()
+
+
+def is_held(body: Mapping[str, Any]) -> bool:
+    """Whether the resource carries our finalizer."""
+    return FINALIZER in (body["metadata"].get("finalizers") or ())
+
+
+def _upstream(body: Mapping[str, Any], status: Mapping[str, Any]) -> Upstream:
+    """What the status tells of leases, and of one that was given up under this very generation."""
+    given_up = conditions_by_type(status).get(Reason.QUOTA_CHANGED, {})
+    is_so = given_up.get("status") == "True" and given_up.get("observedGeneration") == _generation(body)
+    why = Unknown(str(given_up.get("message")), Reason.QUOTA_CHANGED) if is_so else None
+    leases = leases_from_status(status)
+    return Upstream(leases, trouble=why, is_usable=bool(leases) and why is None, is_held=is_held(body), given_up=why,
+                    given_up_under=_generation(body))
 
 
 def _watches(subject: Subject) -> tuple[Kafka, GroupQuery]:

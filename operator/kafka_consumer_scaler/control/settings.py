@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kafka_consumer_scaler.control.allowances import Allowances, BadAllowance
 from kafka_consumer_scaler.control.permissions import BadPattern, Pattern, Permissions, parse_all
 
 RECORD_SNAPSHOTS_MAX = 10_000
@@ -34,6 +35,7 @@ class Settings:
         allowed_identity_providers: patterns of hosts that resources may ask for tokens; empty means any.
         connections_per_namespace: how many different Kafka connections the resources of one namespace may use.
         allow_aws_iam: whether resources may use the operator's own AWS identity.
+        producer_quotas: which producers may be slowed down by whom, as JSON; empty means that no quota is ever set.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ class Settings:
     allowed_identity_providers: tuple[str, ...] = ()
     connections_per_namespace: int = CONNECTIONS_PER_NAMESPACE
     allow_aws_iam: bool = False
+    producer_quotas: str = ""
 
     def __post_init__(self) -> None:
         for namespace in self.namespaces:
@@ -62,6 +65,7 @@ class Settings:
         if self.lease_name and not self.own_namespace:
             raise BadSettings("--lease needs the operator's own namespace: set POD_NAMESPACE")
         self.permissions()
+        self.allowances()
 
     def permissions(self) -> Permissions:
         """The rules for what resources ask for. Raises BadSettings."""
@@ -71,6 +75,13 @@ class Settings:
             connections_per_namespace=self.connections_per_namespace,
             allow_aws_iam=self.allow_aws_iam,
         )
+
+    def allowances(self) -> Allowances:
+        """Whose producers may be slowed down. Raises BadSettings."""
+        try:
+            return Allowances.parse(self.producer_quotas)
+        except BadAllowance as error:
+            raise BadSettings(f"--producer-quotas {error}") from None
 
 
 def _patterns(flag: str, patterns: Sequence[str]) -> tuple[Pattern, ...]:

@@ -15,26 +15,39 @@ from typing import Any
 import kopf
 from kubernetes.aio.client.api_client import ApiClient
 
+from kafka_consumer_scaler.api.v1alpha1 import FINALIZER
 from kafka_consumer_scaler.control.clock import SteadyClock
 from kafka_consumer_scaler.control.connections import Resolver
-from kafka_consumer_scaler.control.election import Alone, Elector, LeadershipLost, LedScale, LedStatus
+from kafka_consumer_scaler.control.election import (
+    Alone,
+    Elector,
+    LeadershipLost,
+    LedFinalizers,
+    LedQuotas,
+    LedScale,
+    LedStatus,
+)
 from kafka_consumer_scaler.control.fleet import Fleet
 from kafka_consumer_scaler.control.handlers import handlers_of, settings_of
 from kafka_consumer_scaler.control.health import Health
 from kafka_consumer_scaler.control.leadership import Election, Timing
-from kafka_consumer_scaler.control.ports import ScaleAccess, StatusAccess
+from kafka_consumer_scaler.control.lookups import LookUps
+from kafka_consumer_scaler.control.ports import FinalizerAccess, QuotaAccess, ScaleAccess, StatusAccess
+from kafka_consumer_scaler.control.quotas import QuotaKeeper
 from kafka_consumer_scaler.control.reconcile import Reconciler
 from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry, Watched
+from kafka_consumer_scaler.control.safe_rate import SafeRates
 from kafka_consumer_scaler.control.settings import Settings
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kube.client import connect
 from kafka_consumer_scaler.kube.connections import Connections
 from kafka_consumer_scaler.kube.events import EventRecorder
+from kafka_consumer_scaler.kube.finalizers import Finalizers
 from kafka_consumer_scaler.kube.lease import LeaseClient
 from kafka_consumer_scaler.kube.pods import Pods
-from kafka_consumer_scaler.kube.resources import list_scalers, uid_of
+from kafka_consumer_scaler.kube.resources import list_scalers, scaler_named, uid_of
 from kafka_consumer_scaler.kube.rivals import Rivals
 from kafka_consumer_scaler.kube.scale import ScaleClient
 from kafka_consumer_scaler.kube.secrets import Secrets
@@ -64,6 +77,11 @@ class Resources:
                 return listed
             found += listed
         return found
+
+    async def body(self, namespace: str, name: str) -> dict[str, Any] | Unknown | None:
+        """The one that has this name now, if it is in a watched namespace."""
+        is_watched = not self.namespaces or namespace in self.namespaces
+        return await scaler_named(self.api, namespace, name) if is_watched else None
 
     async def uid(self, namespace: str, name: str) -> str | Unknown | None:
         """The uid of the one that has this name now."""
@@ -123,8 +141,9 @@ async def _running(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]
         stack.push_async_callback(source.stop)
         resources = Resources(api, settings.namespaces)
         scale, status = _writers(api, elector)
+        quotas = QuotaKeeper(registry, *_upstream(api, source, status, elector), events, settings.allowances(), clock)
         reconciler = Reconciler(
-            registry, clock, scale, Rivals(api), Pods(api), resources, status, events, metrics, recorder
+            registry, clock, scale, Rivals(api), Pods(api), resources, status, events, metrics, recorder, quotas
         )
         resolver = Resolver(
             registry, Secrets(api), Connections(api), settings.permissions(), settings.own_namespace, clock
@@ -133,6 +152,7 @@ async def _running(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]
         health = Health(
             registry, fleet, clock, lambda: _exposition(metrics, source, registry, events, leadership), recorder,
             lambda: elector.silent_seconds() if elector and elector.is_standby else None,
+            SafeRates(registry, LookUps(resources, clock), clock).routes(),
         )
         runner = await health.serve(settings.http_port)
         stack.push_async_callback(runner.cleanup)
@@ -157,6 +177,15 @@ def _elector(settings: Settings, api: ApiClient) -> Elector | None:
 def _writers(api: ApiClient, elector: Elector | None) -> tuple[ScaleAccess, StatusAccess]:
     scale, status = ScaleClient(api), StatusWriter(api)
     return (LedScale(scale, elector), LedStatus(status, elector)) if elector else (scale, status)
+
+
+def _upstream(
+    api: ApiClient, source: PollingProcess, status: StatusAccess, elector: Elector | None
+) -> tuple[QuotaAccess, StatusAccess, FinalizerAccess]:
+    finalizers = Finalizers(api, FINALIZER)
+    if elector is None:
+        return source, status, finalizers
+    return LedQuotas(source, elector), status, LedFinalizers(finalizers, elector)
 
 
 @contextlib.asynccontextmanager

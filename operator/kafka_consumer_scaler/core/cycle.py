@@ -39,9 +39,11 @@ from kafka_consumer_scaler.core.rates import (
 )
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import Recommendation, recommend
+from kafka_consumer_scaler.core.safe_rate import SafeRate, safe_rate
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Group, Replicas, Sample, Unknown
 from kafka_consumer_scaler.core.stabilization import Stabilized, stabilize
+from kafka_consumer_scaler.core.throttle import Course, counted, steer, unseen
 from kafka_consumer_scaler.core.verdict import (
     BOUNDS,
     Abstain,
@@ -70,6 +72,7 @@ class _Judged:
     recommendation: Recommendation | None = None
     trail: tuple[Limit, ...] = ()
     busy_drain: float | None = None
+    allowed: int = 0
 
 
 def decide(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory, now: float) -> Verdict:
@@ -87,7 +90,18 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
     policy = _as_polled(policy, history)
     situation = _situation(policy, history, current, memory, now)
     judged = _judge(policy, history, current, memory, situation)
-    return _verdict(policy, current, situation, judged, memory, is_blip=0 < history.failures <= FAILURES_TOLERATED)
+    safe = situation if isinstance(situation, Unknown) else safe_rate(policy, situation)
+    course = _course(policy, memory, situation, judged, safe, now)
+    is_blip = 0 < history.failures <= FAILURES_TOLERATED
+    return _verdict(policy, current, situation, judged, memory, is_blip, safe, course)
+
+
+def _course(policy: Policy, memory: Memory, situation: Situation | Unknown, judged: _Judged,
+            safe: SafeRate | Unknown, now: float) -> Course:
+    """What becomes of the producers: they are judged with the replicas, or not at all."""
+    if isinstance(situation, Unknown) or judged.recommendation is None:
+        return unseen(policy, memory, now)
+    return steer(policy, situation, safe, judged.allowed)
 
 
 def _as_polled(policy: Policy, history: History) -> Policy:
@@ -107,12 +121,14 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
         return Unknown("the group has members and commits no offsets", Reason.NO_COMMITTED_OFFSETS)
     interval = likely_commit_interval(history, policy)
     waiting = unprocessed(history, policy, lag, interval)
-    rates = measure(history, policy, memory.capacity, interval)
-    if not isinstance(rates.capacity, Unknown):
-        rates = replace(rates, capacity=kept_capacity(memory, rates.capacity))
-    memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
+    seen = measure(history, policy, memory.capacity, interval)
+    if not isinstance(seen.capacity, Unknown):
+        seen = replace(seen, capacity=kept_capacity(memory, seen.capacity))
     shares, waited = arrival_shares(history), ages(history, waiting)
-    standing = backlog(history, policy, oldest(waited), rates)
+    asked = counted(seen.arrival, memory.throttling)
+    rates = seen if asked is seen.arrival else replace(seen, arrival=asked)
+    memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
+    standing = backlog(history, policy, oldest(waited), seen)
     memory = _with_usual(_with_members(memory, sample), standing, rates, current, sample.at)
     unbroken = _unbroken_seconds(policy, history, now)
     stuck = stuck_partitions(history, policy, waiting)
@@ -147,6 +163,7 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
         lost=lost_records(history),
         recreated=recreated_topics(history),
         retention=None if standing is Backlog.CAUGHT_UP else retention_risk(history, policy),
+        observed=seen.arrival,
     )
     return found if isinstance(current, Unknown) else replace(found, memory=learned(policy, history, found))
 
@@ -180,8 +197,8 @@ def _with_members(memory: Memory, sample: Sample) -> Memory:
 
 
 def _with_usual(memory: Memory, standing: Backlog, rates: Rates, current: Replicas | Unknown, at: float) -> Memory:
-    """What is usual is what a group gets and does that is caught up, has replicas, and gets anything at all."""
-    idle = isinstance(current, Unknown) or not current.spec
+    """What is usual is what a group gets and does that is caught up, has replicas, and whose producers are free."""
+    idle = isinstance(current, Unknown) or not current.spec or memory.throttling is not None
     if standing is not Backlog.CAUGHT_UP or idle or isinstance(rates.arrival, Unknown) or not rates.arrival.average:
         return memory
     capacity = None if isinstance(rates.capacity, Unknown) else rates.capacity.per_consumer
@@ -237,7 +254,7 @@ def _settled(policy: Policy, history: History, memory: Memory, situation: Situat
     decision = _move_or_stay(stable.replicas, situation.replicas, stable.reason)
     message = _sentence(policy, situation, recommendation, trail, stable)
     drain = busy_drain(history, policy, TRIAL_SECONDS) if isinstance(decision, ScaleTo) else None
-    return _acted(policy, _Judged(decision, memory, message, recommendation, trail, drain))
+    return _acted(policy, _Judged(decision, memory, message, recommendation, trail, drain, limited.replicas))
 
 
 def _acted(policy: Policy, judged: _Judged) -> _Judged:
@@ -276,26 +293,26 @@ def _head(policy: Policy, current: int, replicas: int) -> str:
 
 
 def _verdict(policy: Policy, current: Replicas | Unknown, situation: Situation | Unknown, judged: _Judged,
-             before: Memory, is_blip: bool) -> Verdict:
+             before: Memory, is_blip: bool, safe: SafeRate | Unknown, course: Course) -> Verdict:
     metrics = situation if isinstance(situation, Unknown) else None
     target = current if isinstance(current, Unknown) else None
-    found = _found(policy, situation, judged, before)
+    found = _found(policy, situation, judged, before, course)
     findings = tuple(Finding(each.reason, each.evidence, each.remedy) for each in found)
     conditions = conditions_of(policy, metrics, target, findings, judged.recommendation is not None)
     standing = "" if isinstance(situation, Unknown) else _standing(situation)
     still_behind = not isinstance(situation, Unknown) and situation.backlog is not Backlog.CAUGHT_UP
     events, said = complaints(conditions, findings, standing, before.said, still_behind, is_blip)
-    message = judged.message + _causes(current, judged.decision, findings)
+    message = judged.message + _causes(current, judged.decision, findings) + _upstream(situation, course)
     announcement = None
     if isinstance(judged.decision, ScaleTo) and isinstance(current, Replicas):
         up = judged.decision.replicas > current.spec
         announcement = Event(Reason.SCALED_UP if up else Reason.SCALED_DOWN, message)
     return Verdict(
         decision=judged.decision,
-        memory=replace(judged.memory, said=said, found=found),
+        memory=replace(judged.memory, said=said, found=found, throttling=course.throttling),
         conditions=conditions,
         findings=findings,
-        events=events,
+        events=events if not course.is_released else (*events, _released(course)),
         announcement=announcement,
         backlog=Backlog.UNKNOWN if isinstance(situation, Unknown) else situation.backlog,
         measurements=_measurements(current, situation, judged),
@@ -303,14 +320,33 @@ def _verdict(policy: Policy, current: Replicas | Unknown, situation: Situation |
         message=message,
         situation=situation,
         busy_drain=judged.busy_drain,
+        safe_rate=safe,
+        throttle=course.throttle,
     )
 
 
-def _found(policy: Policy, situation: Situation | Unknown, judged: _Judged, before: Memory) -> tuple[Found, ...]:
+def _released(course: Course) -> Event:
+    return Event(Reason.THROTTLE_RELEASED, f"Producers are no longer held back: {course.why}", action="Throttling")
+
+
+def _upstream(situation: Situation | Unknown, course: Course) -> str:
+    """`; producers are held to 120,000 bytes/s: ...; counted with the 2,400 records/s that were asked for before`."""
+    if not course.why:
+        return ""
+    said = f"; producers are no longer held back: {course.why}" if course.is_released else f"; {course.why}"
+    if isinstance(situation, Unknown) or situation.observed == situation.rates.arrival:
+        return said
+    arrival = situation.rates.arrival
+    asked = "" if isinstance(arrival, Unknown) else f"; counted with {arrival.average:,.0f} records/s asked for before"
+    return said + asked
+
+
+def _found(policy: Policy, situation: Situation | Unknown, judged: _Judged, before: Memory,
+           course: Course) -> tuple[Found, ...]:
     """The findings that last; while nothing can be seen, they stay."""
     if isinstance(situation, Unknown):
         return before.found
-    return lasting(findings_of(policy, situation, judged.trail), policy, before, situation.now)
+    return lasting(findings_of(policy, situation, judged.trail, course.throttle), policy, before, situation.now)
 
 
 def _causes(current: Replicas | Unknown, decision: Decision, findings: tuple[Finding, ...]) -> str:
@@ -332,7 +368,7 @@ def _measurements(current: Replicas | Unknown, situation: Situation | Unknown, j
     return Measurements(
         lag_records=situation.lag_records,
         lag_seconds=situation.age,
-        arrival=arrived if isinstance(arrived := situation.rates.arrival, Unknown) else arrived.average,
+        arrival=arrived if isinstance(arrived := situation.arrived, Unknown) else arrived.average,
         drain=situation.rates.drain,
         capacity_per_consumer=capacity if isinstance(capacity, Unknown) else capacity.per_consumer,
         partitions=len(situation.lag),

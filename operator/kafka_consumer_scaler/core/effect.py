@@ -169,7 +169,7 @@ def _with_trial(policy: Policy, history: History, situation: Situation) -> Memor
     if trial is not None and trial.joined_at is None:
         return replace(memory, trial=_with_drain(policy, history, situation, trial))
     if situation.backlog is Backlog.CAUGHT_UP:
-        return replace(_forgiven(memory, situation.now), trial=None)
+        return replace(memory if memory.throttling else _forgiven(memory, situation.now), trial=None)
     if trial is None or trial.joined_at is None:
         return _regretted(history, policy.offset_reset, situation)
     is_time = situation.now - trial.joined_at >= WINDOW_SECONDS and _has_joined(situation)

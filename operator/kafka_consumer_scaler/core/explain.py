@@ -10,7 +10,7 @@ from kafka_consumer_scaler.core.advice import Advice, advise
 from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.objective import age_ahead, lead_seconds
 from kafka_consumer_scaler.core.otherwise import otherwise
-from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.prediction import Loads, Plant
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import recommend
@@ -18,6 +18,7 @@ from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
 from kafka_consumer_scaler.core.spoken import BECAUSE, count, number, verb
 from kafka_consumer_scaler.core.sustained import at_least, planned, sustained
+from kafka_consumer_scaler.core.throttle import Quota, Throttle
 from kafka_consumer_scaler.core.verdict import BOUNDS, Abstain, ConditionType, ScaleTo, Verdict
 
 PARTITIONS_SHOWN = 5
@@ -46,6 +47,7 @@ class Explanation:
     Args:
         why: what is so, and why it was decided.
         limits: every limit that bound, and whose setting it is.
+        upstream: the other side of the loop: what may be asked of producers, and what is.
         otherwise: what would have to change for another decision.
         partitions: those with most lag, at most five.
         advice: what could be changed outside of this program.
@@ -53,6 +55,7 @@ class Explanation:
 
     why: tuple[str, ...]
     limits: tuple[str, ...] = ()
+    upstream: tuple[str, ...] = ()
     otherwise: tuple[str, ...] = ()
     partitions: tuple[PartitionStanding, ...] = ()
     advice: tuple[Advice, ...] = ()
@@ -68,6 +71,7 @@ def explain(policy: Policy, verdict: Verdict) -> Explanation:
         why=(*_standing(policy, situation), *_keeping_up(policy, verdict, situation), *_found(verdict),
              _decided(verdict, _because(policy, verdict, situation))),
         limits=_limits(policy, verdict, situation),
+        upstream=_upstream(policy, verdict, situation),
         otherwise=otherwise(policy, verdict),
         partitions=partitions_behind(situation),
         advice=advise(policy, situation),
@@ -109,7 +113,7 @@ def _lag(policy: Policy, situation: Situation) -> str:
 
 
 def _rates(situation: Situation) -> str:
-    arrival, drain = situation.rates.arrival, situation.rates.drain
+    arrival, drain = situation.arrived, situation.rates.drain
     if isinstance(arrival, Unknown):
         return f"What arrives is not known: {arrival.why}."
     late = ""
@@ -214,6 +218,37 @@ def _limits(policy: Policy, verdict: Verdict, situation: Situation) -> tuple[str
         found.append(f"{_from_to(before, limit.replicas)}: {_limit(policy, situation, limit, up)}.")
         before = limit.replicas
     return tuple(found)
+
+
+def _upstream(policy: Policy, verdict: Verdict, situation: Situation) -> tuple[str, ...]:
+    """What producers may send, what they are held to, and what they asked for before; only where that is of use."""
+    safe, throttle, arrival = verdict.safe_rate, verdict.throttle, situation.arrived
+    if isinstance(safe, Unknown) or isinstance(arrival, Unknown):
+        return ()
+    if not policy.quotas and arrival.average <= safe.records:
+        return ()
+    bound = "" if safe.is_learned else ", at least"
+    told = [f"{number(safe.records)} records/s are safe{bound}: {safe.because}."]
+    if throttle is not None:
+        told.append(_held(policy, throttle))
+    elif policy.quotas:
+        told.append("Producers send as they like.")
+    counted = situation.rates.arrival
+    if counted != arrival and not isinstance(counted, Unknown):
+        told.append(f"{number(counted.average)} records/s were asked for before; replicas are counted with that.")
+    return tuple(told)
+
+
+def _held(policy: Policy, throttle: Throttle) -> str:
+    """`Producers are held to 120,000 bytes/s: 40,000 on each broker for client id shop.`"""
+    verb = "are" if policy.mode is Mode.ACTIVE and not policy.paused else "would be"
+    each = ", ".join(f"{quota.bytes_per_broker:,.0f} on each broker for {_name(quota)}" for quota in throttle.quotas)
+    floor = ", the floor" if throttle.is_at_floor else ""
+    return f"Producers {verb} held to {throttle.bytes_per_second:,.0f} bytes/s{floor}: {each}."
+
+
+def _name(quota: Quota) -> str:
+    return f"client id {quota.client_id}" if quota.user is None else f"user {quota.user}"
 
 
 def _from_to(before: int | Unknown, after: int) -> str:

@@ -9,11 +9,13 @@ from kafka_consumer_scaler.core.effect import expected_members, is_bound_downstr
 from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.membership import UNREST_SECONDS
 from kafka_consumer_scaler.core.memory import Found, Memory, Usual
-from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import recommend
+from kafka_consumer_scaler.core.safe_rate import record_bytes, safe_rate
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
+from kafka_consumer_scaler.core.throttle import Throttle, floor_of
 
 Rule = Callable[[Policy, Situation, tuple[Limit, ...]], Finding | None]
 NAMED_AT_MOST = 3
@@ -41,9 +43,12 @@ SLOW_SHARE = 0.7
 NOT_BEHIND = frozenset({Backlog.CAUGHT_UP, Backlog.UNKNOWN})
 
 
-def findings_of(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> tuple[Finding, ...]:
-    """All that hold, the most urgent first."""
-    found = (rule(policy, situation, trail) for rule in RULES)
+def findings_of(policy: Policy, situation: Situation, trail: tuple[Limit, ...],
+                throttle: Throttle | None = None) -> tuple[Finding, ...]:
+    """All that hold, the most urgent first; then what is done about producers."""
+    found = [rule(policy, situation, trail) for rule in RULES]
+    if throttle is not None:
+        found += [rule(policy, situation, throttle) for rule in UPSTREAM_RULES]
     return tuple(finding for finding in found if finding is not None)
 
 
@@ -248,6 +253,33 @@ def at_max_replicas(policy: Policy, situation: Situation, trail: tuple[Limit, ..
                     "raise maxReplicas, or make the consumer faster")
 
 
+def at_quota_floor(policy: Policy, situation: Situation, throttle: Throttle) -> Finding | None:
+    """Producers are held to their floors, and those are more than the group sustains."""
+    if not throttle.is_at_floor:
+        return None
+    safe, each = safe_rate(policy, situation), record_bytes(situation)
+    if isinstance(safe, Unknown) or isinstance(each, Unknown) or safe.sustained * each >= floor_of(policy):
+        return None
+    return Finding(
+        Reason.AT_QUOTA_FLOOR,
+        f"the floor is {floor_of(policy):,.0f} bytes/s and the group sustains {safe.sustained * each:,.0f}: "
+        f"{throttle.because}",
+        "lower minBytesPerSecond, or lift what binds the consumers; till then the backlog grows")
+
+
+def throttling_producers(policy: Policy, situation: Situation, throttle: Throttle) -> Finding | None:
+    """Producers are held to a rate, or would be."""
+    verb = "are" if policy.mode is Mode.ACTIVE and not policy.paused else "would be"
+    return Finding(
+        Reason.THROTTLING_PRODUCERS,
+        f"producers {verb} held to {throttle.bytes_per_second:,.0f} bytes/s, at least {floor_of(policy):,.0f}: "
+        f"{throttle.because}",
+        "lift what binds the consumers (partitions, maxReplicas, keys, a bound downstream), or let producers send less")
+
+
+UPSTREAM_RULES: tuple[Callable[[Policy, Situation, Throttle], Finding | None], ...] = (
+    at_quota_floor, throttling_producers,
+)
 RULES: tuple[Rule, ...] = (
     records_lost, retention_risk, topic_recreated, offsets_expiring, no_members, replicas_not_joining, rebalance_storm,
     hung_transaction, ineffective_scaling, hot_partition, stuck_partition, slow_consumers, producer_spike, brokers_slow,

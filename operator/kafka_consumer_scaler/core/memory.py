@@ -139,6 +139,33 @@ class Usual:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttling:
+    """Producers are held to a rate. Times are seconds since the epoch.
+
+    Args:
+        since: when it began.
+        rate: bytes/s, over all brokers and all entries of the quotas together.
+        changed_at: when the rate was last changed.
+        demand: records/s that arrived before, or at most since.
+        seen_at: when the group was last looked at and all was known that the rate follows.
+        record_bytes: bytes that brokers count for a record.
+        is_weighed: those were told by what came through at a rate, not by what is stored.
+        calm_since: since when it would not be missed; None while it would.
+        per_broker: bytes/s on one broker, for each entry of the quotas.
+    """
+
+    since: float
+    rate: float
+    changed_at: float
+    demand: float
+    seen_at: float
+    record_bytes: float
+    is_weighed: bool = False
+    calm_since: float | None = None
+    per_broker: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A finding as it was last seen: when, and in which words."""
 
@@ -169,6 +196,7 @@ class Memory:
         memberless_since: since when the group has had no members; None when it has some, or is not known.
         found: the findings that last.
         said: complaints that were made and not yet withdrawn, so that an event marks a change, not a state.
+        throttling: the rate that producers are held to; None while they are not.
     """
 
     scales: tuple[Scaled, ...] = ()
@@ -187,6 +215,7 @@ class Memory:
     memberless_since: float | None = None
     found: tuple[Found, ...] = ()
     said: frozenset[Reason] = frozenset()
+    throttling: Throttling | None = None
 
     @property
     def last_scale(self) -> Scaled | None:

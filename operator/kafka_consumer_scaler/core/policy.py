@@ -84,6 +84,23 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class ProducerQuota:
+    """Producers that may be slowed down while the group cannot keep up: a client id or a user, exactly one of them.
+
+    Several entries share a rate in proportion to their floors: floors of 300 and 100 get 3/4 and 1/4 of it.
+
+    Args:
+        min_bytes_per_second: they are never held to less, over all brokers together.
+        client_id: the producers' `client.id`.
+        user: their principal's name.
+    """
+
+    min_bytes_per_second: int
+    client_id: str | None = None
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One KafkaConsumerScaler's wishes, with every default filled in. Seconds and records throughout."""
 
@@ -105,3 +122,4 @@ class Policy:
     mode: Mode = Mode.ACTIVE
     paused: bool = False
     fallback: Fallback | None = None
+    quotas: tuple[ProducerQuota, ...] = ()

@@ -48,6 +48,11 @@ class Reason(StrEnum):
     BROKERS_SLOW = "BrokersSlow"
     REPLICAS_NOT_JOINING = "ReplicasNotJoining"
 
+    # what is done about producers
+    THROTTLING_PRODUCERS = "ThrottlingProducers"
+    AT_QUOTA_FLOOR = "AtQuotaFloor"
+    THROTTLE_RELEASED = "ThrottleReleased"
+
     # what could not be known
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     METRICS_RECOVERED = "MetricsRecovered"
@@ -72,6 +77,12 @@ class Reason(StrEnum):
     API_SERVER_UNREACHABLE = "ApiServerUnreachable"
     SCALE_FAILED = "ScaleFailed"
     NOT_LEADER = "NotLeader"
+
+    # what stands between a throttle and the brokers that are to enforce it
+    QUOTA_NOT_PERMITTED = "QuotaNotPermitted"
+    QUOTA_REFUSED = "QuotaRefused"
+    QUOTA_WITHOUT_EFFECT = "QuotaWithoutEffect"
+    QUOTA_CHANGED = "QuotaChanged"
 
     # what stands between the resource and its Kafka cluster
     SECRET_NOT_FOUND = "SecretNotFound"

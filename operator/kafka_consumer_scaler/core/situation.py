@@ -12,6 +12,7 @@ from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.membership import Hung, Unrest
 from kafka_consumer_scaler.core.memory import KEEP_SCALES_SECONDS, Memory
 from kafka_consumer_scaler.core.prediction import Load, Loads
+from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, TopicPartition, Unknown
 
 JOIN_SECONDS = 30.0
@@ -51,6 +52,7 @@ class Situation:
         hung: partitions that an open transaction holds up.
         lost: records that were deleted before they were processed, by partition.
         recreated: topics that were recreated of late.
+        observed: what arrives, where the arrival of the rates is what producers asked for before they were held back.
     """
 
     now: float
@@ -83,6 +85,12 @@ class Situation:
     kept: frozenset[TopicPartition] = frozenset()
     lost: Mapping[TopicPartition, int] = field(default_factory=dict)
     recreated: frozenset[str] = frozenset()
+    observed: Arrival | Unknown | None = None
+
+    @property
+    def arrived(self) -> Arrival | Unknown:
+        """What is seen to arrive; the arrival of the rates is more while producers are held back."""
+        return self.rates.arrival if self.observed is None else self.observed
 
     @property
     def lag_records(self) -> int:

@@ -107,6 +107,7 @@ class Details:
         offsets_retention_seconds: for how long offsets of a group without members are kept.
         compacted: topics from which compaction takes records, so that not every offset has one.
         stretch: how many polling intervals apart the looks are; above 1 while the brokers answer slowly.
+        leaders: the broker, by its id, that leads each partition; told only where quotas are in the policy.
     """
 
     record_bytes: Mapping[str, float] = field(default_factory=dict)
@@ -114,6 +115,7 @@ class Details:
     offsets_retention_seconds: float | None = None
     compacted: frozenset[str] = frozenset()
     stretch: int = 1
+    leaders: Mapping[TopicPartition, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.safe_rate import SafeRate
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.core.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class Verdict:
         message: the decision in one sentence, with its numbers and its trail.
         situation: all that was known, or why it was not enough.
         busy_drain: records/s that all consumers processed, if all were busy; what a ScaleTo is measured by.
+        safe_rate: what may arrive for the group to sustain it at its useful maximum.
+        throttle: what producers are to be held to from now on, or would be if the resource did more than advise.
     """
 
     decision: Decision
@@ -126,6 +130,8 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     situation: Situation | Unknown = NOT_JUDGED
     busy_drain: float | None = None
+    safe_rate: SafeRate | Unknown = NOT_JUDGED
+    throttle: Throttle | None = None
 
     def condition(self, wanted: ConditionType) -> Condition:
         """The condition of that type; every verdict carries all of them."""
@@ -244,5 +250,6 @@ LASTING = frozenset({
     Reason.HOT_PARTITION, Reason.STUCK_PARTITION, Reason.INEFFECTIVE_SCALING, Reason.RETENTION_RISK,
     Reason.REPLICAS_NOT_JOINING, Reason.PRODUCER_SPIKE, Reason.SLOW_CONSUMERS, Reason.NO_MEMBERS,
     Reason.REBALANCE_STORM, Reason.HUNG_TRANSACTION, Reason.OFFSETS_EXPIRING, Reason.RECORDS_LOST, Reason.BROKERS_SLOW,
+    Reason.THROTTLING_PRODUCERS, Reason.AT_QUOTA_FLOOR,
 })
 """Findings that are said once in a backlog, however often they come and go in it."""

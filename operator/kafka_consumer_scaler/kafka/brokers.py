@@ -50,7 +50,7 @@ def ask(connection: Connection, partitions: Collection[TopicPartition], *, reten
     """
     by = time.monotonic() + LONGEST_SECONDS
     try:
-        with _connected(connection) as admin:
+        with connected(connection) as admin:
             brokers = [one["broker_id"] for one in admin.describe_cluster()["brokers"] if not one.get("is_fenced")]
             seconds = _offsets_retention(admin, brokers, by) if retention else None
             log_bytes = _log_bytes(admin, brokers, partitions, by)
@@ -65,8 +65,11 @@ def ask(connection: Connection, partitions: Collection[TopicPartition], *, reten
 
 
 @contextmanager
-def _connected(connection: Connection) -> Iterator[Any]:
-    """kafka-python's client. It is kept from its first moment: one that cannot connect leaves its thread behind."""
+def connected(connection: Connection) -> Iterator[Any]:
+    """kafka-python's client; raises what that raises.
+
+    It is kept from its first moment: one that cannot connect leaves its thread behind.
+    """
     from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]  # 10 MiB: only for those who ask
     from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from confluent_kafka import KafkaError
@@ -165,4 +166,7 @@ class LagSource:
         self, query: GroupQuery, partitions: dict[TopicPartition, Reading | Unknown] | Unknown, group: Group | Unknown
     ) -> GroupSample:
         told = no_offsets(query.group, group) if partitions == {} else partitions
-        return GroupSample(told, group, self._details.of(query, partitions))
+        details = self._details.of(query, partitions)
+        if query.with_leaders and not isinstance(partitions, Unknown):
+            details = replace(details, leaders=self._topics.leaders(partitions))
+        return GroupSample(told, group, details)

@@ -1,5 +1,7 @@
 """The polling process: reads requests on stdin, answers on stdout, and keeps one thread for each Kafka cluster.
 
+A cluster whose quotas are asked about has a second thread for that, on which no poll waits.
+
 It ends when its stdin ends, whatever its threads are doing, so it can't outlive the operator.
 """
 
@@ -11,16 +13,29 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.entities import Change, Entity
 from kafka_consumer_scaler.kafka.lag_source import LagSource
-from kafka_consumer_scaler.kafka.protocol import HEADER_BYTES, body_length, frame, query_from_json, sample_as_json
+from kafka_consumer_scaler.kafka.protocol import (
+    HEADER_BYTES,
+    body_length,
+    changes_from_json,
+    entities_from_json,
+    found_as_json,
+    frame,
+    query_from_json,
+    quotas_as_json,
+    sample_as_json,
+)
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
+
+T = TypeVar("T", bound=threading.Thread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +54,12 @@ class Answers:
         self._pipe, self._lock = pipe, threading.Lock()
 
     def send(self, request_id: int, samples: list[GroupSample]) -> None:
+        """Write the answer to a poll."""
+        self.send_json(request_id, [sample_as_json(sample) for sample in samples])
+
+    def send_json(self, request_id: int, answer: Any) -> None:
         """Write one answer. Without an operator to read it there is nothing left to do, and the process ends."""
-        message = frame({"id": request_id, "samples": [sample_as_json(sample) for sample in samples]})
+        message = frame({"id": request_id, "answer": answer})
         try:
             with self._lock:
                 self._pipe.write(message)
@@ -75,20 +94,62 @@ class ClusterThread(threading.Thread):
             return _unknown(poll, f"polling failed: {said}")
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaRequest:
+    """A question about quotas, or changes of them; `expires` as a poll's."""
+
+    id: int
+    ask: Sequence[Entity]
+    change: Sequence[Change]
+    expires: float
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> QuotaRequest:
+        """The request that the message is."""
+        asked, changes = (message["quotas"].get(kind, ()) for kind in ("ask", "change"))
+        expires = time.monotonic() + message["deadline"]
+        return cls(message["id"], entities_from_json(asked), changes_from_json(changes), expires)
+
+    def answered(self, connection: Connection) -> Any:
+        """The answer, as JSON has it. kafka-python is loaded for the first one."""
+        from kafka_consumer_scaler.kafka import quotas
+
+        if self.change:
+            return found_as_json(quotas.change(connection, self.change, self.expires))
+        return quotas_as_json(quotas.describe(connection, self.ask, self.expires))
+
+
+class QuotaThread(threading.Thread):
+    """Asks one cluster about its quotas, and changes them, one request after the other."""
+
+    def __init__(self, connection: Connection, answers: Answers) -> None:
+        super().__init__(daemon=True)
+        self.requests: SimpleQueue[QuotaRequest | None] = SimpleQueue()
+        self._connection, self._answers = connection, answers
+
+    def run(self) -> None:
+        while (request := self.requests.get()) is not None:
+            self._answers.send_json(request.id, request.answered(self._connection))
+
+
 def _unknown(poll: Poll, why: str) -> list[GroupSample]:
     return [GroupSample.unknown(Unknown(why)) for _ in poll.queries]
 
 
 def serve(requests: BinaryIO, answers: Answers) -> None:
     """Hand each request to its cluster's thread until the pipe ends."""
-    threads: dict[Connection, ClusterThread] = {}
+    pollers: dict[Connection, ClusterThread] = {}
+    others: dict[Connection, QuotaThread] = {}
     for message in messages(requests):
         connection = Connection.from_json(message["connection"])
         if "queries" in message:
-            thread = threads.get(connection) or threads.setdefault(connection, _started(connection, answers))
-            thread.requests.put(_poll_of(message))
-        elif forgotten := threads.pop(connection, None):
-            forgotten.requests.put(None)
+            _thread_of(connection, pollers, ClusterThread, answers).requests.put(_poll_of(message))
+        elif "quotas" in message:
+            _thread_of(connection, others, QuotaThread, answers).requests.put(QuotaRequest.of(message))
+        else:
+            for thread in (pollers.pop(connection, None), others.pop(connection, None)):
+                if thread is not None:
+                    thread.requests.put(None)
 
 
 def messages(pipe: BinaryIO) -> Iterator[dict[str, Any]]:
@@ -100,10 +161,13 @@ def messages(pipe: BinaryIO) -> Iterator[dict[str, Any]]:
         yield json.loads(body)
 
 
-def _started(connection: Connection, answers: Answers) -> ClusterThread:
-    thread = ClusterThread(connection, answers)
-    thread.start()
-    return thread
+def _thread_of(
+    connection: Connection, threads: dict[Connection, T], kind: Callable[[Connection, Answers], T], answers: Answers
+) -> T:
+    if connection not in threads:
+        threads[connection] = kind(connection, answers)
+        threads[connection].start()
+    return threads[connection]
 
 
 def _poll_of(message: Mapping[str, Any]) -> Poll:

@@ -16,14 +16,27 @@ import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
-from kafka_consumer_scaler.kafka.protocol import HEADER_BYTES, body_length, frame, query_as_json, samples_from_json
+from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas
+from kafka_consumer_scaler.kafka.protocol import (
+    HEADER_BYTES,
+    body_length,
+    changes_as_json,
+    entities_as_json,
+    found_from_json,
+    frame,
+    query_as_json,
+    quotas_from_json,
+    samples_from_json,
+)
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
+
+T = TypeVar("T")
 
 log = logging.getLogger("kafka_consumer_scaler.kafka")
 
@@ -76,32 +89,58 @@ class PollingProcess:
         self, connection: Connection, queries: Sequence[GroupQuery], deadline_seconds: float
     ) -> list[GroupSample]:
         """A sample for each query, in the same order; POLLING_PROCESS_DIED for all when the child dies or hangs."""
+        asked = [query_as_json(query) for query in queries]
+        answer = await self._ask(connection, {"queries": asked}, deadline_seconds,
+                                 lambda said: samples_from_json(said, len(queries)))
+        return [GroupSample.unknown(answer) for _ in queries] if isinstance(answer, Unknown) else answer
+
+    async def quotas(
+        self, connection: Connection, entities: Sequence[Entity], deadline_seconds: float
+    ) -> Quotas | Unknown:
+        """What the cluster holds the entities to; Unknown also where we may not change it."""
+        asked = {"quotas": {"ask": entities_as_json(entities)}}
+        return await self._ask(connection, asked, deadline_seconds, lambda said: quotas_from_json(said, entities))
+
+    async def change_quotas(
+        self, connection: Connection, changes: Sequence[Change], deadline_seconds: float
+    ) -> dict[Entity, Before]:
+        """What each entity was held to before; the change was carried out if that was expected."""
+        entities = [one.entity for one in changes]
+        asked = {"quotas": {"change": changes_as_json(changes)}}
+        answer = await self._ask(connection, asked, deadline_seconds, lambda said: found_from_json(said, entities))
+        return dict.fromkeys(entities, answer) if isinstance(answer, Unknown) else answer
+
+    async def _ask(
+        self, connection: Connection, asked: Mapping[str, Any], deadline_seconds: float, read: Callable[[Any], T]
+    ) -> T | Unknown:
+        """The child's answer as `read` reads it; POLLING_PROCESS_DIED when the child dies or hangs."""
         if self._process is None:
-            return _unknown(queries, "the polling process died and is being started again")
+            return _unknown("the polling process died and is being started again")
         request_id, process = next(self._ids), self._process
         patience_seconds = deadline_seconds + self._hang_seconds
         answer = self._pending[request_id] = asyncio.get_running_loop().create_future()
+        message = {"id": request_id, "connection": connection.as_json(), "deadline": deadline_seconds, **asked}
         try:
-            self._send(process, _poll_request(request_id, connection, queries, deadline_seconds))
-            samples = await asyncio.wait_for(answer, patience_seconds)
+            self._send(process, message)
+            said = await asyncio.wait_for(answer, patience_seconds)
         except TimeoutError:
             log.warning("the polling process did not answer within %.0f s: killing it", patience_seconds)
             _kill(process)
-            return _unknown(queries, "the polling process hung and was killed")
+            return _unknown("the polling process hung and was killed")
         finally:
             self._pending.pop(request_id, None)
-        if samples is None:
-            return _unknown(queries, "the polling process died during the poll")
-        return self._understood(process, samples, queries)
+        if said is None:
+            return _unknown("the polling process died during the poll")
+        return self._understood(process, said, read)
 
-    def _understood(self, process: Process, samples: Any, queries: Sequence[GroupQuery]) -> list[GroupSample]:
-        """The samples; a child that sends what is no answer is not trusted with another question."""
+    def _understood(self, process: Process, said: Any, read: Callable[[Any], T]) -> T | Unknown:
+        """What was said; a child that sends what is no answer is not trusted with another question."""
         try:
-            return samples_from_json(samples, len(queries))
+            return read(said)
         except ValueError as problem:
             log.warning(NO_ANSWER, problem)
             _kill(process)
-            return _unknown(queries, "the polling process sent what is no answer")
+            return _unknown("the polling process sent what is no answer")
 
     def forget(self, connection: Connection) -> None:
         """No resource uses this cluster any more: let its client go."""
@@ -139,11 +178,11 @@ class PollingProcess:
             while True:
                 answer = json.loads(await stdout.readexactly(body_length(await stdout.readexactly(HEADER_BYTES))))
                 self._pause_seconds = FIRST_PAUSE_SECONDS
-                waiting, samples = self._pending.get(answer["id"]), answer["samples"]
-                if not isinstance(samples, list):
-                    raise ValueError("no list of samples")
+                waiting, said = self._pending.get(answer["id"]), answer["answer"]
+                if not isinstance(said, list | dict):
+                    raise ValueError("neither a list nor an object")
                 if waiting and not waiting.done():
-                    waiting.set_result(samples)
+                    waiting.set_result(said)
 
     def _answer_pending(self) -> None:
         for waiting in self._pending.values():
@@ -170,15 +209,8 @@ class PollingProcess:
         )
 
 
-def _poll_request(
-    request_id: int, connection: Connection, queries: Sequence[GroupQuery], deadline_seconds: float
-) -> dict[str, Any]:
-    asked = [query_as_json(query) for query in queries]
-    return {"id": request_id, "connection": connection.as_json(), "queries": asked, "deadline": deadline_seconds}
-
-
-def _unknown(queries: Sequence[GroupQuery], why: str) -> list[GroupSample]:
-    return [GroupSample.unknown(Unknown(why, Reason.POLLING_PROCESS_DIED)) for _ in queries]
+def _unknown(why: str) -> Unknown:
+    return Unknown(why, Reason.POLLING_PROCESS_DIED)
 
 
 def _kill(process: Process) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from kafka_consumer_scaler.core.policy import IsolationLevel, OffsetReset
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Details, Group, Member, Reading, TopicPartition, Uncommitted, Unknown
+from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas, Standing
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 
 HEADER_BYTES = 4
@@ -31,19 +33,20 @@ def body_length(header: bytes) -> int:
 
 
 def query_as_json(query: GroupQuery) -> list[Any]:
-    return [query.group, query.topics, query.topic_pattern, query.offset_reset, query.isolation_level]
+    return [query.group, query.topics, query.topic_pattern, query.offset_reset, query.isolation_level,
+            query.with_leaders]
 
 
 def query_from_json(values: Sequence[Any]) -> GroupQuery:
-    group, topics, pattern, reset, isolation = values
-    return GroupQuery(group, tuple(topics), pattern, OffsetReset(reset), IsolationLevel(isolation))
+    group, topics, pattern, reset, isolation, with_leaders = values
+    return GroupQuery(group, tuple(topics), pattern, OffsetReset(reset), IsolationLevel(isolation), with_leaders)
 
 
 def sample_as_json(sample: GroupSample) -> dict[str, Any]:
     """`{"partitions": {"orders": [[0, end, committed, start]]}, "group": {...}}`; no commit is null.
 
-    Details are there as `[record bytes, [[topic, partition, high watermark]], retention, [compacted topic]]` only if
-    there are any.
+    Details are there as `[record bytes, [[topic, partition, high watermark]], retention, [compacted topic], [[topic,
+    partition, leader]]]` only if there are any.
     """
     values = {"partitions": _partitions_as_json(sample.partitions), "group": _group_as_json(sample.group)}
     return values if sample.details == Details() else {**values, "details": _details_as_json(sample.details)}
@@ -51,10 +54,8 @@ def sample_as_json(sample: GroupSample) -> dict[str, Any]:
 
 def samples_from_json(values: Any, count: int) -> list[GroupSample]:
     """So many samples that `sample_as_json` wrote. Raises ValueError for anything else."""
-    try:
+    with _understood():
         samples = [sample_from_json(sample) for sample in values]
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from None
     if len(samples) != count:
         raise ValueError(f"{len(samples)} samples for {count} questions")
     return samples
@@ -64,6 +65,69 @@ def sample_from_json(values: Mapping[str, Any]) -> GroupSample:
     """The sample that `sample_as_json` wrote."""
     details = _details_from_json(values["details"]) if "details" in values else Details()
     return GroupSample(_partitions_from_json(values["partitions"]), _group_from_json(values["group"]), details)
+
+
+def entities_as_json(entities: Iterable[Entity]) -> list[Any]:
+    return [[one.client_id, one.user] for one in entities]
+
+
+def entities_from_json(values: Iterable[Sequence[Any]]) -> list[Entity]:
+    return [Entity(client_id, user) for client_id, user in values]
+
+
+def changes_as_json(changes: Iterable[Change]) -> list[Any]:
+    return [[one.entity.client_id, one.entity.user, list(one.expected), one.rate] for one in changes]
+
+
+def changes_from_json(values: Iterable[Sequence[Any]]) -> list[Change]:
+    return [Change(Entity(client_id, user), frozenset(expected), rate) for client_id, user, expected, rate in values]
+
+
+def quotas_as_json(quotas: Quotas | Unknown) -> Any:
+    """`{"cluster": id, "standings": [[client id, user, own, inherited, overridden by]]}`; no quota is null."""
+    if isinstance(quotas, Unknown):
+        return _unknown_as_json(quotas)
+    rows = [[entity.client_id, entity.user, one.own, one.inherited, one.overridden_by]
+            for entity, one in quotas.standings.items()]
+    return {"cluster": quotas.cluster, "standings": rows}
+
+
+def quotas_from_json(values: Any, entities: Collection[Entity]) -> Quotas | Unknown:
+    """What `quotas_as_json` wrote. Raises ValueError for anything else, and where an entity is missing."""
+    with _understood():
+        if isinstance(values, list):
+            return _unknown_from_json(values)
+        standings = {Entity(row[0], row[1]): Standing(_rate(row[2]), _rate(row[3]), str(row[4]))
+                     for row in values["standings"]}
+        return Quotas(str(values["cluster"]), {entity: standings[entity] for entity in entities})
+
+
+def found_as_json(found: Mapping[Entity, Before]) -> list[Any]:
+    """`[[client id, user, rate before]]`; an Unknown is a list."""
+    return [[entity.client_id, entity.user, _unknown_as_json(one) if isinstance(one, Unknown) else one]
+            for entity, one in found.items()]
+
+
+def found_from_json(values: Any, entities: Collection[Entity]) -> dict[Entity, Before]:
+    """What `found_as_json` wrote. Raises ValueError for anything else, and where an entity is missing."""
+    with _understood():
+        found = {Entity(client_id, user): _unknown_from_json(one) if isinstance(one, list) else _rate(one)
+                 for client_id, user, one in values}
+        return {entity: found[entity] for entity in entities}
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+
+
+def _rate(value: Any) -> int | None:
+    if not (value is None or type(value) is int):
+        raise ValueError("a rate is no whole number")
+    return value
 
 
 def _partitions_as_json(partitions: Mapping[TopicPartition, Reading | Unknown] | Unknown) -> Any:
@@ -112,14 +176,22 @@ def _group_from_json(values: Any) -> Group | Unknown:
 
 
 def _details_as_json(details: Details) -> list[Any]:
-    highs = [[tp.topic, tp.partition, offset] for tp, offset in details.high_watermarks.items()]
-    return [dict(details.record_bytes), highs, details.offsets_retention_seconds, sorted(details.compacted)]
+    return [dict(details.record_bytes), _by_partition(details.high_watermarks), details.offsets_retention_seconds,
+            sorted(details.compacted), _by_partition(details.leaders)]
 
 
 def _details_from_json(values: Sequence[Any]) -> Details:
-    record_bytes, highs, retention, compacted = values
-    watermarks = {TopicPartition(topic, number): offset for topic, number, offset in highs}
-    return Details(record_bytes, watermarks, retention, frozenset(compacted))
+    record_bytes, highs, retention, compacted, leaders = values
+    return Details(record_bytes, _from_partitions(highs), retention, frozenset(compacted),
+                   leaders=_from_partitions(leaders))
+
+
+def _by_partition(numbers: Mapping[TopicPartition, int]) -> list[list[Any]]:
+    return [[tp.topic, tp.partition, number] for tp, number in numbers.items()]
+
+
+def _from_partitions(rows: Sequence[Sequence[Any]]) -> dict[TopicPartition, int]:
+    return {TopicPartition(topic, partition): number for topic, partition, number in rows}
 
 
 def _unknown_as_json(unknown: Unknown) -> list[Any]:

@@ -19,6 +19,7 @@ class GroupQuery:
         topic_pattern: topics whose whole name matches this regular expression; excludes `topics`.
         offset_reset: the consumers' `auto.offset.reset`.
         isolation_level: up to where end offsets are read.
+        with_leaders: whether the brokers that lead the partitions are to be told: few need it, and it is much to keep.
     """
 
     group: str
@@ -26,6 +27,7 @@ class GroupQuery:
     topic_pattern: str | None = None
     offset_reset: OffsetReset = OffsetReset.LATEST
     isolation_level: IsolationLevel = IsolationLevel.READ_COMMITTED
+    with_leaders: bool = False
 
 
 @dataclass(frozen=True, slots=True)

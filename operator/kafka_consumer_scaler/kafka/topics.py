@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from confluent_kafka import KafkaError
@@ -17,11 +17,15 @@ from kafka_consumer_scaler.kafka.errors import is_silence, unknown_because
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A topic's partitions, and those of them that nobody leads; read at a time of the monotonic clock."""
+    """A topic's partitions, those of them that nobody leads, and the ids of the brokers that lead the others.
+
+    `read_at` is of the monotonic clock.
+    """
 
     partitions: tuple[TopicPartition, ...]
     leaderless: frozenset[TopicPartition]
     read_at: float
+    leaders: Mapping[TopicPartition, int] = field(default_factory=dict)
 
 
 class TopicCache:
@@ -62,6 +66,11 @@ class TopicCache:
         """
         return frozenset[TopicPartition]().union(*(known.leaderless for known in self._layouts.values()))
 
+    def leaders(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The brokers that led the partitions when their topics were last asked for; none for what is not known."""
+        layouts = {tp: self._layouts.get(tp.topic) for tp in partitions}
+        return {tp: known.leaders[tp] for tp, known in layouts.items() if known and tp in known.leaders}
+
     def suspect(self, topic: str) -> None:
         """Something about this topic was not as expected: ask again next time."""
         if topic in self._layouts:
@@ -82,4 +91,5 @@ def _layout(topic: str, said: Any, old: Layout | None) -> Layout | Unknown:
         return old if old and is_silence(said) else unknown_because(said, f"topic {topic}")
     leaders = {TopicPartition(topic, one.id): one.leader for one in said.partitions}
     leaderless = frozenset(tp for tp, leader in leaders.items() if leader is None)
-    return Layout(tuple(sorted(leaders)), leaderless, time.monotonic())
+    ids = {tp: leader.id for tp, leader in leaders.items() if leader is not None}
+    return Layout(tuple(sorted(leaders)), leaderless, time.monotonic(), ids)

@@ -8,7 +8,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
-from kafka_consumer_scaler.kube.client import ApiError, call, path_of, understood
+from kafka_consumer_scaler.kube.client import ApiError, call, expect, path_of, understood
 
 API_VERSION = "kafka-consumer-scaler.dev/v1alpha1"
 KIND = "KafkaConsumerScaler"
@@ -68,6 +68,17 @@ def _unlisted(error: ApiError, namespace: str | None) -> Unknown:
     if error.code == 404:
         return Unknown(f"the API server does not know {PLURAL}: is the CRD installed?", Reason.API_SERVER_UNREACHABLE)
     return error.as_unknown()
+
+
+async def scaler_named(api: ApiClient, namespace: str, name: str) -> dict[str, Any] | Unknown | None:
+    """The KafkaConsumerScaler that has this name now; None when there is none."""
+    try:
+        found = await call(api, "GET", path_of(API_VERSION, "namespaces", namespace, PLURAL, name))
+        with understood():
+            expect(found, KIND, name)
+            return _named(found)
+    except ApiError as error:
+        return None if error.code == 404 else error.as_unknown()
 
 
 async def uid_of(api: ApiClient, namespace: str, name: str) -> str | Unknown | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.safe_rate import SafeRate
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.core.verdict import Verdict
@@ -74,6 +75,11 @@ def _of_situation(value: Callable[[Situation], float | Unknown]) -> Value:
     return lambda v, _: v.situation if isinstance(v.situation, Unknown) else value(v.situation)
 
 
+def _of_safe_rate(value: Callable[[SafeRate], float | Unknown]) -> Value:
+    """Read off the safe rate, if there is one."""
+    return lambda v, _: v.safe_rate if isinstance(v.safe_rate, Unknown) else value(v.safe_rate)
+
+
 RESOURCE_GAUGES = (
     _gauge("group_lag_records", lambda v, _: v.measurements.lag_records, "Records the group has not yet processed."),
     _gauge("group_lag_seconds", lambda v, _: v.measurements.lag_seconds, "Age of the oldest unprocessed record."),
@@ -105,6 +111,21 @@ RESOURCE_GAUGES = (
     _gauge("replicas_current", lambda v, _: v.measurements.replicas_current, "Replicas the target is set to."),
     _gauge("replicas_wanted", lambda v, _: v.measurements.replicas_wanted, "Replicas the lag asks for, before limits."),
     _gauge("replicas_allowed", lambda v, _: v.measurements.replicas_allowed, "Replicas wanted, after all limits."),
+    _gauge(
+        "safe_rate_records_per_second",
+        _of_safe_rate(lambda safe: safe.records),
+        "Records per second that may arrive for the group to get, and stay, under its objective with all useful "
+        "replicas; at least, while its capacity is not learned.",
+    ),
+    _gauge(
+        "safe_rate_bytes_per_second", _of_safe_rate(lambda safe: safe.bytes), "The same in bytes, as they are stored."
+    ),
+    _gauge(
+        "throttle_bytes_per_second",
+        lambda v, _: v.throttle.bytes_per_second if v.throttle else 0.0,
+        "Bytes per second that producers are to be held to, over all brokers; 0 while they are not. Of a resource that "
+        "only advises: what they would be.",
+    ),
     _gauge("replicas_min", lambda _, p: p.min_replicas, "spec.minReplicas."),
     _gauge("replicas_max", lambda _, p: p.max_replicas, "spec.maxReplicas."),
     _gauge("objective_lag_seconds", lambda _, p: p.lag_seconds, "spec.target.lagSeconds."),

@@ -234,13 +234,13 @@ def test_a_cluster_that_nobody_uses_leaves_no_series(metrics: Metrics) -> None:
     assert [labels for _, labels in samples(metrics) if ("cluster", "kafka:9092") in labels] == []
 
 
-def test_restarts_are_a_counter_that_never_goes_back(metrics: Metrics) -> None:
+def test_restarts_and_replacements_are_counters_that_never_go_back(metrics: Metrics) -> None:
     shown = []
-    for restarts in (0, 2, 2, 1, 3):
-        metrics.set_polling_process_restarts(restarts)
-        shown.append(value(metrics, "polling_process_restarts_total"))
+    for restarts, recycles in ((0, 0), (2, 0), (2, 1), (1, 0), (3, 1)):
+        metrics.set_polling_process(restarts, recycles)
+        shown.append([value(metrics, f"polling_process_{kind}_total") for kind in ("restarts", "recycles")])
 
-    assert shown == [0, 2, 2, 2, 3]
+    assert shown == [[0, 0], [2, 0], [2, 1], [2, 1], [3, 1]]
 
 
 def test_writes_and_events_are_counted_by_result(metrics: Metrics) -> None:

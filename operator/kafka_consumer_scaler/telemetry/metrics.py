@@ -53,7 +53,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._resources: dict[tuple[str, str], _Resource] = {}
         self._polled_at: dict[str, float] = {}
-        self._restarts = 0
+        self._restarts = self._recycles = 0
         self._leader = _gauge(series.LEADER, self._registry)
         self._lease_transitions = _gauge(series.LEASE_TRANSITIONS, self._registry)
         self._resource_count = _gauge(series.RESOURCES, self._registry)
@@ -68,6 +68,7 @@ class Metrics:
         self._poll_errors = _counter(series.POLL_ERRORS, self._registry)
         self._poll_stretch = _gauge(series.POLL_STRETCH, self._registry)
         self._polling_process_restarts = _counter(series.POLLING_PROCESS_RESTARTS, self._registry)
+        self._polling_process_recycles = _counter(series.POLLING_PROCESS_RECYCLES, self._registry)
         self._scale_writes = _counter(series.SCALE_WRITES, self._registry)
         self._status_writes = _counter(series.STATUS_WRITES, self._registry)
         self._events = _counter(series.EVENTS, self._registry)
@@ -127,10 +128,11 @@ class Metrics:
         self._poll_errors.remove_by_labels({"cluster": cluster})
         self._poll_stretch.remove_by_labels({"cluster": cluster})
 
-    def set_polling_process_restarts(self, restarts: int) -> None:
-        """The polling process was restarted so often since the operator started."""
+    def set_polling_process(self, restarts: int, recycles: int) -> None:
+        """The polling process was restarted, and replaced in order, so often since the operator started."""
         self._polling_process_restarts.inc(max(0, restarts - self._restarts))
-        self._restarts = max(restarts, self._restarts)
+        self._polling_process_recycles.inc(max(0, recycles - self._recycles))
+        self._restarts, self._recycles = max(restarts, self._restarts), max(recycles, self._recycles)
 
     def observe_scale_write(self, problem: Reason | None) -> None:
         """A scale was written, or not for this reason."""

@@ -173,7 +173,12 @@ LAST_POLL_AGE = Series(
     "last_poll_age_seconds", SeriesType.GAUGE, ("cluster",), "Time since the last poll of a Kafka cluster ended."
 )
 POLLING_PROCESS_RESTARTS = Series(
-    "polling_process_restarts_total", SeriesType.COUNTER, (), "Times the process that asks Kafka died or was replaced."
+    "polling_process_restarts_total", SeriesType.COUNTER, (),
+    "Times the process that asks Kafka was started again, having died or having been killed.",
+)
+POLLING_PROCESS_RECYCLES = Series(
+    "polling_process_recycles_total", SeriesType.COUNTER, (),
+    "Times the process that asks Kafka was replaced in order, since its memory had grown.",
 )
 SCALE_WRITES = Series(
     "scale_writes_total", SeriesType.COUNTER, ("result",), "Writes of a scale: `done`, or the reason of the failure."
@@ -205,6 +210,7 @@ OF_THE_OPERATOR = (
     POLL_STRETCH,
     LAST_POLL_AGE,
     POLLING_PROCESS_RESTARTS,
+    POLLING_PROCESS_RECYCLES,
     SCALE_WRITES,
     STATUS_WRITES,
     EVENTS,

@@ -4,14 +4,16 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 FROM ${BASE_IMAGE} AS build
 # The base's own CA certificates, so that a mirror behind a private CA works; PIP_INDEX_URL names the mirror.
 ARG PIP_INDEX_URL
+# `aws`: with what AWS_MSK_IAM needs, of requirements-aws.lock. Empty: without.
+ARG EXTRA
 # Wheels only: no dependency's own code runs while the image is built.
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_ONLY_BINARY=:all: PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
 # Two environments: /opt/build has pip and the build backend, /opt/kafka-consumer-scaler only what the operator imports.
 RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/kafka-consumer-scaler
-COPY requirements-build.lock requirements.lock ./
+COPY requirements-build.lock requirements.lock requirements-aws.lock ./
 RUN /opt/build/bin/pip install --require-hashes -r requirements-build.lock
-RUN /opt/build/bin/pip --python /opt/kafka-consumer-scaler/bin/python install --require-hashes -r requirements.lock
+RUN /opt/build/bin/pip --python /opt/kafka-consumer-scaler/bin/python install --require-hashes -r "requirements${EXTRA:+-$EXTRA}.lock"
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 RUN /opt/build/bin/hatchling build -t wheel -d dist \

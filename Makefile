@@ -51,8 +51,10 @@ docs: .venv/.installed ## build the documentation as a site in site/; a broken l
 lock: ## pin the dependencies anew, with hashes
 	uv pip compile --generate-hashes --universal --python-version 3.11 --no-header --no-annotate -U \
 	  pyproject.toml -o requirements.lock
+	uv pip compile --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --extra aws \
+	  -c requirements.lock pyproject.toml -o requirements-aws.lock
 	uv pip compile --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --all-extras \
-	  -c requirements.lock pyproject.toml -o requirements-dev.lock
+	  -c requirements-aws.lock pyproject.toml -o requirements-dev.lock
 
 sbom: .venv/.installed ## write dist/sbom.cdx.json: every package of the image, with its version and hashes
 	@mkdir -p dist

@@ -32,7 +32,7 @@ class Polls(NoMetrics):
         self.seconds: defaultdict[str, list[float]] = defaultdict(list)
         self.problems: defaultdict[str, set[Reason | None]] = defaultdict(set)
 
-    def observe_poll(self, cluster: str, seconds: float, problem: Reason | None) -> None:
+    def observe_poll(self, cluster: str, connection: str, seconds: float, problem: Reason | None) -> None:
         self.seconds[cluster].append(seconds)
         self.problems[cluster].add(problem)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +14,14 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from kafka_consumer_scaler.core.policy import IsolationLevel
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka import brokers
 from kafka_consumer_scaler.kafka.connection import Connection, Mechanism, Tls
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
-from tests.contracts.secured_group import ODD, READ, WRONG, Asked, reason, set_password
+from kafka_consumer_scaler.kafka.sample import GroupQuery
+from tests.contracts.secured_group import DEADLINE_SECONDS, ODD, READ, WRONG, Asked, reason, set_password
 from tests.contracts.test_lag_source import Cluster, fresh
 from tests.environment import pki
 from tests.oidc import Provider, identity_provider
@@ -183,3 +187,24 @@ class TestAcls:
         assert reason(said) is Reason.NOT_AUTHORIZED
         assert isinstance(said, Unknown)
         assert f"topic {asked.topic}" in said.why
+
+    async def test_a_group_that_is_denied_is_asked_about_after_a_pause_and_with_another_question_at_once(
+        self, broker: SecuredBroker, cluster: Cluster, process: PollingProcess, asked: Asked
+    ) -> None:
+        user = fresh("late")
+        set_password(cluster, Mechanism.SCRAM_SHA_256, user, "late-password")
+        connection = broker.by_password(Mechanism.SCRAM_SHA_256, user, "late-password")
+        assert reason(await asked.by(process, connection)) is Reason.NOT_AUTHORIZED
+        began = time.monotonic()
+        allow(cluster.servers, user, (ResourceType.GROUP, asked.group, AclOperation.DESCRIBE),
+              (ResourceType.TOPIC, asked.topic, AclOperation.DESCRIBE))
+        await asyncio.sleep(1)  # until the broker knows of it
+        other = GroupQuery(asked.group, (asked.topic,), isolation_level=IsolationLevel.READ_UNCOMMITTED)
+        [at_once] = await process.poll(connection, [other], DEADLINE_SECONDS)
+        assert at_once.partitions == {asked.partition: READ}
+        said = [(time.monotonic() - began, await asked.by(process, connection)) for _ in range(3)]
+        while said[-1][1] != READ:
+            assert time.monotonic() - began < 30
+            await asyncio.sleep(0.2)
+            said.append((time.monotonic() - began, await asked.by(process, connection)))
+        assert {seconds < 5.5 for seconds, one in said if one != READ} == {True}

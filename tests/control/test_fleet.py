@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -171,6 +172,38 @@ async def test_a_rotated_secret_makes_another_client_and_keeps_the_history() -> 
         (new,) = registry.connections()
     assert new is not None
     assert new.sasl == Sasl(Mechanism.SCRAM_SHA_512, "orders", "new")
+
+
+class Names(NoMetrics):
+    """Under which names polls were told of, and which were forgotten."""
+
+    def __init__(self) -> None:
+        self.polled: list[tuple[str, str]] = []
+        self.forgotten: list[tuple[str, str]] = []
+
+    def observe_poll(self, cluster: str, connection: str, seconds: float, problem: Reason | None) -> None:
+        self.polled.append((cluster, connection))
+
+    def forget_cluster(self, cluster: str, connection: str) -> None:
+        self.forgotten.append((cluster, connection))
+
+
+async def test_two_credentials_of_one_address_have_names_of_their_own_and_a_rotation_changes_none() -> None:
+    outside, registry, names = Live(), Registry(SteadyClock()), Names()
+    vault = Vault({("shop", "kafka-user"): {"password": "old"}, ("bank", "kafka-user"): {"password": "other"}})
+    registry.put(resource(kafka=SECURED, pollingIntervalSeconds=1))
+    registry.put(resource("ledger", "u-ledger", namespace="bank", kafka=SECURED, pollingIntervalSeconds=1))
+    fleet = replace(fleet_of(outside, registry, vault), metrics=names)
+    async with running(fleet):
+        both = {("kafka:9093", "shop/orders"), ("kafka:9093", "bank/ledger")}
+        await until(lambda: set(names.polled) == both)
+        vault.secrets["shop", "kafka-user"] = {"password": "new"}
+        await until(lambda: len(outside.forgotten) == 1)
+        names.polled.clear()
+        await until(lambda: set(names.polled) == both)
+        assert names.forgotten == []
+        registry.drop("u-ledger")
+        await until(lambda: names.forgotten == [("kafka:9093", "bank/ledger")])
 
 
 class Slow(Live):

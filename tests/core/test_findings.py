@@ -164,10 +164,12 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
     ("some are missing, and more are wanted", replace(
         CALM, memory=Memory(awaited=Awaited(NOW - 120)), group=members(2)), (PARTITIONS,),
      FINE, (Reason.REPLICAS_NOT_JOINING,)),
-    ("three came and went", replace(CALM, unrest=Unrest(3)), (), FINE, (STORM,)),
-    ("two came and went", replace(CALM, unrest=Unrest(2)), (), FINE, ()),
+    ("three came and went", replace(CALM, unrest=Unrest(3, again=2)), (), FINE, (STORM,)),
+    ("two came and went", replace(CALM, unrest=Unrest(2, again=1)), (), FINE, ()),
+    ("a rollout of twelve", replace(CALM, unrest=Unrest(12)), (), FINE, ()),
+    ("a rollout of twelve and one more", replace(CALM, unrest=Unrest(13, again=1)), (), FINE, ()),
     ("three came and went, and we took one", replace(
-        CALM, unrest=Unrest(3), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),))), (), FINE, ()),
+        CALM, unrest=Unrest(3, again=2), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),))), (), FINE, ()),
     ("half of the time in a rebalance", replace(CALM, unrest=Unrest(0, 0.5)), (), FINE, (STORM,)),
     ("less than half", replace(CALM, unrest=Unrest(0, 0.49)), (), FINE, ()),
     ("pods crash", replace(CALM, unrest=Unrest(3), replicas=CRASHES), (), FINE, (Reason.REPLICAS_NOT_JOINING,)),
@@ -233,7 +235,7 @@ def test_evidence_is_told_in_numbers() -> None:
     crashed = replace(EMPTY, memberless_seconds=99.0, replicas=CRASHES)
     assert said(crashed)[NOBODY] == (
         "no member for 99 s (replicas: 6, records behind: 60): 1 of 6 pods in CrashLoopBackOff")
-    assert said(replace(CALM, unrest=Unrest(4, 0.25)))[STORM] == (
+    assert said(replace(CALM, unrest=Unrest(4, 0.25, again=3)))[STORM] == (
         "4 members came and went within 10 min, 25% of looks in a rebalance")
     assert said(replace(CALM, hung={TPS[0]: Hung(70, 240.0)}))[HUNG] == (
         "orders/0 has 70 records behind a transaction open for 240 s")

@@ -31,17 +31,19 @@ def test_for_how_long_nobody_was_there(names: Sequence[str], seconds: float) -> 
     assert memberless_seconds(looks(*names)) == seconds
 
 
-@pytest.mark.parametrize(("names", "left"), [
-    (("ab", "ab", "ab"), 0),
-    (("ab", "a"), 0),       # b was there from the first look: nobody knows for how long
-    (("a", "ab", "a"), 1),
-    (("a", "ab", None, "a"), 1),
-    ((None, "ab", "a"), 0),  # nor who was there before the group was first known
-    (("a", "ab", "ac", "ad", "a"), 3),
-    (("a", "bc", "de"), 2),
+@pytest.mark.parametrize(("names", "left", "again"), [
+    (("ab", "ab", "ab"), 0, 0),
+    (("ab", "a"), 0, 0),       # b was there from the first look: nobody knows for how long
+    (("a", "ab", "a"), 1, 0),
+    (("a", "ab", None, "a"), 1, 0),
+    ((None, "ab", "a"), 0, 0),  # nor who was there before the group was first known
+    (("a", "ab", "ac", "ad", "a"), 3, 2),
+    (("a", "bc", "de"), 2, 0),
+    (("a", "abcd", "aecd", "aefd", "aefg"), 3, 0),  # a rollout
+    (("a", "abcd", "aecd", "aefd", "aefg", "ahfg"), 4, 1),  # and one of the new ones goes
 ])
-def test_members_that_came_and_went_are_counted(names: Sequence[str], left: int) -> None:
-    assert unrest(looks(*names)) == Unrest(left)
+def test_members_that_came_and_went_are_counted(names: Sequence[str], left: int, again: int) -> None:
+    assert unrest(looks(*names)) == Unrest(left, again=again)
 
 
 def test_who_stayed_for_longer_than_ten_minutes_did_not_come_and_go() -> None:

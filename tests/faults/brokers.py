@@ -23,6 +23,8 @@ from tests.faults.programs import Program, WorldFailed
 CLUSTER = "ZmF1bHRzLWZhdWx0cy1mYQ"
 JAVA = ("java", "-Xms96m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 ANSWER_SECONDS = 5.0
+OFFSETS_TOPIC = "__consumer_offsets"
+"""The leader of a group's partition of it is the group's coordinator."""
 
 # Sessions and elections that are over in a few seconds; two of three replicas must have what is acknowledged.
 SETTINGS = {
@@ -99,5 +101,7 @@ class Admin:
 
     def coordinator(self, group: str) -> int:
         """The broker that coordinates the group."""
-        found = self._client.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS)[group].result()
+        # A client of its own: the library never asks again who the coordinator is.
+        client = AdminClient({"bootstrap.servers": DIRECT_SERVERS, "log_level": 2})
+        found = client.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS)[group].result()
         return int(found.coordinator.id)

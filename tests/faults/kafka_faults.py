@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from tests.faults import proxies
+from tests.faults.brokers import OFFSETS_TOPIC, Admin
 from tests.faults.fault import Fault, Lane
 from tests.faults.layout import BROKERS, DIRECT_SERVERS
 from tests.faults.programs import WorldFailed
@@ -81,16 +82,32 @@ class LeadersMoved(Fault):
     lane = Lane.KAFKA
     seconds = (1.0, 2.0)
 
+    def choose(self) -> str:
+        """Which topic's."""
+        return self.random.choice(GROUPS).name
+
     def inject(self) -> str:
-        topic = self.random.choice(GROUPS)
-        turn = self.random.randrange(1, len(BROKERS))
-        leaders = self.world.admin.leaders(topic.name)
-        replicas = {number: _turned(leader + turn) for number, leader in leaders.items()}
-        _move(topic.name, replicas, self.world.await_brokers)
-        return f"{topic.name}, by {turn}"
+        topic, turn = self.choose(), self.random.randrange(1, len(BROKERS))
+        move_leaders(self.world.admin, topic, turn, self.world.await_brokers)
+        return f"{topic}, by {turn}"
 
     def heal(self) -> None:
         self.world.await_brokers()
+
+
+class CoordinatorsMoved(LeadersMoved):
+    """Every group gets another coordinator, while the one before goes on."""
+
+    kind = "coordinators-moved"
+
+    def choose(self) -> str:
+        return OFFSETS_TOPIC
+
+
+def move_leaders(admin: Admin, topic: str, turn: int, await_brokers: Callable[[], None]) -> None:
+    """Make the next broker, or the one after it, the leader of each partition. Raises WorldFailed."""
+    leaders = admin.leaders(topic)
+    _move(topic, {number: _turned(leader + turn) for number, leader in leaders.items()}, await_brokers)
 
 
 def _move(topic: str, replicas: dict[int, list[int]], await_brokers: Callable[[], None]) -> None:
@@ -190,6 +207,6 @@ class ConnectionsReset(_OfConnections):
 
 
 KAFKA_FAULTS: tuple[type[Fault], ...] = (
-    BrokerKilled, BrokerRestarted, BrokerPaused, CoordinatorKilled, LeadersMoved, BrokerBlackHoled, BrokersBlackHoled,
-    BrokersCut, ConnectionsSlow, ConnectionsReset,
+    BrokerKilled, BrokerRestarted, BrokerPaused, CoordinatorKilled, LeadersMoved, CoordinatorsMoved, BrokerBlackHoled,
+    BrokersBlackHoled, BrokersCut, ConnectionsSlow, ConnectionsReset,
 )

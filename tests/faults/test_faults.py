@@ -14,6 +14,13 @@ from tests.environment.model import REPOSITORY, Unsupported
 from tests.faults.record import load
 
 SEED, FAULTS = 1, 20
+VARIABLES = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'operator'}{os.pathsep}{REPOSITORY}"}
+
+
+def played(module: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """One of the harness's commands, as its user runs it."""
+    argv = [sys.executable, "-m", module, *words]
+    return subprocess.run(argv, cwd=REPOSITORY, env=VARIABLES, capture_output=True, text=True, timeout=900)
 
 
 @pytest.mark.cluster
@@ -23,11 +30,23 @@ def test_a_short_run_of_faults_is_survived(environment: Environment, tmp_path: P
         raise Unsupported("the world of faults is made of the parts of the local environment")
     output = tmp_path / "faults"
     words = ["--seed", str(SEED), "--faults", str(FAULTS), "--operators", "1", "--output", str(output)]
-    variables = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'operator'}{os.pathsep}{REPOSITORY}"}
-    done = subprocess.run([sys.executable, "-m", "tests.faults", *words], cwd=REPOSITORY, env=variables,
-                          capture_output=True, text=True, timeout=900)
+    done = played("tests.faults", *words)
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
     record = load(output)
     assert len(record.faults) >= FAULTS
     assert record.looks
     assert any(write.user in record.users and write.replicas is not None for write in record.writes)
+
+
+@pytest.mark.cluster
+def test_groups_whose_coordinator_moved_are_read_again_within_seconds(environment: Environment) -> None:
+    """The one before goes on, so that no connection ends; a poll a second, and brokers need a few to agree."""
+    if environment.kind != "local":
+        raise Unsupported("the world of faults is made of the parts of the local environment")
+    done = played("tests.faults.moved_coordinator")
+    assert done.returncode == 0, done.stderr[-6000:]
+    looks = [line for line in done.stdout.splitlines() if line[:1].isdigit()]
+    *before, last = looks
+    assert last.endswith(" known"), looks
+    assert float(last.split()[0]) < 30, looks
+    assert not [line for line in before if line.rstrip().endswith(":")], looks

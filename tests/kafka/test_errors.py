@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.admin import settle
-from kafka_consumer_scaler.kafka.errors import is_retriable, reason_of, unknown_because
+from kafka_consumer_scaler.kafka.errors import is_retriable, reason_of, unknown_because, words_of
 
 TABLE = [
     (KafkaError._TIMED_OUT, Reason.BROKERS_UNREACHABLE, False),
@@ -48,6 +48,17 @@ def test_each_error_has_its_reason_and_is_retried_only_where_that_helps(
 def test_an_unknown_names_what_was_refused() -> None:
     unknown = unknown_because(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), "group orders")
     assert unknown == Unknown("group orders: Broker: Group authorization failed", Reason.NOT_AUTHORIZED)
+
+
+@pytest.mark.parametrize(("said", "words"), [
+    ("", "Broker: Not coordinator"),
+    ("ConsumerGroupDescribe: ", "ConsumerGroupDescribe: Broker: Not coordinator"),
+    ("ConsumerGroupDescribe: it is elsewhere", "ConsumerGroupDescribe: it is elsewhere"),
+])
+def test_an_error_without_words_has_those_of_its_code(said: str, words: str) -> None:
+    error = KafkaError(KafkaError.NOT_COORDINATOR, said)
+    assert unknown_because(error, "group orders") == Unknown(f"group orders: {words}", Reason.COORDINATOR_UNAVAILABLE)
+    assert words_of(error) == words
 
 
 class Answering:

@@ -1,4 +1,4 @@
-"""The polling process dies, hangs, floods and outlives nobody: shown with real processes."""
+"""The polling process dies, hangs, floods, leaks and outlives nobody: shown with real processes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.polling_process import COMMAND, PollingProcess
+from kafka_consumer_scaler.kafka.recycling import MIB, Recycling
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 
 QUERIES = [GroupQuery(f"nobody-{uuid.uuid4().hex}"), GroupQuery(f"nothing-{uuid.uuid4().hex}")]
@@ -34,8 +35,10 @@ def nobody() -> Connection:
 
 
 @asynccontextmanager
-async def running(command: Sequence[str] = COMMAND, hang_seconds: float = 10) -> AsyncIterator[PollingProcess]:
-    process = PollingProcess(command, hang_seconds)
+async def running(
+    command: Sequence[str] = COMMAND, hang_seconds: float = 10, recycling: Recycling | None = None
+) -> AsyncIterator[PollingProcess]:
+    process = PollingProcess(command, hang_seconds, recycling)
     await process.start()
     try:
         yield process
@@ -216,3 +219,68 @@ async def test_a_forgotten_cluster_loses_its_client_and_may_come_back(nobody: Co
         process.forget(nobody)
         await until(lambda: threads_of(process.pid) == 1)
         assert reasons(await process.poll(nobody, QUERIES, 1)) == {Reason.BROKERS_UNREACHABLE}
+
+
+LEAKS = """
+import sys, time
+from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition
+from kafka_consumer_scaler.kafka.polling_child import Answers, messages
+from kafka_consumer_scaler.kafka.sample import GroupSample
+
+leaked, size, pause = [], int(sys.argv[1]), float(sys.argv[2])
+sample = GroupSample({TopicPartition("orders", 0): Reading(9, 7)}, Group("Stable"))
+for message in messages(sys.stdin.buffer):
+    leaked.append(b"x" * size)
+    time.sleep(pause)
+    Answers(sys.stdout.buffer).send(message["id"], [sample] * len(message["queries"]))
+"""
+QUICK = Recycling(look_seconds=0.05, settled_seconds=0.5, growth=1.0, margin_bytes=32 * MIB)
+
+
+def leaking(size: int, pause: float = 0.0) -> tuple[str, ...]:
+    return (sys.executable, "-c", LEAKS, str(size), str(pause))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's memory")
+async def test_a_child_that_leaks_is_replaced_and_no_sample_is_lost(
+    nobody: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[asyncio.Task[list[GroupSample]]] = []
+    async with running(leaking(2 * MIB, pause=0.02), recycling=QUICK) as process:
+        first = process.pid
+        assert first is not None
+        while process.recycles == 0:
+            assert len(asked) < 1000
+            asked += [asyncio.create_task(process.poll(nobody, QUERIES, 5)) for _ in range(2)]
+            await asyncio.sleep(0.03)
+        asked.append(asyncio.create_task(process.poll(nobody, QUERIES, 5)))
+        samples = [sample for poll in asked for sample in await poll]
+        assert process.pid != first
+        await until(lambda: not is_alive(first))
+        assert (process.restarts, process.recycles) == (0, 1)
+    assert {type(sample.partitions) for sample in samples} == {dict}
+    [line] = [message for message in caplog.messages if "grown" in message]
+    assert line.endswith("MiB: another one takes its place")
+    assert not [message for message in caplog.messages if "ended with status" in message]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's memory")
+async def test_a_child_is_replaced_for_a_leak_at_most_once_an_hour(nobody: Connection) -> None:
+    async with running(leaking(1 * MIB), recycling=QUICK) as process:
+        for _ in range(200):  # 200 MiB, of which the first child has 32 and some
+            await process.poll(nobody, QUERIES, 5)
+            await asyncio.sleep(0.005)
+        assert process.recycles == 1
+
+
+async def test_stopping_ends_a_child_that_was_replaced_and_still_polls(nobody: Connection) -> None:
+    law = Recycling(look_seconds=0.02, settled_seconds=0, growth=0.0, margin_bytes=0)
+    process = PollingProcess(leaking(0, pause=60.0), recycling=law)
+    await process.start()
+    first, poll = process.pid, asyncio.create_task(process.poll(nobody, QUERIES, 30))
+    assert first is not None
+    await until(lambda: process.recycles == 1)
+    assert is_alive(first)
+    await process.stop()
+    assert not is_alive(first)
+    assert reasons(await poll) == {Reason.POLLING_PROCESS_DIED}

@@ -9,6 +9,8 @@ from itertools import pairwise
 import pytest
 
 from kafka_consumer_scaler.core.capacity import Capacity
+from kafka_consumer_scaler.core.findings import STORM_MEMBERS
+from kafka_consumer_scaler.core.membership import unrest
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
@@ -273,6 +275,25 @@ def test_a_rolling_restart_is_no_rebalance_storm() -> None:
 
     world.spoil = one_after_another
     assert findings(world.run(minutes(20))) == set()
+
+
+def test_a_rollout_of_members_that_have_just_come_is_no_rebalance_storm() -> None:
+    """A second rollout five minutes after a first: all of its members came and went within ten minutes, once."""
+    world = settled(lambda _: 300.0)
+    began = world.at
+
+    def one_after_another_twice(snapshot: Snapshot) -> Snapshot:
+        assert isinstance(snapshot.group, Group)
+        seconds = snapshot.at - began
+        times = [sum(seconds > start + 30 * number for start in (0, 300)) for number in range(12)]
+        members = tuple(replace(member, id=member.id + times[number] * "-new")
+                        for number, member in enumerate(snapshot.group.members))
+        return replace(snapshot, group=replace(snapshot.group, members=members))
+
+    world.spoil = one_after_another_twice
+    rows = world.run(minutes(9))
+    assert unrest(world.history).left >= STORM_MEMBERS
+    assert findings([*rows, *world.run(minutes(11))]) == set()
 
 
 def test_offsets_of_a_group_at_zero_are_said_to_expire_a_day_ahead() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.charts.rendering import REPOSITORY
 from tests.charts.test_packaging import pins
 from tests.supply.audit import NOT_LEARNED, SOUND, VULNERABLE, outcome_of, worst
 
-LOCKS = [*sorted(REPOSITORY.glob("requirements*.lock")), *sorted(REPOSITORY.glob("examples/requirements*.lock"))]
+LOCKS = [*sorted(REPOSITORY.glob("requirements*.lock")), *sorted((REPOSITORY / "examples").glob("*.lock"))]
 RUNTIME = REPOSITORY / "requirements.lock"
 PIN = re.compile(r"^([\w.-]+)==([\w.+!-]+)", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
@@ -33,15 +34,33 @@ def test_a_lock_is_nothing_but_versions_with_hashes_and_names_no_registry(lock: 
     assert pins(lock) != {}
 
 
-def test_there_is_a_lock_for_the_image_its_build_its_development_and_the_examples() -> None:
+def test_there_is_a_lock_for_the_image_with_and_without_aws_its_build_its_development_and_the_examples() -> None:
     assert [lock.name for lock in LOCKS] == [
-        "requirements-build.lock", "requirements-dev.lock", "requirements.lock",
+        "requirements-aws.lock", "requirements-build.lock", "requirements-dev.lock", "requirements.lock",
         "requirements-paced.lock", "requirements.lock"]
 
 
 def test_the_development_lock_has_what_the_image_has() -> None:
     of_development = pins(REPOSITORY / "requirements-dev.lock")
     assert {name: pin for name, pin in pins(RUNTIME).items() if of_development.get(name) != pin} == {}
+
+
+def test_the_image_with_aws_has_what_the_other_has_and_what_the_extra_names() -> None:
+    plain, aws, development = (pins(REPOSITORY / f"requirements{name}.lock") for name in ("", "-aws", "-dev"))
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert {name: pin for name, pin in aws.items() if name not in plain} == {"awscrt": development["awscrt"]}
+    assert {name: aws[name] for name in plain} == plain
+    assert [need for need in project["optional-dependencies"]["aws"] if not need.startswith("awscrt")] == []
+
+
+def test_an_extra_of_the_image_is_a_lock_that_the_build_gets() -> None:
+    text, sent = (REPOSITORY / "Dockerfile").read_text(), (REPOSITORY / ".dockerignore").read_text().splitlines()
+    build = text.partition("\nFROM ")[2].partition("\nFROM ")[0]
+    assert re.findall(r"^ARG EXTRA$", build, re.MULTILINE) == ["ARG EXTRA"]
+    assert '--require-hashes -r "requirements${EXTRA:+-$EXTRA}.lock"' in build
+    copied = set(re.findall(r"requirements[\w-]*\.lock", build.partition("COPY ")[2].partition("\n")[0]))
+    assert copied == {"requirements.lock", "requirements-aws.lock", "requirements-build.lock"}
+    assert copied <= {line.removeprefix("!") for line in sent}
 
 
 @pytest.mark.parametrize("dockerfile", ["Dockerfile", "examples/Dockerfile"])

@@ -15,6 +15,7 @@ from tests.telemetry.monitoring import ALERTS, alerts
 
 PREFIX = "KafkaConsumerScaler"
 ORDERS = {"namespace": "shop", "name": "orders"}
+KAFKA = {"cluster": "kafka:9092", "connection": "shop/kafka"}
 MINUTES = 90
 FINDINGS = [str(alert["alert"]) for alert in alerts() if "kafka_consumer_scaler_finding" in alert["expr"]]
 
@@ -34,7 +35,7 @@ HEALTHY = {
     named("polling_interval_seconds", **ORDERS): f"15x{MINUTES}",
     named("sample_age_seconds", **ORDERS): f"14x{MINUTES}",
     named("condition", **ORDERS, type="AbleToScale"): f"1x{MINUTES}",
-    named("last_poll_age_seconds", cluster="kafka:9092"): f"9x{MINUTES}",
+    named("last_poll_age_seconds", **KAFKA): f"9x{MINUTES}",
     named("scale_writes_total", result="done"): f"0+1x{MINUTES}",
     named("scale_writes_total", result="ScaleFailed"): f"3x{MINUTES}",
 }
@@ -67,9 +68,8 @@ CASES = [
     Case(PREFIX + "UnableToScale", {named("condition", **ORDERS, type="AbleToScale"): f"0x{MINUTES}"}),
     Case(PREFIX + "OperatorDown", dict.fromkeys(HEALTHY, ""), {}),
     Case(PREFIX + "NoLeader", {named("leader", job="operator", pod="b"): f"0x{MINUTES}"}, {"job": "operator"}),
-    Case(PREFIX + "NotPolling", {named("last_poll_age_seconds", cluster="kafka:9092"): f"301+60x{MINUTES}"},
-         {"cluster": "kafka:9092"}),
-    Case(PREFIX + "NotPolling", {named("last_poll_age_seconds", cluster="kafka:9092"): ""}, {}),
+    Case(PREFIX + "NotPolling", {named("last_poll_age_seconds", **KAFKA): f"301+60x{MINUTES}"}, KAFKA),
+    Case(PREFIX + "NotPolling", {named("last_poll_age_seconds", **KAFKA): ""}, {}),
     Case(PREFIX + "ScaleWritesFailing", {named("scale_writes_total", result="ScaleFailed"): f"3+1x{MINUTES}"},
          {"result": "ScaleFailed"}),
 ]
@@ -82,7 +82,7 @@ PEACEFUL = {
     "polls an hour apart": {
         named("polling_interval_seconds", **ORDERS): f"3600x{MINUTES}",
         named("sample_age_seconds", **ORDERS): "0+60x59 0+60x59",
-        named("last_poll_age_seconds", cluster="kafka:9092"): "0+60x59 0+60x59"},
+        named("last_poll_age_seconds", **KAFKA): "0+60x59 0+60x59"},
     "nothing to look after": {
         **dict.fromkeys(HEALTHY, ""), named("resources"): f"0x{MINUTES}"},
     "a write that failed once": {named("scale_writes_total", result="ScaleFailed"): f"3x40 4x{MINUTES}"},
@@ -108,7 +108,8 @@ def fired(case: Case) -> dict[str, Any]:
 
 def filled(text: str, case: Case) -> str:
     cluster = case.labels.get("cluster")
-    text = text.replace("{{ with $labels.cluster }}: {{ . }}{{ end }}", f": {cluster}" if cluster else "")
+    told = f": {cluster}, {case.labels['connection']}" if cluster else ""
+    text = text.replace("{{ with $labels.cluster }}: {{ . }}, {{ $labels.connection }}{{ end }}", told)
     text = text.replace("{{ $value | humanizeDuration }}", case.value)
     for label, value in case.labels.items():
         text = text.replace(f"{{{{ $labels.{label} }}}}", value)

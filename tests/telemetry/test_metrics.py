@@ -48,6 +48,7 @@ SAFE = SafeRate(1136.0, 1136.0 * 200, 1200.0, 12, "12 consumers of 100/s", is_le
 SITUATION = replace(even(4, arrival=900.0, age=12.0), details=Details(record_bytes={"orders": 200.0}))
 HOT = Finding(Reason.HOT_PARTITION, "", "")
 READY = Condition(ConditionType.READY, True, Reason.AS_EXPECTED, "")
+KAFKA = ("kafka:9092", "shop/kafka")
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -229,40 +230,61 @@ def test_the_consumer_group_is_joined_through_the_information_series(metrics: Me
 
 
 def test_polls_are_measured_for_each_cluster(metrics: Metrics) -> None:
-    metrics.observe_poll("kafka:9092", 0.3, None)
-    metrics.observe_poll("kafka:9092", 10.0, Reason.BROKERS_UNREACHABLE)
+    metrics.observe_poll(*KAFKA, 0.3, None)
+    metrics.observe_poll(*KAFKA, 10.0, Reason.BROKERS_UNREACHABLE)
 
-    assert value(metrics, "poll_seconds_count", cluster="kafka:9092") == 2
-    assert value(metrics, "poll_seconds_bucket", cluster="kafka:9092", le="0.5") == 1
-    assert value(metrics, "poll_errors_total", cluster="kafka:9092", reason="BrokersUnreachable") == 1
+    labels = {"cluster": "kafka:9092", "connection": "shop/kafka"}
+    assert value(metrics, "poll_seconds_count", **labels) == 2
+    assert value(metrics, "poll_seconds_bucket", **labels, le="0.5") == 1
+    assert value(metrics, "poll_errors_total", **labels, reason="BrokersUnreachable") == 1
 
 
 def test_the_age_of_a_poll_grows_until_the_next() -> None:
     now = 100.0
     metrics = Metrics(clock=lambda: now)
-    metrics.observe_poll("kafka:9092", 0.3, None)
+    metrics.observe_poll(*KAFKA, 0.3, None)
 
     now = 117.0
 
-    assert value(metrics, "last_poll_age_seconds", cluster="kafka:9092") == 17
+    assert value(metrics, "last_poll_age_seconds", cluster="kafka:9092", connection="shop/kafka") == 17
 
 
 def test_a_cluster_that_nobody_uses_leaves_no_series(metrics: Metrics) -> None:
-    metrics.observe_poll("kafka:9092", 0.3, Reason.BROKERS_UNREACHABLE)
+    metrics.observe_poll(*KAFKA, 0.3, Reason.BROKERS_UNREACHABLE)
 
-    metrics.forget_cluster("kafka:9092")
-    metrics.forget_cluster("never-polled:9092")
+    metrics.observe_stretch(*KAFKA, 2)
+
+    metrics.forget_cluster(*KAFKA)
+    metrics.forget_cluster("never-polled:9092", "shop/kafka")
 
     assert [labels for _, labels in samples(metrics) if ("cluster", "kafka:9092") in labels] == []
 
 
-def test_restarts_are_a_counter_that_never_goes_back(metrics: Metrics) -> None:
-    shown = []
-    for restarts in (0, 2, 2, 1, 3):
-        metrics.set_polling_process_restarts(restarts)
-        shown.append(value(metrics, "polling_process_restarts_total"))
+def test_two_connections_to_one_address_have_series_of_their_own() -> None:
+    now = 100.0
+    metrics = Metrics(clock=lambda: now)
+    metrics.observe_poll(*KAFKA, 0.3, None)
+    metrics.observe_stretch(*KAFKA, 1)
+    now = 130.0
+    metrics.observe_poll("kafka:9092", "bank/kafka", 0.3, Reason.AUTHENTICATION_FAILED)
+    metrics.observe_stretch("kafka:9092", "bank/kafka", 4)
 
-    assert shown == [0, 2, 2, 2, 3]
+    shown = {connection: [value(metrics, name, cluster="kafka:9092", connection=connection)
+                          for name in ("poll_seconds_count", "poll_stretch", "last_poll_age_seconds")]
+             for connection in ("shop/kafka", "bank/kafka")}  # fmt: skip
+    assert shown == {"shop/kafka": [1, 1, 30], "bank/kafka": [1, 4, 0]}
+    metrics.forget_cluster("kafka:9092", "bank/kafka")
+    assert value(metrics, "poll_seconds_count", cluster="kafka:9092", connection="shop/kafka") == 1
+    assert [labels for _, labels in samples(metrics) if ("connection", "bank/kafka") in labels] == []
+
+
+def test_restarts_and_replacements_are_counters_that_never_go_back(metrics: Metrics) -> None:
+    shown = []
+    for restarts, recycles in ((0, 0), (2, 0), (2, 1), (1, 0), (3, 1)):
+        metrics.set_polling_process(restarts, recycles)
+        shown.append([value(metrics, f"polling_process_{kind}_total") for kind in ("restarts", "recycles")])
+
+    assert shown == [[0, 0], [2, 0], [2, 1], [2, 1], [3, 1]]
 
 
 def test_writes_and_events_are_counted_by_result(metrics: Metrics) -> None:
@@ -286,8 +308,8 @@ def test_every_declared_series_is_exposed_with_its_type_and_labels_and_no_other(
     metrics.observe_resource("shop", "orders", "orders", "Deployment/orders-consumer")
     found = replace(verdict(Hold(4, Reason.COOLING_DOWN)), findings=(HOT,))
     metrics.observe_verdict("shop", "orders", found, POLICY)
-    metrics.observe_poll("kafka:9092", 0.3, Reason.BROKERS_UNREACHABLE)
-    metrics.observe_stretch("kafka:9092", 2)
+    metrics.observe_poll(*KAFKA, 0.3, Reason.BROKERS_UNREACHABLE)
+    metrics.observe_stretch(*KAFKA, 2)
     metrics.observe_event(Reason.SCALED_UP)
 
     exposed = {}

@@ -26,7 +26,7 @@ SECONDS = 20
 RATE_INTERVAL = "5s"
 """Grafana's for a scrape a second: four scrapes, and one more."""
 POLICY = Policy(max_replicas=12)
-CLUSTER = "kafka:9092"
+CLUSTER, CONNECTION = "kafka:9092", "shop/kafka"
 
 
 def sized(snapshot: Snapshot) -> Snapshot:
@@ -52,7 +52,8 @@ class Operator:
         """One poll of all groups; some writes fail."""
         failed = Reason.API_SERVER_UNREACHABLE if second % 2 else None
         self.metrics.set_resources(len(self.stories))
-        self.metrics.observe_poll(CLUSTER, 0.02 * (second % 7), Reason.BROKERS_UNREACHABLE if failed else None)
+        silence = Reason.BROKERS_UNREACHABLE if failed else None
+        self.metrics.observe_poll(CLUSTER, CONNECTION, 0.02 * (second % 7), silence)
         for (namespace, name), rows in self.stories.items():
             verdict = rows[second - SECONDS].verdict
             self.metrics.observe_resource(namespace, name, f"{name}-group", f"Deployment/{name}")

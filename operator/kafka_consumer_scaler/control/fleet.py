@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from math import floor
 
 from kafka_consumer_scaler.control.connections import Resolver
+from kafka_consumer_scaler.control.naming import name_of
 from kafka_consumer_scaler.control.pace import Pace
 from kafka_consumer_scaler.control.ports import Clock, LagSource, MetricsSink, ResourceSource
 from kafka_consumer_scaler.control.reconcile import Reconciler
@@ -55,6 +56,7 @@ class Fleet:
     _wanted: frozenset[Connection | None] = frozenset()
     _workers: dict[Connection | None, asyncio.Task[None]] = field(default_factory=dict)
     _paces: dict[Connection, Pace] = field(default_factory=dict)
+    _names: dict[Connection, str] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Keep one worker for each cluster in use, until cancelled."""
@@ -82,6 +84,9 @@ class Fleet:
         """A worker for each cluster in use. One that is no longer wanted ends its round first: it may be writing."""
         self._wanted = self.registry.connections()
         for connection in self._wanted - set(self._workers):
+            if connection is not None:
+                taken = [name for other, name in self._names.items() if other in self._wanted]
+                self._names[connection] = name_of(self.registry.of(connection), taken)
             self._workers[connection] = asyncio.create_task(self._watch(connection), name=_name(connection))
 
     def _let_go(self, connection: Connection | None) -> None:
@@ -90,8 +95,9 @@ class Fleet:
             return
         self._paces.pop(connection, None)
         self.source.forget(connection)
-        if all(_name(other) != connection.bootstrap_servers for other in self._wanted):
-            self.metrics.forget_cluster(connection.bootstrap_servers)
+        cluster, name = connection.bootstrap_servers, self._names.pop(connection)
+        if all((other.bootstrap_servers, its) != (cluster, name) for other, its in self._names.items()):
+            self.metrics.forget_cluster(cluster, name)
 
     async def _report_invalid(self) -> None:
         for watched in self.registry.all():
@@ -159,7 +165,7 @@ class Fleet:
         seconds = self.clock.now() - began
         problems = [sample.partitions.reason for sample in samples if isinstance(sample.partitions, Unknown)]
         whole = problems[0] if problems and len(problems) == len(samples) else None
-        self.metrics.observe_poll(connection.bootstrap_servers, seconds, whole)
+        self.metrics.observe_poll(connection.bootstrap_servers, self._names[connection], seconds, whole)
         if whole is None:
             self._keep_pace(connection, pace.after_poll(seconds, shortest))
         return [_paced(sample, pace) for sample in samples]
@@ -170,7 +176,7 @@ class Fleet:
     def _keep_pace(self, connection: Connection, pace: Pace) -> None:
         before, cluster = self._pace(connection).stretch, connection.bootstrap_servers
         self._paces[connection] = pace
-        self.metrics.observe_stretch(cluster, pace.stretch)
+        self.metrics.observe_stretch(cluster, self._names[connection], pace.stretch)
         if pace.stretch != before:
             slower = "answer slowly" if pace.stretch > before else "answer quicker again"
             logger.warning("brokers %s: polls are %d intervals apart", slower, pace.stretch, extra={"cluster": cluster})

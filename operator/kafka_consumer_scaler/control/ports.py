@@ -164,10 +164,10 @@ class MetricsSink(Protocol):
     def observe_verdict(self, namespace: str, name: str, verdict: Verdict, policy: Policy) -> None:
         """The numbers of a verdict."""
 
-    def observe_poll(self, cluster: str, seconds: float, problem: Reason | None) -> None:
-        """One poll of a cluster."""
+    def observe_poll(self, cluster: str, connection: str, seconds: float, problem: Reason | None) -> None:
+        """One poll of a cluster, by its address, by way of the connection of that name."""
 
-    def observe_stretch(self, cluster: str, stretch: int) -> None:
+    def observe_stretch(self, cluster: str, connection: str, stretch: int) -> None:
         """How many polling intervals apart the polls of a cluster are."""
 
     def observe_scale_write(self, problem: Reason | None) -> None:
@@ -182,5 +182,5 @@ class MetricsSink(Protocol):
     def observe_resource(self, namespace: str, name: str, consumer_group: str, target: str) -> None:
         """What a resource is about."""
 
-    def forget_cluster(self, cluster: str) -> None:
-        """Remove all series of a cluster."""
+    def forget_cluster(self, cluster: str, connection: str) -> None:
+        """Remove all series of a connection."""

@@ -274,6 +274,6 @@ def _exposition(
 ) -> bytes:
     metrics.set_leadership(leadership.may_write(), leadership.transitions)
     metrics.set_events_waiting(events.kept)
-    metrics.set_polling_process_restarts(source.restarts)
+    metrics.set_polling_process(source.restarts, source.recycles)
     metrics.set_resources(len(registry))
     return metrics.exposition()

@@ -140,9 +140,14 @@ def no_members(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -
 
 
 def rebalance_storm(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
-    """Members come and go, or the group never settles, though nothing is the matter with the pods."""
+    """Members come and go, or the group never settles, though nothing is the matter with the pods.
+
+    A rollout takes every member away once, however many there are; whoever comes and goes does so again.
+    """
     left, rebalancing = _came_and_went(situation), situation.unrest.rebalancing
-    if situation.replicas.trouble or (left < STORM_MEMBERS and rebalancing < STORM_SHARE):
+    again = situation.unrest.again - _taken_away(situation)
+    is_coming_and_going = left >= STORM_MEMBERS and again >= STORM_MEMBERS - 1
+    if situation.replicas.trouble or not (is_coming_and_going or rebalancing >= STORM_SHARE):
         return None
     return Finding(
         Reason.REBALANCE_STORM,
@@ -327,10 +332,14 @@ def _can_help(situation: Situation) -> bool:
 
 def _came_and_went(situation: Situation) -> int:
     """Members that came and went of late, without those that our own scale-downs took away."""
+    return max(0, situation.unrest.left - _taken_away(situation))
+
+
+def _taken_away(situation: Situation) -> int:
+    """Members that our own scale-downs may have taken away of late."""
     since = situation.now - UNREST_SECONDS - GIVE_UP_LEAVING_SECONDS
     recent = (each for each in situation.memory.scales if each.at >= since)
-    taken = sum(max(0, each.before - each.after) for each in recent)
-    return max(0, situation.unrest.left - taken * situation.spread.threads)
+    return situation.spread.threads * sum(max(0, each.before - each.after) for each in recent)
 
 
 def _was_found(situation: Situation, reason: Reason) -> bool:

@@ -32,10 +32,13 @@ class Unrest:
     Args:
         left: members that came and went within ten minutes, our own scale-downs included.
         rebalancing: share of the looks of the last five minutes that saw a rebalance; 0 while there were few looks.
+        again: how many of them had come after the first of them had gone. A rollout replaces each pod once, a b c by
+            d e f: 3 left, 0 again. Of one that comes and goes, as a, b and c: 3 left, 2 again.
     """
 
     left: int = 0
     rebalancing: float = 0.0
+    again: int = 0
 
 
 def memberless_seconds(history: History) -> float:
@@ -52,12 +55,14 @@ def memberless_seconds(history: History) -> float:
 def unrest(history: History) -> Unrest:
     """How restless the group was, up to the latest sample."""
     newest = history.samples[-1].at
-    left = sum(1 for joined_at, left_at in history.left if left_at - joined_at <= UNREST_SECONDS
-               and newest - left_at <= UNREST_SECONDS)
+    lives = [(joined_at, left_at) for joined_at, left_at in history.left if left_at - joined_at <= UNREST_SECONDS
+             and newest - left_at <= UNREST_SECONDS]
+    first_left_at = min((left_at for _, left_at in lives), default=newest)
+    left, again = len(lives), sum(1 for joined_at, _ in lives if joined_at >= first_left_at)
     looks = [sample.group for sample in history.since(newest - REBALANCING_SECONDS) if isinstance(sample.group, Group)]
     if len(looks) < REBALANCING_SAMPLES:
-        return Unrest(left)
-    return Unrest(left, sum(group.is_rebalancing for group in looks) / len(looks))
+        return Unrest(left, again=again)
+    return Unrest(left, sum(group.is_rebalancing for group in looks) / len(looks), again)
 
 
 def hung_transactions(history: History) -> Mapping[TopicPartition, Hung]:

@@ -16,7 +16,7 @@ from kafka_consumer_scaler.core.policy import IsolationLevel
 from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
 from kafka_consumer_scaler.kafka.client import Client
 from kafka_consumer_scaler.kafka.connection import Connection
-from kafka_consumer_scaler.kafka.errors import is_retriable, is_timeout
+from kafka_consumer_scaler.kafka.errors import is_from_another_broker, is_retriable, is_timeout
 
 K = TypeVar("K")
 Ask = Callable[[Collection[K], float], Mapping[K, "Future[Any]"]]
@@ -37,7 +37,7 @@ class Admin:
 
     def __init__(self, connection: Connection) -> None:
         self._entrance = Client(connection)
-        self._gave_up = False
+        self._is_spent = False
 
     @property
     def _client(self) -> Any:
@@ -46,12 +46,16 @@ class Admin:
     def enter(self, by: float) -> Unknown | None:
         """Be let in, before anything is asked; why not, if not.
 
-        A client that has given up a request is replaced: such a one aborts the process when the silent broker is back.
-        (An assertion in librdkafka's `rd_kafka_enq_once_del_source_return`, as of 2.16.)
+        A spent client is replaced (both as of librdkafka 2.16):
+
+        - One that has given up a request aborts the process when the silent broker is back, by an assertion in
+          `rd_kafka_enq_once_del_source_return`.
+        - One that was told that a broker does not coordinate a group asks this broker for ever: it remembers the
+          coordinators of some ten groups, and asks anew when one is disconnected, but not after such an answer.
         """
-        if self._gave_up:
+        if self._is_spent:
             self._entrance.close()
-            self._gave_up = False
+            self._is_spent = False
         self._entrance.last_cause()
         return self._entrance.enter(by)
 
@@ -66,7 +70,7 @@ class Admin:
     ) -> dict[K, Any]:
         said = settle(ask, keys, by)
         answers = {key: one if isinstance(one, KafkaError) else read(one) for key, one in said.items()}
-        self._gave_up = self._gave_up or any(map(is_timeout, answers.values()))
+        self._is_spent = self._is_spent or any(map(_spends, answers.values()))
         return answers
 
     def committed(self, groups: Collection[str], by: float) -> dict[str, Any]:
@@ -141,6 +145,10 @@ def settle(ask: Ask[K], keys: Collection[K], by: float) -> dict[K, Any]:
         time.sleep(pause)
         pause *= 2
     return answers
+
+
+def _spends(answer: Any) -> bool:
+    return is_timeout(answer) or is_from_another_broker(answer)
 
 
 def _is_worth_retrying(answer: Any) -> bool:

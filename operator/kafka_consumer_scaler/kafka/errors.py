@@ -69,12 +69,21 @@ def is_want_of_token(error: KafkaError) -> bool:
     return said.startswith(_NO_TOKEN)
 
 
+def said_by(error: KafkaError) -> str:
+    """The error's words, with those of its code where a broker gave none.
+
+    `ConsumerGroupDescribe: ` becomes `ConsumerGroupDescribe: Broker: Not coordinator`.
+    """
+    said: str = error.str().strip()
+    return f"{said} {KafkaError(error.code()).str()}".strip() if not said or said.endswith(":") else said
+
+
 def words_of(error: KafkaError) -> str:
     """What a connection failed of, the same for each attempt.
 
     `sasl_ssl://kafka:9093: SASL authentication error: ...`; what the library advises on its own settings is left out.
     """
-    said: str = _VARYING.sub("", error.str())
+    said = _VARYING.sub("", said_by(error))
     address = said.split(": ", 1)[0]
     if _UNTRUSTED in said:
         return f"{address}: its certificate is not of a trusted authority, not valid now, or for another host name"
@@ -104,6 +113,11 @@ def is_absence(answer: object) -> bool:
     )
 
 
+def is_from_another_broker(answer: object) -> bool:
+    """Whether a broker was asked that does not coordinate the group, or no longer."""
+    return isinstance(answer, KafkaError) and answer.code() == KafkaError.NOT_COORDINATOR
+
+
 def is_timeout(answer: object) -> bool:
     """Whether the answer did not come in time, which does not say who was silent."""
     return isinstance(answer, KafkaError) and answer.code() in {KafkaError._TIMED_OUT, KafkaError._TIMED_OUT_QUEUE}
@@ -111,4 +125,4 @@ def is_timeout(answer: object) -> bool:
 
 def unknown_because(error: KafkaError, subject: str) -> Unknown:
     """`Unknown("group orders: Group authorization failed.", NOT_AUTHORIZED)` and the like."""
-    return Unknown(f"{subject}: {error.str()}", reason_of(error))
+    return Unknown(f"{subject}: {said_by(error)}", reason_of(error))

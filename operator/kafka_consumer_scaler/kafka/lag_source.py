@@ -24,6 +24,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, Unknown
 from kafka_consumer_scaler.kafka.admin import Admin, Place
 from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.denied import Denied
 from kafka_consumer_scaler.kafka.details import DetailsCache
 from kafka_consumer_scaler.kafka.errors import is_absence, is_silence, is_timeout, unknown_because
 from kafka_consumer_scaler.kafka.groups import Committed, committed_of, group_of
@@ -54,6 +55,7 @@ class LagSource:
         self._admin = Admin(connection)
         self._topics = TopicCache(self._admin, cache_seconds)
         self._details = DetailsCache(connection, cache_seconds)
+        self._denied = Denied()
         self._cache_seconds = cache_seconds
         self._starts: dict[TopicPartition, tuple[float, int]] = {}
 
@@ -62,6 +64,14 @@ class LagSource:
 
         Coordinators have half of the time, so that a silent one costs only its own groups their sample.
         """
+        known = self._denied.answers(queries, time.monotonic())
+        due = [query for query in dict.fromkeys(queries) if query not in known]
+        asked = dict(zip(due, self._asked(due, deadline_seconds), strict=True)) if due else {}
+        self._denied.note(asked.items(), time.monotonic())
+        answers = {**known, **asked}
+        return [answers[query] for query in queries]
+
+    def _asked(self, queries: Sequence[GroupQuery], deadline_seconds: float) -> list[GroupSample]:
         began = time.monotonic()
         if (refused := self._admin.enter(began + 0.35 * deadline_seconds)) is not None:
             return [GroupSample.unknown(refused) for _ in queries]

@@ -52,8 +52,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._resources: dict[tuple[str, str], _Resource] = {}
-        self._polled_at: dict[str, float] = {}
-        self._restarts = 0
+        self._polled_at: dict[tuple[str, str], float] = {}
+        self._restarts = self._recycles = 0
         self._leader = _gauge(series.LEADER, self._registry)
         self._lease_transitions = _gauge(series.LEASE_TRANSITIONS, self._registry)
         self._resource_count = _gauge(series.RESOURCES, self._registry)
@@ -68,6 +68,7 @@ class Metrics:
         self._poll_errors = _counter(series.POLL_ERRORS, self._registry)
         self._poll_stretch = _gauge(series.POLL_STRETCH, self._registry)
         self._polling_process_restarts = _counter(series.POLLING_PROCESS_RESTARTS, self._registry)
+        self._polling_process_recycles = _counter(series.POLLING_PROCESS_RECYCLES, self._registry)
         self._scale_writes = _counter(series.SCALE_WRITES, self._registry)
         self._status_writes = _counter(series.STATUS_WRITES, self._registry)
         self._events = _counter(series.EVENTS, self._registry)
@@ -109,28 +110,28 @@ class Metrics:
         """So many KafkaConsumerScalers are looked after."""
         self._resource_count.set(count)
 
-    def observe_poll(self, cluster: str, seconds: float, problem: Reason | None) -> None:
+    def observe_poll(self, cluster: str, connection: str, seconds: float, problem: Reason | None) -> None:
         """A poll of a Kafka cluster ended, after `seconds`, with or without a problem."""
-        self._polled_at[cluster] = self._clock()
-        self._poll_seconds.labels(cluster).observe(seconds)
+        self._polled_at[cluster, connection] = self._clock()
+        self._poll_seconds.labels(cluster, connection).observe(seconds)
         if problem is not None:
-            self._poll_errors.labels(cluster, problem.value).inc()
+            self._poll_errors.labels(cluster, connection, problem.value).inc()
 
-    def observe_stretch(self, cluster: str, stretch: int) -> None:
+    def observe_stretch(self, cluster: str, connection: str, stretch: int) -> None:
         """The polls of a Kafka cluster are so many polling intervals apart."""
-        self._poll_stretch.labels(cluster).set(stretch)
+        self._poll_stretch.labels(cluster, connection).set(stretch)
 
-    def forget_cluster(self, cluster: str) -> None:
-        """No resource uses the Kafka cluster any more: all of its series go."""
-        self._polled_at.pop(cluster, None)
-        self._poll_seconds.remove_by_labels({"cluster": cluster})
-        self._poll_errors.remove_by_labels({"cluster": cluster})
-        self._poll_stretch.remove_by_labels({"cluster": cluster})
+    def forget_cluster(self, cluster: str, connection: str) -> None:
+        """No resource uses the Kafka cluster by that connection any more: all of its series go."""
+        self._polled_at.pop((cluster, connection), None)
+        for family in (self._poll_seconds, self._poll_errors, self._poll_stretch):
+            family.remove_by_labels({"cluster": cluster, "connection": connection})
 
-    def set_polling_process_restarts(self, restarts: int) -> None:
-        """The polling process was restarted so often since the operator started."""
+    def set_polling_process(self, restarts: int, recycles: int) -> None:
+        """The polling process was restarted, and replaced in order, so often since the operator started."""
         self._polling_process_restarts.inc(max(0, restarts - self._restarts))
-        self._restarts = max(restarts, self._restarts)
+        self._polling_process_recycles.inc(max(0, recycles - self._recycles))
+        self._restarts, self._recycles = max(restarts, self._restarts), max(recycles, self._recycles)
 
     def observe_scale_write(self, problem: Reason | None) -> None:
         """A scale was written, or not for this reason."""
@@ -162,7 +163,7 @@ class _Drawn(Collector):
     def __init__(
         self,
         resources: dict[tuple[str, str], _Resource],
-        polled_at: dict[str, float],
+        polled_at: dict[tuple[str, str], float],
         clock: Callable[[], float],
         per_partition: bool,
     ) -> None:
@@ -266,8 +267,8 @@ class _Drawn(Collector):
     def _poll_ages(self) -> Metric:
         family = _gauge_family(series.LAST_POLL_AGE)
         now = self._clock()
-        for cluster, at in tuple(self._polled_at.items()):
-            family.add_metric((cluster,), now - at)
+        for labels, at in tuple(self._polled_at.items()):
+            family.add_metric(labels, now - at)
         return family
 
 

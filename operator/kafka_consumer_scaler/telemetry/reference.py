@@ -40,8 +40,8 @@ numbers, are one more series with topic (and partition) `{others}`: the sum of t
 `topic_record_bytes` leaves out the topics beyond.
 
 The workload is a label of `{info}` only, and the group of this and `consumergroup_lag*`, so
-renaming them starts no other series anew. Each Kafka cluster adds {cluster} series, and one for each reason its polls
-failed. Reasons and findings are fixed lists. No label holds a member, a client or a message.
+renaming them starts no other series anew. Each connection to a Kafka cluster adds {cluster} series, and one
+for each reason its polls failed. Reasons and findings are fixed lists. No label holds a member, a client or a message.
 """
 
 QUERIES = """\

@@ -180,21 +180,30 @@ LEASE_TRANSITIONS = Series(
     "lease_transitions", SeriesType.GAUGE, (), "Times the Lease was acquired, as it says itself; 0 without an election."
 )
 RESOURCES = Series("resources", SeriesType.GAUGE, (), "KafkaConsumerScalers the operator looks after.")
+OF_A_CONNECTION = ("cluster", "connection")
+"""The address, and the name of the connection or of the first resource that is on it."""
 POLL_SECONDS = Series(
-    "poll_seconds", SeriesType.HISTOGRAM, ("cluster",), "Duration of one poll of a Kafka cluster, for all its groups."
+    "poll_seconds", SeriesType.HISTOGRAM, OF_A_CONNECTION,
+    "Duration of one poll of a Kafka cluster, for all its groups.",
 )
 POLL_ERRORS = Series(
-    "poll_errors_total", SeriesType.COUNTER, ("cluster", "reason"), "Polls of a Kafka cluster that failed, by reason."
+    "poll_errors_total", SeriesType.COUNTER, (*OF_A_CONNECTION, "reason"),
+    "Polls of a Kafka cluster that failed, by reason.",
 )
 POLL_STRETCH = Series(
-    "poll_stretch", SeriesType.GAUGE, ("cluster",),
+    "poll_stretch", SeriesType.GAUGE, OF_A_CONNECTION,
     "Polling intervals between two polls of a Kafka cluster: above 1 while its brokers answer slowly.",
 )
 LAST_POLL_AGE = Series(
-    "last_poll_age_seconds", SeriesType.GAUGE, ("cluster",), "Time since the last poll of a Kafka cluster ended."
+    "last_poll_age_seconds", SeriesType.GAUGE, OF_A_CONNECTION, "Time since the last poll of a Kafka cluster ended."
 )
 POLLING_PROCESS_RESTARTS = Series(
-    "polling_process_restarts_total", SeriesType.COUNTER, (), "Times the process that asks Kafka died or was replaced."
+    "polling_process_restarts_total", SeriesType.COUNTER, (),
+    "Times the process that asks Kafka was started again, having died or having been killed.",
+)
+POLLING_PROCESS_RECYCLES = Series(
+    "polling_process_recycles_total", SeriesType.COUNTER, (),
+    "Times the process that asks Kafka was replaced in order, since its memory had grown.",
 )
 SCALE_WRITES = Series(
     "scale_writes_total", SeriesType.COUNTER, ("result",), "Writes of a scale: `done`, or the reason of the failure."
@@ -226,6 +235,7 @@ OF_THE_OPERATOR = (
     POLL_STRETCH,
     LAST_POLL_AGE,
     POLLING_PROCESS_RESTARTS,
+    POLLING_PROCESS_RECYCLES,
     SCALE_WRITES,
     STATUS_WRITES,
     EVENTS,

@@ -1,0 +1,66 @@
+"""The picture of docs/explain.md: `python -m tests.docs.explain_picture` makes it anew.
+
+The page is what `explain --html` writes of the example; a browser on the PATH draws it (Debian: `apt-get install
+chromium`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kafka_consumer_scaler.cli.html import explain_page
+from tests.docs.explained import example
+from tests.docs.pages import ROOT
+
+PICTURE: Final = ROOT / "docs" / "pictures" / "explain.png"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+WIDTH, HEIGHT, MARGIN = 1060, 6000, 24
+"""Pixels; the height is more than any page has, and what is empty below the page is cut off."""
+SECONDS = 120.0
+
+
+def main() -> int:
+    """Draw it; answers the exit code: 3 without a browser."""
+    found = browser()
+    if found is None:
+        print(f"explain_picture: no browser: one of {', '.join(BROWSERS)} is needed", file=sys.stderr)
+        return 3
+    with tempfile.TemporaryDirectory() as folder:
+        draw(found, explain_page(*example()), Path(folder), PICTURE)
+    print(PICTURE.relative_to(ROOT))
+    return 0
+
+
+def browser() -> str | None:
+    """The program that draws; None when there is none on the PATH."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def draw(program: str, page: str, folder: Path, picture: Path) -> None:
+    """Write the page as a picture. Raises CalledProcessError."""
+    file, drawn = folder / "page.html", folder / "page.png"
+    file.write_text(page)
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/profile",
+               f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={drawn}", f"file://{file}")
+    subprocess.run([program, *options], check=True, capture_output=True, timeout=SECONDS)
+    with Image.open(drawn) as whole:
+        Image.fromarray(cut(np.asarray(whole.convert("RGB")))).quantize(256).save(picture, optimize=True)
+
+
+def cut(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The rows down to the last one with anything in it, and a margin."""
+    written = np.flatnonzero((pixels != pixels[-1, -1]).any(axis=(1, 2)))
+    return np.ascontiguousarray(pixels[: written[-1] + 1 + MARGIN])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

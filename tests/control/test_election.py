@@ -10,14 +10,24 @@ from typing import Any
 
 import pytest
 
-from kafka_consumer_scaler.control.election import NOT_LEADING, Elector, LeadershipLost, LedScale, LedStatus
+from kafka_consumer_scaler.control.election import (
+    NOT_LEADING,
+    Elector,
+    LeadershipLost,
+    LedFinalizers,
+    LedQuotas,
+    LedScale,
+    LedStatus,
+)
 from kafka_consumer_scaler.control.leadership import Create, Election, Read, Timing, Update
 from kafka_consumer_scaler.control.registry import Registry
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.kafka.connection import Connection
+from kafka_consumer_scaler.kafka.entities import Change, Entity, Quotas
 from kafka_consumer_scaler.kube.claim import Claim, Found, Missing
 from kafka_consumer_scaler.kube.target import Target
-from tests.control.fakes import Outside, ScaleSide, StatusSide, reconciler, resource, sample
+from tests.control.fakes import Brokers, Outside, ScaleSide, StatusSide, reconciler, resource, sample
 from tests.control.lease_world import Server
 
 TARGET = Target("apps/v1", "Deployment", "shop", "orders-consumer")
@@ -79,6 +89,21 @@ async def test_a_scale_is_written_by_the_leader_and_by_nobody_whose_lease_may_ha
     assert await scale.write(TARGET, 5, 4) == NOT_LEADING
     assert outside.writes == [(1, 4)]
     assert (await scale.read(TARGET)) == outside.replicas
+
+
+async def test_quotas_and_finalizers_are_changed_by_the_leader_only_and_read_by_anybody(lease: Lease) -> None:
+    outside, brokers, elector = Outside(), Brokers(), await leading(lease)
+    quotas, finalizers = LedQuotas(brokers, elector), LedFinalizers(outside, elector)
+    web, kafka = Entity(client_id="web"), Connection("kafka:9092")
+    change, body = Change(web, frozenset({None, 5}), 5), resource()
+    assert await quotas.change_quotas(kafka, [change], 10) == {web: None}
+    assert await finalizers.hold(body) is None
+    await asyncio.sleep(QUICK.renew_seconds)
+    assert await quotas.change_quotas(kafka, [change], 10) == {web: NOT_LEADING}
+    assert await finalizers.let_go(body) == NOT_LEADING
+    assert await finalizers.hold(body) == NOT_LEADING
+    assert (brokers.told, outside.done) == ([(web, 5)], ["hold"])
+    assert isinstance(await quotas.quotas(kafka, [web], 10), Quotas)
 
 
 async def test_a_status_is_not_written_by_a_standby(lease: Lease) -> None:

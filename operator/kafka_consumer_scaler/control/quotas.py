@@ -262,17 +262,15 @@ class QuotaKeeper:
             return None
 
     async def _tell(self, watched: Watched, problem: Unknown | None) -> None:
-        """Keep what is in the way, and say it when it begins; a silent broker is only told of while a lease stands."""
+        """Keep what is in the way, and say it when it begins; of what passes only while a lease stands."""
         upstream, before = watched.upstream, watched.upstream.trouble
-        if problem is not None and problem.reason not in BLOCKING and not upstream.leases:
-            logger.info("quotas are tried again", extra=_labels(watched) | {"problem": problem.why})
-            problem = None
-        upstream.trouble = problem
+        is_looked_up = problem is not None and problem.reason is Reason.CONNECTION_NOT_FOUND
+        upstream.trouble = None if is_looked_up and not upstream.leases else problem
         if problem is None:
             return
-        if problem.reason in BLOCKING:
-            upstream.is_usable = False
-        if before is None or before.reason is not problem.reason:
+        is_final = problem.reason in BLOCKING
+        upstream.is_usable = upstream.is_usable and not is_final
+        if (is_final or upstream.leases) and (before is None or before.reason is not problem.reason):
             await self._say(watched, problem)
 
     async def _say(self, watched: Watched, problem: Unknown) -> None:

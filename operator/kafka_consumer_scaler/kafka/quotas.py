@@ -30,6 +30,8 @@ from kafka_consumer_scaler.kafka.security import NoToken
 RATE = "producer_byte_rate"
 NOT_AUTHORIZED = 31
 """Kafka's CLUSTER_AUTHORIZATION_FAILED."""
+FINAL = frozenset({NOT_AUTHORIZED, 35, 42, 44})
+"""Errors that do not pass by themselves: also UNSUPPORTED_VERSION, INVALID_REQUEST and POLICY_VIOLATION."""
 EXACT, ANY = 0, 1
 """Kafka's ways to match a name; ANY is the entity for all that have none of their own."""
 TRIAL = 2**40
@@ -177,7 +179,7 @@ def _require(code: int, words: str | None) -> None:
 
 
 def _unknown(connection: Connection, problem: Exception) -> Unknown:
-    if isinstance(problem, Refused):
+    if isinstance(problem, Refused) and problem.code in FINAL:
         said = missing_right(connection) if problem.code == NOT_AUTHORIZED else f"the broker refused: {problem}"
         return Unknown(connection.without_secrets(said), Reason.QUOTA_REFUSED)
     if isinstance(problem, NoToken):

@@ -41,7 +41,7 @@ STEP_SHARE = 0.05
 LOSING_TIMES = 1.05
 """Consumers that do less than this times what arrives do not get out of a backlog in time."""
 LOWER_TIMES = 0.9
-CALM_SHARE = 1 / 3
+CALM_SHARE = 0.33
 """Of the objective: a younger backlog is none that consumers would miss producers for."""
 CALM_SECONDS = 300.0
 CENSORED_SHARE = 0.8

@@ -16,7 +16,7 @@ from tests.charts.rendering import REPOSITORY
 from tests.charts.test_packaging import pins
 from tests.supply.audit import NOT_LEARNED, SOUND, VULNERABLE, outcome_of, worst
 
-LOCKS = [*sorted(REPOSITORY.glob("requirements*.lock")), *sorted((REPOSITORY / "examples").glob("*.lock"))]
+LOCKS = [*sorted(REPOSITORY.glob("requirements*.lock")), *sorted(REPOSITORY.glob("examples/requirements*.lock"))]
 RUNTIME = REPOSITORY / "requirements.lock"
 PIN = re.compile(r"^([\w.-]+)==([\w.+!-]+)", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")

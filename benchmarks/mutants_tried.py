@@ -2,11 +2,12 @@
 
 A session of its own for each mutant would collect all tests again, and runs them in any order: a story takes as long
 as a hundred tests. Here a mutant meets only the tests that reach its function, by what they cost for what they have
-killed. Those that survive the cheap ones, a fifth of the time, meet the rest after all others were tried.
+killed. All mutants meet the cheapest tests, a fiftieth of the time, before the first that survives meets the rest.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -23,8 +24,12 @@ from _pytest.runner import runtestprotocol
 from mutmut.state import state
 
 RESULTS = Path("tried.txt")
-"""A line for each try: the mutant, what became of it, and the test that killed it."""
-CHEAP_SHARE = 0.2
+"""A line for each try: the mutant, what became of it, in which step, and the test that killed it."""
+DEAD = -1
+MEASURED = Path("measured.json")
+"""What each test costs and which functions it reaches, kept for a run that goes on."""
+SHARES = (0.02, 0.2, 1.0)
+"""Of the time of all tests that reach a mutant: what it must survive to meet more of them."""
 LEAST_SECONDS = 0.0005
 """What a test costs at least."""
 TIMES_AS_LONG, SECONDS_MORE = 10, 5
@@ -45,9 +50,11 @@ class Tests:
         function = function_of(mutant)
         return sorted(self.reach[function], key=lambda name: self.cost[name] / (1 + self.kills[function, name]))
 
-    def cheap(self, mutant: str) -> set[str]:
-        """Those that together take a fifth of the time, one at least."""
-        return within({name: self.cost[name] for name in self.reach[function_of(mutant)]}, CHEAP_SHARE)
+    def part(self, mutant: str, step: int) -> list[str]:
+        """Those that it meets in this step: what the share adds to the one before."""
+        cost = {name: self.cost[name] for name in self.reach[function_of(mutant)]}
+        before = within(cost, SHARES[step - 1]) if step else set()
+        return [name for name in self.of(mutant) if name in within(cost, SHARES[step]) - before]
 
     def seconds(self, names: Sequence[str]) -> float:
         return sum(self.cost[name] for name in names)
@@ -57,16 +64,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     """Measures each test, tries each mutant that was not tried yet, and says nothing of the tests themselves."""
     items = {item.nodeid: item for item in session.items}
     tests, tried = _measured(items), dict(_tried())
-    left = sorted((each for each in _mutants() if tried.get(each) not in ("killed", "timeout", "survived")),
-                  key=lambda each: tests.seconds(list(tests.reach[function_of(each)])))  # fmt: skip
-    survived = [each for each in left if tried.get(each) == "cheap"]
-    for mutant in (each for each in left if each not in set(survived)):
-        cheap = tests.cheap(mutant)
-        status = _try(mutant, [items[name] for name in tests.of(mutant) if name in cheap], tests, "cheap")
-        survived += [mutant] if status == "cheap" else []
-    for mutant in survived:
-        cheap = tests.cheap(mutant)
-        _try(mutant, [items[name] for name in tests.of(mutant) if name not in cheap], tests, "survived")
+    mutants = sorted(_mutants(), key=lambda each: tests.seconds(list(tests.reach[function_of(each)])))
+    gc.freeze()
+    for step in range(len(SHARES)):
+        for mutant in mutants:
+            if tried.get(mutant, 0) == step:
+                names = tests.part(mutant, step)
+                tried[mutant] = _try(mutant, [items[name] for name in names], tests, step + 1)
     return True
 
 
@@ -89,16 +93,24 @@ def within(cost: Mapping[str, float], share: float) -> set[str]:
 def _measured(items: Mapping[str, pytest.Item]) -> Tests:
     """Which functions each test reaches, and what it costs; it must pass."""
     tests = Tests()
+    known = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
     for name, item in items.items():
-        state()._stats.clear()
-        os.environ[UNDER_TEST] = "stats"
-        started = time.process_time()
-        if not _passes(item):
-            pytest.exit(f"{name} fails without a mutant", 1)
-        tests.cost[name] = max(LEAST_SECONDS, time.process_time() - started)
-        for function in state()._stats:
+        tests.cost[name], reached = known.get(name) or _run_once(item)
+        known[name] = tests.cost[name], reached
+        for function in reached:
             tests.reach[function].add(name)
+    MEASURED.write_text(json.dumps(known))
     return tests
+
+
+def _run_once(item: pytest.Item) -> tuple[float, list[str]]:
+    """CPU seconds, and the functions that were reached."""
+    state()._stats.clear()
+    os.environ[UNDER_TEST] = "stats"
+    started = time.process_time()
+    if not _passes(item):
+        pytest.exit(f"{item.nodeid} fails without a mutant", 1)
+    return max(LEAST_SECONDS, time.process_time() - started), sorted(state()._stats)
 
 
 def _passes(item: pytest.Item) -> bool:
@@ -110,14 +122,14 @@ def _mutants() -> Iterator[str]:
         yield from json.loads(meta.read_text())["exit_code_by_key"]
 
 
-def _tried() -> Iterator[tuple[str, str]]:
+def _tried() -> Iterator[tuple[str, int]]:
     for line in RESULTS.read_text().splitlines() if RESULTS.exists() else ():
-        name, status, *_ = line.split(" ")
-        yield name, status
+        name, status, step, *_ = line.split(" ")
+        yield name, int(step) if status == "survived" else DEAD
 
 
-def _try(mutant: str, items: Sequence[pytest.Item], tests: Tests, otherwise: str) -> str:
-    """What became of it, `otherwise` when no test failed; a mutant that takes far too long is killed."""
+def _try(mutant: str, items: Sequence[pytest.Item], tests: Tests, step: int) -> int:
+    """The step that it meets next, or DEAD; a mutant that takes far too long is."""
     seconds = TIMES_AS_LONG * tests.seconds([item.nodeid for item in items]) + SECONDS_MORE
     reader, writer = os.pipe()
     child = os.fork()
@@ -127,14 +139,15 @@ def _try(mutant: str, items: Sequence[pytest.Item], tests: Tests, otherwise: str
     with os.fdopen(reader) as said:
         killer = said.read()
     _, ended = os.waitpid(child, 0)
-    status = "killed" if killer else otherwise if ended == 0 else "timeout"
+    status = "killed" if killer else "survived" if ended == 0 else "timeout"
     tests.kills[function_of(mutant), killer] += 1
     with RESULTS.open("a") as file:
-        file.write(f"{mutant} {status} {killer}\n")
-    return status
+        file.write(f"{mutant} {status} {step} {killer}\n")
+    return step if status == "survived" else DEAD
 
 
 def _tried_in_child(mutant: str, items: Sequence[pytest.Item], writer: int, seconds: int) -> NoReturn:
+    gc.disable()
     os.environ[UNDER_TEST] = mutant
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     used = int(time.process_time())

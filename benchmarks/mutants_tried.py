@@ -21,6 +21,7 @@ from typing import NoReturn
 
 import pytest
 from _pytest.runner import runtestprotocol
+from hypothesis import settings
 from mutmut.state import state
 
 RESULTS = Path("tried.txt")
@@ -35,6 +36,9 @@ LEAST_SECONDS = 0.0005
 TIMES_AS_LONG, SECONDS_MORE = 10, 5
 """CPU seconds that a mutant may take: ten times what its tests take, and five more."""
 UNDER_TEST = "MUTANT_UNDER_TEST"
+
+settings.register_profile("same", max_examples=100, deadline=None, derandomize=True, database=None)
+settings.load_profile("same")
 
 
 @dataclass

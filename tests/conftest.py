@@ -7,6 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from hypothesis import settings
 
 from tests import environment as environments
 from tests.environment import Environment, Unsupported
+from tests.environment.model import BrokerSecurity
+from tests.planted import SUITE
+from tests.spilled import Spilled
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,6 +26,11 @@ Client = Callable[..., "subprocess.CompletedProcess[str]"]
 settings.register_profile("same", max_examples=100, deadline=None, derandomize=True)
 settings.register_profile("explore", max_examples=5000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """All that is said is searched for planted secrets at the end."""
+    config.pluginmanager.register(Spilled(config))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,7 +59,18 @@ def _image(environment: Environment, tag: str, context: Path) -> str:
 @pytest.fixture(scope="session")
 def environment() -> Environment:
     """The running environment; one is started when there is none."""
-    return environments.running() or environments.up()
+    found = environments.running() or environments.up()
+    with suppress(Unsupported):
+        _plant(found.security())
+    return found
+
+
+def _plant(security: BrokerSecurity) -> None:
+    """What clients of the secured broker know is in no output."""
+    for user, password in security.users.items():
+        SUITE.plant(password, f"the password of the broker's user {user}")
+    SUITE.plant(security.client_key_pem, "the private key of the broker's client")
+    SUITE.plant(security.signing_key_pem, "the key that signs tokens")
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +92,8 @@ def _client(binary: Path, kubeconfig: Path) -> Client:
             if NO_CONDITIONS_YET not in done.stderr:
                 break
             time.sleep(0.5)
+        if not any("secret" in word.lower() for word in words):
+            SUITE.say(f"{binary.name} {' '.join(words)}", done.stdout + done.stderr)
         if check and done.returncode != 0:
             raise AssertionError(f"{binary.name} {' '.join(words)}: {done.stderr.strip()}\n{done.stdout[-2000:]}")
         return done
@@ -90,11 +112,13 @@ def helm(environment: Environment) -> Client:
 
 
 @pytest.fixture
-def namespace(kubectl: Client) -> Iterator[str]:
-    """A fresh namespace, deleted afterwards."""
+def namespace(environment: Environment, kubectl: Client) -> Iterator[str]:
+    """A fresh namespace, deleted afterwards; what its pods logged is kept for the search, where it is a file here."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     kubectl("create", "namespace", name)
     yield name
+    for file in (environment.state.folder / "var" / "log" / "pods").glob(f"{name}_*/*/*.log"):
+        SUITE.say(f"log of the container {file.parent.name}", file.read_text(errors="replace"))
     kubectl("delete", "namespace", name, "--wait=false")
 
 

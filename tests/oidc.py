@@ -22,6 +22,7 @@ from joserfc.jwk import RSAKey
 
 from tests.environment.model import BrokerSecurity
 from tests.environment.security import AUDIENCE, ISSUER
+from tests.planted import SUITE
 
 
 @dataclass
@@ -59,7 +60,9 @@ class Provider:
         """A token for a client, as the broker verifies it."""
         now = int(time.time())
         claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": client, "iat": now, "exp": now + self.life_seconds}
-        return jwt.encode({"alg": "RS256", "kid": "tokens"}, claims, self.key)
+        token = jwt.encode({"alg": "RS256", "kid": "tokens"}, claims, self.key)
+        SUITE.plant(token.rpartition(".")[2], f"the signature of a token of {client}")
+        return token
 
     def answered(self, authorization: str, form: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
         """Status and body for a request of a token."""
@@ -92,6 +95,8 @@ def identity_provider(
 ) -> Iterator[Provider]:
     """A provider that runs. `security.host_address` as its host is for pods."""
     provider = Provider(security, clients)
+    for client, secret in clients.items():
+        SUITE.plant(secret, f"the client secret of {client}")
     server = _Server((host, port), _handler_of(provider))
     provider.address = f"{host}:{server.server_address[1]}"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -17,6 +17,7 @@ from kafka_consumer_scaler.kafka.connection import Connection, Mechanism, Oauth,
 from tests.environment import Environment
 from tests.environment.model import BrokerSecurity
 from tests.oidc import Provider
+from tests.planted import SUITE
 
 OPERATOR_NEEDS = (
     (ResourceType.GROUP, "*", AclOperation.DESCRIBE),
@@ -57,7 +58,8 @@ class SecuredBroker:
     def by_password(self, mechanism: Mechanism, user: str = "operator", password: str | None = None) -> Connection:
         """PLAIN or SCRAM."""
         known = self.security.users.get(user, "")
-        sasl = Sasl(mechanism, user, known if password is None else password)
+        secret = SUITE.plant(known if password is None else password, f"a password of {user}")
+        sasl = Sasl(mechanism, user, secret)
         return Connection(self.security.sasl_servers, self.tls, sasl)
 
     def by_certificate(self) -> Connection:
@@ -70,6 +72,7 @@ class SecuredBroker:
 
     def by_token(self, provider: Provider, client: str = "operator", secret: str | None = None) -> Connection:
         """OAUTHBEARER by a provider."""
-        secret = provider.clients.get(client, "") if secret is None else secret
+        known = provider.clients.get(client, "")
+        secret = SUITE.plant(known if secret is None else secret, f"a client secret of {client}")
         oauth = Oauth(provider.token_endpoint, client, secret, ca_pem=self.security.ca_pem)
         return Connection(self.security.sasl_servers, self.tls, Sasl(Mechanism.OAUTHBEARER, oauth=oauth))

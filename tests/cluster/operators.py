@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from tests.cluster.workload import eventually
 from tests.environment import Environment
+from tests.planted import SUITE
 
 LEASE = "operators"
 LEADS = "kafka_consumer_scaler_leader 1.0"
@@ -46,7 +47,7 @@ class Operator:
         """Status and text; 0 while nobody answers."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
-                return answer.status, answer.read().decode()
+                return answer.status, SUITE.say(f"{self.name}, {path}", answer.read().decode())
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
         except OSError:

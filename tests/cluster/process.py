@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cluster.workload import eventually
+from tests.planted import SUITE
 
 
 def free_port() -> int:
@@ -35,7 +36,7 @@ class Process:
         """The answer's text; empty while there is none."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
-                return str(answer.read().decode())
+                return SUITE.say(path, str(answer.read().decode()))
         except (OSError, urllib.error.HTTPError):
             return ""
 
@@ -72,6 +73,7 @@ def operator_process(kubeconfig: Path, namespace: str, ready_seconds: float = 90
         running.process.kill()
         running.process.wait()
         reader.join(10)
+        SUITE.say("the operator's log", "\n".join(running.log))
 
 
 def _read(running: Process) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster.workload import eventually
 from tests.environment import Environment
+from tests.planted import SUITE
 
 pytestmark = pytest.mark.cluster
 
@@ -55,7 +56,7 @@ def test_it_becomes_ready_shows_its_series_and_ends_in_order(running: subprocess
     assert status == 200
     assert "kafka_consumer_scaler_resources 0" in series
     running.send_signal(signal.SIGTERM)
-    _, log = running.communicate(timeout=30)
+    log = SUITE.say("the operator's log", running.communicate(timeout=30)[1])
     assert running.returncode == 0
     assert '"message": "stopped"' in log.splitlines()[-1]
 

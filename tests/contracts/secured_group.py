@@ -15,9 +15,10 @@ from kafka_consumer_scaler.kafka.connection import Connection, Mechanism
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kafka.sample import GroupQuery
 from tests.contracts.test_lag_source import Cluster, eventually, fresh
+from tests.planted import SUITE
 
 ODD = "s=e,c\"r'e${t} \\ [x];%41+:/ü#\t"
-WRONG = "planted-wrong-secret"
+WRONG = SUITE.plant("planted-wrong-secret", "the secret that the broker does not know")
 DEADLINE_SECONDS = 20.0
 READ = Reading(end=10, committed=3, start=0)
 
@@ -65,5 +66,6 @@ def reason(said: Reading | Unknown) -> Reason:
 
 def set_password(cluster: Cluster, mechanism: Mechanism, user: str, password: str) -> None:
     kind = ScramMechanism.SCRAM_SHA_256 if mechanism is Mechanism.SCRAM_SHA_256 else ScramMechanism.SCRAM_SHA_512
-    change = UserScramCredentialUpsertion(user, ScramCredentialInfo(kind, 4096), password.encode())
+    secret = SUITE.plant(password, f"a password of {user}").encode()
+    change = UserScramCredentialUpsertion(user, ScramCredentialInfo(kind, 4096), secret)
     cluster.admin.alter_user_scram_credentials([change])[user].result()

@@ -24,10 +24,11 @@ from kafka_consumer_scaler.kube.secrets import Secret, Secrets
 from tests.api.manifests import CLUSTER_CONNECTION, CONNECTION
 from tests.contracts.kube_objects import Environment, Kubectl, eventually
 from tests.control.fakes import resource
+from tests.planted import SUITE
 
 pytestmark = pytest.mark.cluster
 
-PLANTED = "planted-4b1d"
+PLANTED = SUITE.plant("planted-4b1d", "the value of a Secret")
 REFRESH_SECONDS = 0.5
 REF = {"connectionRef": {"name": "shop"}}
 CLUSTER_REF = {"connectionRef": {"kind": "ClusterKafkaConnection", "name": "shop"}}

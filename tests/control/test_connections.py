@@ -18,8 +18,9 @@ from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection, Mechanism, Sasl, Tls
 from tests.api.manifests import CLUSTER_CONNECTION, CONNECTION, SCRAM
 from tests.control.fakes import Vault, resolver, resource
+from tests.planted import SUITE
 
-PLANTED = "planted-c0ffee"
+PLANTED = SUITE.plant("planted-c0ffee", "the password of a connection")
 PLAIN = Connection("kafka:9092")
 SECURED = {"bootstrapServers": "kafka:9093", "sasl": SCRAM}
 ADMITTED = Connection("kafka:9093", None, Sasl(Mechanism.SCRAM_SHA_512, "orders", PLANTED))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from kafka_consumer_scaler.core.advice import RULES, Advice, advise
-from kafka_consumer_scaler.core.assignment import spread
+from kafka_consumer_scaler.core.assignment import Spread, spread
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.membership import Unrest
 from kafka_consumer_scaler.core.memory import Ineffective, Memory
@@ -66,18 +66,40 @@ CASES: Mapping[str, tuple[Situation, set[str]]] = {
     "10 of 12 needed, 12 run": (even(12, 9_500.0, capacity=1000.0), set()),
     "9 of 12 needed, 12 run": (even(12, 8_500.0, capacity=1000.0), {"uneven_partitions"}),
     "6 of 12 needed, 6 run": (even(6, 5_500.0, capacity=1000.0), set()),
+    "1 of 3 needed, 3 run": (even(3, 500.0, partitions=3, capacity=1000.0), set()),
+    "7 of 12 needed, of two threads each": (
+        replace(even(12, 6_500.0, capacity=1000.0), spread=Spread((12,), 2)), set()),
+    "7 of 12 needed, and another works on them": (
+        replace(even(12, 6_500.0, capacity=1000.0), spread=Spread((12,), 1, 1)), set()),
+    "7 of 12 needed, and four of another topic": (two_topics(6_500.0, replicas=12), set()),
+    "an arrival that is not known": (replace(CALM, rates=known(NOT_SEEN, 1000.0)), set()),
+    "an arrival of two topics that is not known": (
+        replace(two_topics(8_001.0), rates=known(NOT_SEEN, 1000.0)), set()),
+    "a capacity that is not known": (replace(two_topics(8_001.0), rates=known(8_001.0, NOT_SEEN)), set()),
+    "a capacity of nothing": (even(2, 1500.0, capacity=0.0), set()),
+    "one topic by range": (
+        replace(even(12, 12_001.0, capacity=1000.0), assignor="range", spread=spread(TPS, "range", 1)),
+        {"more_partitions"}),
+    "two topics apart by an assignor that is not range": (
+        replace(two_topics(8_001.0), assignor="custom"), set()),
     "topics apart": (two_topics(8_001.0), {"topics_divided_apart"}),
     "topics apart, and enough": (two_topics(8_000.0), set()),
     "topics together": (two_topics(8_001.0, "cooperative-sticky"), set()),
     "topics apart, and too few partitions": (two_topics(16_001.0), {"topics_divided_apart", "more_partitions"}),
     "a partition with a fifth": (uneven(0.2), {"uneven_keys"}),
     "a partition with a sixth": (uneven(0.166), set()),
+    "a partition with exactly two even shares": (uneven(1 / 6), {"uneven_keys"}),
+    "a gain of exactly a quarter": (
+        replace(uneven(0.3125, replicas=4), hot=frozenset({TPS[3]})), {"uneven_keys"}),
+    "a partition with a fifth, nobody runs": (uneven(0.2, replicas=0), set()),
+    "no share known": (replace(uneven(0.2), shares={}, backlog=Backlog.BEHIND), set()),
     "a partition with a fifth, one replica": (uneven(0.2, replicas=1), set()),
     "a partition with a fifth, no arrival": (uneven(0.2, arrival=0.0), set()),
     "a poll of 150 s": (replace(even(1, 0.4, capacity=0.5), commit_interval=150.0), {"slow_polls", "rare_commits"}),
     "a poll of 149 s": (replace(even(1, 0.4, capacity=0.5), commit_interval=149.0), {"rare_commits"}),
     "500 records in 125 s": (replace(even(1, 3.0, capacity=4.0), commit_interval=150.0), {"rare_commits"}),
     "small fetches": (sized(1000.0, 40.0), {"small_fetches"}),
+    "small fetches of one consumer": (sized(1000.0, 40.0, replicas=1), {"small_fetches"}),
     "few fetches": (sized(1000.0, 39.0), set()),
     "large fetches": (sized(5000.0, 40.0), set()),
     "small fetches, behind": (replace(sized(1000.0, 40.0), backlog=Backlog.BEHIND), set()),
@@ -90,6 +112,7 @@ CASES: Mapping[str, tuple[Situation, set[str]]] = {
     "a pause that was not measured": (eager(), set()),
     "3 members left": (eager(left=3), {"costly_rebalances"}),
     "2 members left": (eager(left=2), set()),
+    "rebalances in 0.3 of the looks": (eager(rebalancing=0.3), {"costly_rebalances"}),
     "rebalances in a third of the looks": (eager(rebalancing=0.33), {"costly_rebalances"}),
     "cooperative": (eager(60.0, 9, 0.9, "cooperative-sticky"), set()),
     "no assignor known": (eager(60.0, 9, 0.9, ""), set()),
@@ -97,6 +120,9 @@ CASES: Mapping[str, tuple[Situation, set[str]]] = {
     "records of 201 bytes": (sized(201.0, 2000.0), set()),
     "records of 68 bytes": (sized(68.0, 4000.0), {"small_records"}),
     "records that share a batch": (sized(67.0, 4000.0), set()),
+    "a hundred small records": (
+        replace(even(2, 100.0, partitions=1, capacity=1000.0), details=Details(record_bytes={"orders": 110.0}),
+                backlog=Backlog.BEHIND), {"small_records"}),
     "few small records": (sized(110.0, 39.0), set()),
     "a compacted topic": (replace(CALM, details=Details(compacted=frozenset({"orders"}))), {"compacted_topics"}),
     "a compacted topic of another group": (replace(CALM, details=Details(compacted=frozenset({"mails"}))), set()),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kafka_consumer_scaler.core.diagnosis import (
     Backlog,
     backlog,
     hot_partitions,
+    lost_records,
+    recreated_topics,
     retention_risk,
     stuck_partitions,
     uncommitted_seconds,
@@ -135,6 +139,40 @@ def test_a_partition_that_has_just_become_hot_is_told_at_once() -> None:
     assert hot_partitions(shares(0.1, late=0.3), known(500.0, 100.0, newest=500.0)) == {P0}
     assert hot_partitions(shares(0.1, late=0.3), known(500.0, 100.0, newest=300.0)) == frozenset(), "90 of late"
     assert hot_partitions(shares(0.3, late=0.1), known(500.0, 100.0, newest=500.0)) == {P0}
+
+
+def divided(*counts: int) -> History:
+    """So many records arrived on each partition within a minute."""
+    ends = dict(zip(orders(len(counts)), counts, strict=True))
+    return history(*(Snapshot(at, {tp: Reading(end if at else 0, 0) for tp, end in ends.items()}) for at in (0, 60)))
+
+
+def test_exactly_what_one_consumer_can_process_is_not_hot() -> None:
+    """Of 128 records/s it gets 3/4, and a consumer does 96."""
+    assert hot_partitions(divided(6000, 1000, 1000), known(128.0, 96.0)) == frozenset()
+    assert hot_partitions(divided(6000, 1000, 1000), known(128.0, 95.9)) == {P0}
+
+
+def test_exactly_one_and_a_half_even_shares_are_not_hot() -> None:
+    """Half of what three partitions get is 1.5 thirds."""
+    assert hot_partitions(divided(6000, 3000, 3000), known(50_000.0, 100.0)) == frozenset()
+    assert hot_partitions(divided(6001, 3000, 3000), known(50_000.0, 100.0)) == {P0}
+
+
+def test_a_single_record_before_the_log_start_is_a_marker_and_two_are_lost() -> None:
+    found = history(Snapshot(0, {P0: Reading(100, 40, 41), P1: Reading(100, 40, 42)}))
+    assert lost_records(found) == {P1: 2}
+
+
+@pytest.mark.parametrize(("ago", "told"), [(0.0, {"orders"}), (600.0, {"orders"}), (600.1, set())])
+def test_a_topic_that_was_recreated_is_told_for_ten_minutes(ago: float, told: set[str]) -> None:
+    later = replace(history(seen(1000.0, (5, 5))), recreated=(1000.0 - ago, frozenset({"orders"})))
+    assert recreated_topics(later) == told
+
+
+def test_no_topic_was_recreated_in_a_history_that_saw_none_fall() -> None:
+    assert recreated_topics(history(seen(0.0, (5, 5)))) == frozenset()
+    assert recreated_topics(replace(history(seen(0.0, (5, 5))), recreated=None)) == frozenset()
 
 
 def test_heat_is_not_told_from_a_capacity_that_was_not_learned() -> None:

@@ -114,7 +114,8 @@ def owned(*owners: str | None) -> History:
 @pytest.mark.parametrize(("owners", "kept"), [
     ("aaaaa", True), ("aaaa", False), ("baaaaa", True), ("aabaaa", False), (("a", None, None, "a", "a"), True),
     (("b", None, None, "a", "a", "a"), False), (("a", "", "a", "a", "a", "a"), False),
-    (("a", "a", "a", "a", "a", None), True),
+    (("a", "a", "a", "a", "a", None), True), (("a", "a", "a", "a", "a", ""), False),
+    ((None, None, None, None, None, "a"), False),
 ])
 def test_a_partition_was_kept_when_one_consumer_had_it_for_as_long_as_it_takes_to_be_stuck(
     owners: Sequence[str | None], kept: bool

@@ -14,7 +14,7 @@ from kafka_consumer_scaler.core.capacity import Capacity, Rates
 from kafka_consumer_scaler.core.cycle import decide
 from kafka_consumer_scaler.core.explain import explain, partitions_behind
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.memory import Memory, Recommended
+from kafka_consumer_scaler.core.memory import Memory, Recommended, Scaled
 from kafka_consumer_scaler.core.policy import Fallback, Policy, StepPolicy, StepUnit
 from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.reasons import Reason
@@ -23,7 +23,7 @@ from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.core.spoken import BECAUSE, UNTIL, count, number, verb
 from kafka_consumer_scaler.core.verdict import Abstain, Decision, Hold, ScaleTo
 from tests.core.explaining import DARK, NOT_SEEN, POLICY, TPS, judged, said, told
-from tests.core.making import NOW, even, history, known, seen, steady
+from tests.core.making import NOW, even, history, known, members, seen, steady
 
 NEVER_DECIDED = {
     Reason.SCALING_LIMITED, Reason.AT_MAX_REPLICAS, Reason.AT_MIN_REPLICAS, Reason.AT_PARTITION_LIMIT,
@@ -101,6 +101,52 @@ def test_what_is_not_known_is_told_with_its_why() -> None:
     (300.0, "the lag grows by 50 a second"), (400.0, "the lag shrinks by 50 a second"), (340.0, "the lag is steady")])
 def test_arrival_and_drain_tell_where_the_lag_goes(drain: float, trend: str) -> None:
     assert trend in told(replace(even(4, 350.0), rates=known(350.0, 100.0, drain=drain))).why[1]
+
+
+@pytest.mark.parametrize(("newest", "late"), [(350.0, ""), (367.5, ""), (367.6, " (368 of late)")])
+def test_what_arrives_of_late_is_told_where_it_is_a_twentieth_more(newest: float, late: str) -> None:
+    found = told(replace(even(4, 350.0), rates=known(350.0, 100.0, drain=300.0, newest=newest))).why[1]
+    assert found == f"350 records/s arrive{late} and 300 are processed: the lag grows by 50 a second."
+
+
+def test_a_twentieth_of_the_larger_is_no_trend_yet() -> None:
+    assert told(replace(even(4, 400.0), rates=known(400.0, 200.0, drain=380.0))).why[1].endswith("the lag is steady.")
+    assert told(replace(even(4, 400.0), rates=known(400.0, 200.0, drain=379.9))).why[1].endswith("by 20 a second.")
+
+
+def test_a_single_replica_keeps_up_too_and_a_share_that_is_kept_spare_is_told() -> None:
+    assert said(told(even(1, 50.0)).why, "up with") == "1 replica keeps up with 100 records/s."
+    spare = told(even(1, 50.0), replace(POLICY, utilization=0.8)).why
+    assert said(spare, "up with") == "1 replica keeps up with 80 records/s, planned with 80% of what they can do."
+
+
+def test_the_classic_rule_and_an_unknown_age_look_not_ahead() -> None:
+    ahead = "when more could help"
+    assert not any(ahead in each for each in told(even(4, 350.0), replace(POLICY, lag_per_replica=100)).why)
+    unknown = replace(even(4, 350.0, age=12.0), ages=dict.fromkeys(TPS, NOT_SEEN))
+    assert not any(ahead in each for each in told(unknown).why)
+
+
+def test_the_oldest_record_ahead_is_that_of_partitions_that_can_be_helped() -> None:
+    assert "the oldest record will be" in said(told(even(4, 350.0)).why, "when more could help")
+    for trouble in ({"stuck": frozenset({TPS[0]})}, {"hot": frozenset({TPS[0]})}):
+        found = told(replace(even(4, 350.0), **trouble))  # type: ignore[arg-type]
+        assert "the oldest record of the other partitions will be" in said(found.why, "when more could help")
+
+
+def test_consumers_that_are_still_missing_leave_the_partitions_to_those_that_are_there() -> None:
+    """4 of 12 have joined and 30 s are left for it: 12 partitions of 50 records/s on 4 that do 100 each fall behind."""
+    slow = replace(even(12, 600.0), group=members(4), memory=Memory(scales=(Scaled(NOW, 4, 12),)))
+    assert said(told(slow).why, "when more could help") == (
+        "In 45 s, when more could help, the oldest record will be 0 s old.")
+    assert said(told(replace(slow, memory=Memory(), group=members(4))).why, "when more could help") == (
+        "In 45 s, when more could help, the oldest record will be 15 s old.")
+
+
+def test_who_is_held_at_the_most_is_told_so_and_who_is_held_by_a_rule_is_told_the_rule() -> None:
+    assert told(even(12, 1300.0, age=60.0)).why[-1].startswith("Held at 12: as many as are allowed. ")
+    cooling = replace(even(1, 350.0, age=30.0), memory=Memory(scales=(Scaled(NOW - 10, 2, 1),)))
+    assert told(cooling).why[-1].startswith(f"Held at 1: {BECAUSE[Reason.COOLING_DOWN]}. 4 replicas are wanted: ")
 
 
 def test_a_lower_bound_is_told_as_one() -> None:
@@ -212,6 +258,9 @@ def test_a_window_and_steps_are_told_with_their_direction() -> None:
     assert found.limits == (
         "4 wanted, 3 allowed: behavior policies of spec.behavior.scaleUp allow no larger step; change its policies or "
         "selectPolicy.",)
+    spent = replace(steps, policies=(StepPolicy(StepUnit.PODS, 2, 60),), cooldown_seconds=0)
+    held = replace(even(3, 900.0, age=30.0), memory=Memory(scales=(Scaled(NOW - 20, 1, 3),)))
+    assert "of spec.behavior.scaleUp allow no larger step" in told(held, replace(POLICY, scale_up=spent)).limits[-1]
     classic = replace(POLICY, lag_per_replica=1000)
     memory = Memory(highs=(Recommended(NOW - 100, 4),))
     found = told(replace(even(6, 10.0), memory=memory), classic)
@@ -238,6 +287,16 @@ def test_five_partitions_with_most_lag_are_shown_with_their_notes() -> None:
 def test_partitions_without_lag_are_not_shown() -> None:
     assert partitions_behind(even(6, 120.0)) == ()
     assert [each.note for each in partitions_behind(replace(even(6, 120.0), hot=frozenset({TPS[4]})))] == ["hot"]
+
+
+def test_a_single_record_of_lag_is_shown_and_a_partition_of_which_no_share_is_known_gets_nothing() -> None:
+    (shown,) = partitions_behind(replace(even(6, 120.0), lag=dict.fromkeys(TPS, 0) | {TPS[7]: 1}, shares={}))
+    assert (shown.partition, shown.lag, shown.arrival) == (TPS[7], 1, 0.0)
+
+
+def test_the_partitions_are_told_with_the_rest() -> None:
+    situation = even(4, 350.0, age=12.0)
+    assert told(situation).partitions == partitions_behind(situation) != ()
 
 
 def test_the_advice_is_that_of_the_situation() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.diagnosis import Backlog, backlog
 from kafka_consumer_scaler.core.findings import RULES, findings_of, lasting
 from kafka_consumer_scaler.core.history import History
@@ -136,6 +137,7 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
     ("the arrival is not known", replace(BEHIND, rates=known(Unknown("one look"), 100.0)), (), LATE, ()),
     ("under 0.7 of the usual", replace(BEHIND, memory=usual(300.0, 143.0)), (), LATE, (SLOW,)),
     ("0.7 of it", replace(BEHIND, memory=usual(300.0, 142.0)), (), LATE, ()),
+    ("exactly 0.7 of it", replace(BEHIND, memory=usual(300.0, 100.0), rates=known(300.0, 70.0)), (), LATE, ()),
     ("both", replace(BEHIND, memory=usual(200.0, 200.0)), (), LATE, (SLOW, SPIKE)),
     ("a bound proves no slowness", replace(BEHIND, memory=usual(300.0, 200.0), rates=known(300, 100, learned=False)),
      (), LATE, ()),
@@ -158,6 +160,8 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
     ("nobody, though there was time", replace(
         EMPTY, memberless_seconds=99.0, memory=Memory(scales=(Scaled(NOW - 60, 0, 6),))), (), FINE, (NOBODY,)),
     ("nobody, and more are wanted", replace(EMPTY, memberless_seconds=99.0), (PARTITIONS, MOST), FINE, (NOBODY,)),
+    ("nobody, and far more arrives", replace(TOO_MUCH, group=Group("Empty"), memberless_seconds=99.0), (PARTITIONS,),
+     FINE, (NOBODY,)),
     ("the group is not known", replace(EMPTY, memberless_seconds=0.0, group=Unknown("moving")), (), FINE, ()),
     ("some are missing", replace(CALM, memory=Memory(awaited=Awaited(NOW - 120)), group=members(2)), (),
      FINE, (Reason.REPLICAS_NOT_JOINING,)),
@@ -168,6 +172,18 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
     ("two came and went", replace(CALM, unrest=Unrest(2, again=1)), (), FINE, ()),
     ("a rollout of twelve", replace(CALM, unrest=Unrest(12)), (), FINE, ()),
     ("a rollout of twelve and one more", replace(CALM, unrest=Unrest(13, again=1)), (), FINE, ()),
+    ("some are missing, and far more arrives", replace(
+        TOO_MUCH, memory=Memory(awaited=Awaited(NOW - 120)), group=members(2)), (PARTITIONS,),
+     FINE, (Reason.REPLICAS_NOT_JOINING,)),
+    ("one is there, and far more arrives", replace(TOO_MUCH, group=members(1)), (PARTITIONS,),
+     FINE, (Reason.AT_PARTITION_LIMIT,)),
+    ("all are there that are still awaited", replace(CALM, memory=Memory(awaited=Awaited(NOW - 120))), (), FINE, ()),
+    ("three came and went, and we added one", replace(
+        CALM, unrest=Unrest(3, again=2), memory=Memory(scales=(Scaled(NOW - 300, 5, 6),))), (), FINE, (STORM,)),
+    ("three came and went, and the one that we took just had two minutes to leave", replace(
+        CALM, unrest=Unrest(3, again=2), memory=Memory(scales=(Scaled(NOW - 720, 7, 6),))), (), FINE, ()),
+    ("three came and went, and the one that we took had more", replace(
+        CALM, unrest=Unrest(3, again=2), memory=Memory(scales=(Scaled(NOW - 721, 7, 6),))), (), FINE, (STORM,)),
     ("three came and went, and we took one", replace(
         CALM, unrest=Unrest(3, again=2), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),))), (), FINE, ()),
     ("half of the time in a rebalance", replace(CALM, unrest=Unrest(0, 0.5)), (), FINE, (STORM,)),
@@ -192,6 +208,11 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
     ("a bound that is not enough to recover", replace(
         CALM, rates=known(1100.0, 100.0), lag=dict.fromkeys(TPS, 2501)), (PARTITIONS,),
      FINE, (Reason.AT_PARTITION_LIMIT,)),
+    ("a bound that is just enough to recover", replace(
+        CALM, rates=known(1100.0, 100.0), lag=dict.fromkeys(TPS, 2500)), (PARTITIONS,), FINE, ()),
+    ("a bound of replicas with two threads", replace(
+        CALM, rates=known(1100.0, 100.0), spread=Spread((12,), 2)), (Limit(6, Reason.AT_PARTITION_LIMIT, "6 useful"),),
+     FINE, ()),
     ("a bound of consumers that were not seen busy", replace(TOO_MUCH, rates=known(1201.0, 100.0, learned=False)),
      (PARTITIONS,), FINE, ()),
     ("a bound that is too little for all that is on trial", replace(
@@ -201,6 +222,9 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
     ("stuck, and another had it before", replace(CALM, stuck=frozenset(TPS[:1]), kept=frozenset()), (), FINE, ()),
     ("more did not help", replace(CALM, memory=Memory(ineffective=Ineffective(3, NOW + 9, 1, 6, 300.0, 305.0))),
      (PARTITIONS, MOST), FINE, (Reason.INEFFECTIVE_SCALING,)),
+    ("more did not help, and far more arrives", replace(
+        TOO_MUCH, memory=Memory(ineffective=Ineffective(3, NOW + 9, 1, 12, 300.0, 305.0))), (PARTITIONS,),
+     FINE, (Reason.INEFFECTIVE_SCALING,)),
     ("records are lost", replace(CALM, retention=(TPS[0], 60.0)), (), FINE, (Reason.RETENTION_RISK,)),
     ("records were lost", replace(CALM, lost={TPS[0]: 2}), (), FINE, (Reason.RECORDS_LOST,)),
     ("a topic was recreated", replace(CALM, recreated=frozenset({"orders"})), (), FINE, (Reason.TOPIC_RECREATED,)),
@@ -252,7 +276,7 @@ def test_evidence_is_told_in_numbers() -> None:
 
 
 @pytest.mark.parametrize(("interval", "ago", "lasts"), [
-    (15, 60.0, True), (15, 60.1, False), (60, 180.0, True), (60, 180.1, False), (15, -1.0, False)])
+    (15, 0.0, True), (15, 60.0, True), (15, 60.1, False), (60, 180.0, True), (60, 180.1, False), (15, -1.0, False)])
 def test_a_finding_lasts_for_a_minute_and_three_polls(interval: int, ago: float, lasts: bool) -> None:
     old = Found(Reason.HOT_PARTITION, NOW - ago, "seen", "do")
     policy = replace(POLICY, polling_interval_seconds=interval)
@@ -263,5 +287,5 @@ def test_what_is_seen_now_replaces_what_was_seen() -> None:
     seen = findings_of(POLICY, replace(CALM, stuck=frozenset(TPS[:1])), ())
     old = (Found(Reason.STUCK_PARTITION, NOW - 15, "old", "do"), Found(Reason.HOT_PARTITION, NOW - 15, "seen", "do"))
     found = lasting(seen, POLICY, Memory(found=old), NOW)
-    assert [(each.reason, each.evidence) for each in found] == [
-        (Reason.STUCK_PARTITION, "orders/0 not moving with 0 records behind"), (Reason.HOT_PARTITION, "seen")]
+    assert found == (
+        Found(Reason.STUCK_PARTITION, NOW, "orders/0 not moving with 0 records behind", seen[0].remedy), old[1])

@@ -13,15 +13,17 @@ from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.explain import explain
 from kafka_consumer_scaler.core.limits import bound
 from kafka_consumer_scaler.core.memory import Ineffective, Memory, Peak, Recommended, Scaled
-from kafka_consumer_scaler.core.otherwise import next_down, next_up
+from kafka_consumer_scaler.core.otherwise import next_down, next_up, otherwise
 from kafka_consumer_scaler.core.policy import Mode, Policy, SelectPolicy, StepPolicy, StepUnit
+from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import recommend
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Replicas
+from kafka_consumer_scaler.core.spoken import UNTIL
 from kafka_consumer_scaler.core.sustained import sustained
-from kafka_consumer_scaler.core.verdict import Hold
-from tests.core.explaining import NOT_SEEN, POLICY, TPS, said, told
-from tests.core.making import NOW, even, history, known, seen
+from kafka_consumer_scaler.core.verdict import Abstain, Hold
+from tests.core.explaining import NOT_SEEN, POLICY, judged, said, told
+from tests.core.making import NOW, even, history, known, orders, seen, steady
 
 # otherwise: the numbers are true
 
@@ -107,6 +109,64 @@ def test_without_a_capacity_the_age_alone_is_told() -> None:
         "One step down is tried after 1,500 s without a change.")
 
 
+def test_after_a_change_the_next_numbers_are_those_of_the_new_one() -> None:
+    """1 is scaled to 4 at once: what follows is 6 and 3, not 2."""
+    found = told(even(1, 350.0, age=30.0)).otherwise
+    assert "helps is 6, which keeps up with 600 records/s" in said(found, "next number up")
+    assert "down is 3, which keeps up with 300 records/s" in said(found, "next number down")
+
+
+def test_what_is_not_decided_is_told_with_what_would_end_it_alone() -> None:
+    verdict = replace(judged(even(6, 450.0)), decision=Abstain(Reason.TARGET_NOT_FOUND, "gone"))
+    assert otherwise(POLICY, verdict) == (UNTIL[Reason.TARGET_NOT_FOUND],)
+
+
+def test_a_back_off_that_is_over_bounds_no_way_up() -> None:
+    memory = Memory(ineffective=Ineffective(6, NOW - 1, 1, 12, 300.0, 305.0))
+    assert said(told(replace(even(6, 450.0), memory=memory)).otherwise, "next number up").startswith(
+        "The next number up that helps is 12")
+
+
+def test_without_a_capacity_the_least_is_told_as_such() -> None:
+    assert told(replace(even(1, 50.0), rates=known(50.0, NOT_SEEN))).otherwise[-1] == (
+        "Fewer are not possible: spec.minReplicas is 1.")
+
+
+def test_a_peak_that_fewer_would_keep_up_with_is_not_what_a_step_down_waits_for() -> None:
+    """4 do 400, which is the highest of late; a scale-up of 200 s ago is."""
+    memory = Memory(scales=(Scaled(NOW - 200, 1, 6),), peaks=(Peak(NOW - 100, 400.0),))
+    assert "a step down waits 315 s after a scale-up" in told(replace(even(6, 390.0), memory=memory)).otherwise[-1]
+
+
+def test_the_peaks_count_where_what_arrives_now_is_not_known() -> None:
+    memory = Memory(peaks=(Peak(NOW - 100, 520.0),))
+    found = told(replace(even(6, 450.0), rates=known(NOT_SEEN, 100.0), memory=memory))
+    assert said(found.otherwise, "next number down").endswith("(520 at most of late).")
+
+
+REGRETTED = Memory(scales=(Scaled(NOW - 1000, 6, 4), Scaled(NOW - 900, 4, 7)))
+
+
+def test_a_regret_doubles_the_window_that_is_told() -> None:
+    peak = replace(REGRETTED, peaks=(Peak(NOW - 100, 520.0),))
+    assert "no more than that arrives for 600 s" in told(replace(even(6, 450.0), memory=peak)).otherwise[-1]
+    assert "nothing has arrived for 600 s" in told(
+        replace(even(1, 1.0), memory=REGRETTED), replace(POLICY, min_replicas=0)).otherwise[-1]
+    fresh = replace(even(12, 100.0), memory=REGRETTED, unbroken_seconds=250.0)
+    assert told(fresh).otherwise[0] == "The scale-down window of 600 s is watched without a break in 350 s."
+
+
+def test_one_record_that_may_wait_is_told_in_the_singular() -> None:
+    policy = replace(POLICY, min_replicas=0, activation_lag=1)
+    assert told(even(0, 0.0), policy).otherwise == ("Consumers are started once more than 1 record waits.",)
+
+
+def test_nothing_wakes_who_was_put_to_sleep_by_others() -> None:
+    verdict = decide(POLICY, steady(range(0, 90, 15), 10, 10), Replicas(0, 0), Memory(), 75.0)
+    assert verdict.decision == Hold(0, Reason.SCALED_TO_ZERO_BY_OTHERS)
+    assert otherwise(POLICY, verdict) == (UNTIL[Reason.SCALED_TO_ZERO_BY_OTHERS],)
+
+
 # the classic rule
 
 
@@ -151,11 +211,12 @@ def test_what_no_lag_asks_for_is_told() -> None:
     assert told(unknown, replace(POLICY, lag_per_replica=1000)).otherwise[-1].endswith("replicas are wanted.")
 
 
-def spread_evenly(replicas: int, lag: int) -> Situation:
+def spread_evenly(replicas: int, lag: int, partitions: int = 12) -> Situation:
     """So much lag on 12 partitions, all of which lag as soon as there are 12 records, and nothing arrives."""
-    share, rest = divmod(lag, 12)
-    each = {tp: share + (index < rest) for index, tp in enumerate(TPS)}
-    return replace(even(replicas, 0.0), lag=each, waiting={tp: float(records) for tp, records in each.items()})
+    share, rest = divmod(lag, partitions)
+    each = {tp: share + (index < rest) for index, tp in enumerate(orders(partitions))}
+    waiting = {tp: float(records) for tp, records in each.items()}
+    return replace(even(replicas, 0.0, partitions=partitions), lag=each, waiting=waiting)
 
 
 def numbers(sentence: str) -> list[int]:
@@ -172,6 +233,26 @@ def test_the_classic_rule_tells_what_the_arrival_keeps() -> None:
         even(6, 500.0), replace(POLICY, lag_per_replica=1000, max_replicas=8)).otherwise[0]
 
 
+def test_a_lag_that_the_tolerance_lets_pass_is_told_to_the_record() -> None:
+    """1,100 / 1,000 - 1 is a little over 0.1 in floating point, so 1,100 records ask for the 11 that divide 22."""
+    policy = replace(POLICY, max_replicas=100, lag_per_replica=100,
+                     scale_up=replace(POLICY.scale_up, tolerance=0.1))
+    assert told(spread_evenly(10, 1000, partitions=22), policy).otherwise[0] == (
+        "Over 1,099 records of lag on all partitions 11 replicas are wanted.")
+
+
+def test_the_most_replicas_are_allowed() -> None:
+    assert told(spread_evenly(6, 6000), replace(POLICY, max_replicas=12, lag_per_replica=1000)).otherwise[0] == (
+        "Over 6,600 records of lag on all partitions 12 replicas are wanted.")
+
+
+def test_no_lag_at_all_asks_for_one() -> None:
+    """One record for each of 2 is right, one in all is half of it, and passes: none asks for one replica."""
+    rules = replace(POLICY.scale_down, tolerance=0.5)
+    found = told(spread_evenly(2, 2), replace(POLICY, lag_per_replica=1, scale_down=rules)).otherwise[-1]
+    assert found.startswith("At 0 records or fewer 1 replica is wanted")
+
+
 # otherwise: what ends a hold
 
 
@@ -179,6 +260,8 @@ def test_the_end_of_a_cooldown_is_told() -> None:
     memory = Memory(scales=(Scaled(NOW - 10, 2, 1),))
     found = told(replace(even(1, 350.0, age=30.0), memory=memory))
     assert found.otherwise[0] == "The cooldown of 30 s ends in 20 s; what is wanted then is done."
+    nearly = told(replace(even(1, 350.0, age=30.0), memory=Memory(scales=(Scaled(NOW - 29.7, 2, 1),))))
+    assert nearly.otherwise[0].startswith("The cooldown of 30 s ends in 0 s")
     down = told(replace(even(12, 100.0), memory=Memory(scales=(Scaled(NOW - 10, 13, 12),))))
     assert down.otherwise[0] == "The cooldown of 120 s ends in 110 s; what is wanted then is done."
 
@@ -189,6 +272,8 @@ def test_the_end_of_a_window_is_told() -> None:
     classic = replace(POLICY, lag_per_replica=1000)
     high = told(replace(even(6, 10.0), memory=Memory(highs=(Recommended(NOW - 100, 6),))), classic)
     assert high.otherwise[0].startswith("The stabilization window of 300 s ends in 200 s")
+    nearly = replace(even(6, 10.0), memory=Memory(highs=(Recommended(NOW - 299.7, 6),)), unbroken_seconds=300.0)
+    assert told(nearly, classic).otherwise[0].startswith("The stabilization window of 300 s ends in 0 s")
     slow_up = replace(POLICY, scale_up=replace(POLICY.scale_up, stabilization_window_seconds=60))
     low = told(replace(even(1, 350.0, age=30.0), memory=Memory(lows=(Recommended(NOW - 15, 1),))), slow_up)
     assert low.otherwise[0].startswith("The stabilization window of 60 s ends in 45 s")
@@ -199,6 +284,8 @@ def test_the_end_of_a_step_limit_is_told() -> None:
     memory = Memory(scales=(Scaled(NOW - 20, 1, 3),))
     found = told(replace(even(3, 900.0, age=30.0), memory=memory), replace(POLICY, scale_up=steps))
     assert found.otherwise[0] == "The behavior policies allow another step in 40 s."
+    before = replace(even(3, 900.0, age=30.0), memory=Memory(scales=(Scaled(NOW - 60, 0, 1), Scaled(NOW - 20, 1, 3))))
+    assert told(before, replace(POLICY, scale_up=steps)).otherwise[0].endswith("another step in 40 s.")
     never = replace(POLICY, scale_up=replace(steps, select_policy=SelectPolicy.DISABLED))
     assert "Disabled" in told(even(3, 900.0, age=30.0), never).otherwise[0]
 
@@ -220,3 +307,4 @@ def test_what_would_have_been_done_is_told(policy: Policy, setting: str) -> None
     assert verdict.decision.replicas == 2
     assert "; else scaled up from 1 to 2." in found.why[-1]
     assert found.otherwise[0] == f"Set {setting} to have it done. That would be 2 replicas instead of 1."
+    assert found.otherwise[1].startswith("The next number up that helps is 2"), "of what runs, not of what would"

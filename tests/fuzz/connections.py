@@ -20,11 +20,12 @@ from kafka_consumer_scaler.kube.secrets import Secret
 from tests.control.fakes import Outside, Vault, resolver
 from tests.fuzz.schemas import SPEC, Schema, broken, right, schema_of
 from tests.fuzz.values import json_values, mostly, texts
+from tests.planted import SUITE
 
 SPECS: Mapping[str, Schema] = {each.kind: schema_of(each.as_object(), "spec") for each in DEFINITIONS[1:]}
 """The kinds that hold a connection."""
 KAFKA = SPEC["properties"]["kafka"]
-PLANTED = "planted-s3cret"
+PLANTED = SUITE.plant("planted-s3cret", "the value in drawn Secrets")
 BY_PASSWORD = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 

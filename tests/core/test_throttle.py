@@ -124,7 +124,8 @@ def test_without_leaders_or_sizes_producers_are_left_alone_and_that_is_said(deta
     ("falling behind, and still young", 120_000, 75, {"age": 44}, 120_000),
     ("young", 120_000, 75, {"age": 19}, 126_000),
     ("young, not yet seen", 120_000, 74, {"age": 19}, 120_000),
-    ("no more than was asked for", 238_000, 75, {"age": 19, "each": 0}, 120_000),
+    ("young, whatever is safe", 150_000, 75, {"age": 19, "each": 0}, 156_000),
+    ("no more than was asked for", 238_000, 75, {"age": 19, "each": 0}, 240_000),
 ])
 def test_the_rate_is_lowered_at_once_and_raised_by_steps(
     name: str, rate: float, ago: float, changes: dict[str, float], then: float

@@ -44,6 +44,8 @@ LOSING_TIMES = 1.05
 LOWER_TIMES = 0.9
 CALM_SHARE = 0.33
 """Of the objective: a younger backlog is none that consumers would miss producers for."""
+PROBE_SECONDS = 180.0
+"""After a change, before more than is known to be safe is tried."""
 CALM_SECONDS = 300.0
 CENSORED_SHARE = 0.8
 """Of the rate: producers that send no less may be held back by it."""
@@ -247,7 +249,7 @@ def _next_rate(policy: Policy, situation: Situation, look: _Look, before: Thrott
         return max(floor, LOWER_TIMES * rate)
     if not before.is_weighed:
         return rate
-    if target > (1 + DEAD_BAND) * rate or (settled and is_young):
+    if target > (1 + DEAD_BAND) * rate or (is_young and waited >= PROBE_SECONDS):
         return max(rate, min(rate + STEP_SHARE * look.sustained_bytes, max(floor, demand)))
     return rate
 

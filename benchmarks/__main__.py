@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import consumers, findings, idle, proof, reality, requests, soak, takeover
+from benchmarks import consumers, findings, idle, loop, proof, reality, requests, soak, takeover
 from benchmarks.proof_runs import RunsMissing
 from tests import environment
 from tests.environment import DEFAULT_STATE, Environment, EnvironmentFailed, Unsupported
@@ -21,7 +21,7 @@ ON_A_CLUSTER: Mapping[str, Callable[[Environment, Progress], Measured]] = {
     "idle": idle.run, "requests": requests.run, "reality": reality.run, "consumers": consumers.run,
     "takeover": takeover.run, "soak": soak.run,
 }  # fmt: skip
-BENCHMARKS = (*ON_A_CLUSTER, "proof", "findings")
+BENCHMARKS = (*ON_A_CLUSTER, "proof", "findings", "loop")
 ASKED_FOR = ("soak",)
 """Run by name only: it takes hours."""
 DESCRIPTION = """\
@@ -39,6 +39,7 @@ and its decisions in the simulator, without any environment:
 
   proof     against KEDA, Flink's autoscaler, fixed replicas and an oracle, on every family of workloads
   findings  which causes are named, how soon, and which are named that are none, on every family and trouble
+  loop      loads that no number of replicas holds, with producers held to the safe rate and without
 """
 
 
@@ -82,6 +83,8 @@ def _run(name: str, options: argparse.Namespace) -> Measured:
         return reality.again()
     if name == "findings":
         return findings.run(options.seeds)
+    if name == "loop":
+        return loop.run()
     if name not in ON_A_CLUSTER:
         return proof.run(options.seeds, options.ours_only)
     running: Environment = environment.running(options.state) or environment.up(folder=options.state)

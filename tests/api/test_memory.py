@@ -22,6 +22,7 @@ from kafka_consumer_scaler.core.memory import (
     Peak,
     Recommended,
     Scaled,
+    Throttling,
     Trial,
     Usual,
 )
@@ -81,6 +82,7 @@ FULL = Memory(
     memberless_since=NOW - 120,
     found=(Found(Reason.HOT_PARTITION, NOW - 15, "orders/3 gets 150 records/s", "spread the keys"),),
     said=frozenset({Reason.SCALING_LIMITED}),
+    throttling=Throttling(NOW - 600, 120_000.5, NOW - 60, 2400.5, NOW - 15, 100.5, True, NOW - 30, (30_000.5, 10_000.0)),
 )
 
 

@@ -19,19 +19,21 @@ from kafka_consumer_scaler.core.capacity import Capacity, Rates, capacity
 from kafka_consumer_scaler.core.cycle import decide
 from kafka_consumer_scaler.core.diagnosis import Backlog, hot_partitions, retention_risk
 from kafka_consumer_scaler.core.effect import learned
-from kafka_consumer_scaler.core.findings import RULES
+from kafka_consumer_scaler.core.findings import RULES, UPSTREAM_RULES
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.limits import bound
-from kafka_consumer_scaler.core.memory import Ineffective, Memory, Scaled, Trial, Usual
+from kafka_consumer_scaler.core.memory import Ineffective, Memory, Scaled, Throttling, Trial, Usual
 from kafka_consumer_scaler.core.objective import lead_seconds
-from kafka_consumer_scaler.core.policy import DEFAULT_SCALE_DOWN, Policy
+from kafka_consumer_scaler.core.policy import DEFAULT_SCALE_DOWN, Policy, ProducerQuota
 from kafka_consumer_scaler.core.prediction import Load, Plant, fair_share
 from kafka_consumer_scaler.core.rates import Arrival, age_seconds, lags, likely_commit_interval, unprocessed
 from kafka_consumer_scaler.core.recommendation import Recommendation, recommend
+from kafka_consumer_scaler.core.safe_rate import SafeRate, safe_rate
 from kafka_consumer_scaler.core.situation import PROBED_SECONDS, Situation
-from kafka_consumer_scaler.core.snapshot import Reading, Replicas, Snapshot, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Details, Reading, Replicas, Snapshot, TopicPartition, Unknown
 from kafka_consumer_scaler.core.stabilization import stabilize
 from kafka_consumer_scaler.core.sustained import sustained
+from kafka_consumer_scaler.core.throttle import steer
 from tests.docs.pages import page
 from tests.docs.situations import NOW, group, partitions, situation, watched
 
@@ -350,6 +352,34 @@ def test_the_window_is_as_tabulated() -> None:
     assert seen == expected[1:]
 
 
+# producers
+
+
+@pytest.mark.parametrize("row", rows("safe rate"))
+def test_the_safe_rate_is_as_tabulated(row: list[str]) -> None:
+    most, first, behind, keeps, safe = map(float, row)
+    policy = Policy(max_replicas=int(most))
+    first = 1 / round(1 / first, 1)
+    shares = dict.fromkeys(partitions(12), (1 - first) / 11) | {P0: first}
+    found = safe_rate(policy, replace(situation(12, [behind] * 12, 0.0, 1200.0, LEARNED), shares=shares))
+    assert isinstance(found, SafeRate)
+    assert (round(found.sustained), round(found.records)) == (keeps, safe)
+
+
+@pytest.mark.parametrize("row", rows("throttle"))
+def test_the_rate_is_changed_as_tabulated(row: list[str]) -> None:
+    rate, ago, behind, age, then = map(float, row)
+    policy = Policy(max_replicas=12, quotas=(ProducerQuota(12_000, client_id="shop"),))
+    throttling = Throttling(NOW - 900, rate, NOW - ago, 2400, NOW - 15, 100, is_weighed=True, per_broker=(rate,))
+    found = situation(12, [behind] * 12, age, 1200.0, LEARNED)
+    found = replace(found, memory=replace(found.memory, throttling=throttling), backlog=Backlog.BEHIND,
+                    rates=replace(found.rates, drain=1200.0),
+                    details=Details({"orders": 100.0}, leaders=dict.fromkeys(partitions(12), 1)))
+    throttle = steer(policy, found, safe_rate(policy, found), 12).throttle
+    assert throttle is not None
+    assert round(throttle.bytes_per_second) == then
+
+
 # explaining and advising
 
 
@@ -396,6 +426,8 @@ def test_the_sentence_is_what_is_decided(mark: str, policy: Policy, rate: float)
 def test_the_findings_are_in_the_order_of_their_urgency() -> None:
     named = [re.sub(r"(?<!^)(?=[A-Z])", "_", row[0].strip("`")).lower() for row in rows("findings")]
     assert named == [rule.__name__ for rule in RULES]
+    named = [re.sub(r"(?<!^)(?=[A-Z])", "_", row[0].strip("`")).lower() for row in rows("upstream findings")]
+    assert named == [rule.__name__ for rule in UPSTREAM_RULES]
 
 
 def constants() -> dict[str, float]:

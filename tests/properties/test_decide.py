@@ -22,12 +22,23 @@ from kafka_consumer_scaler.core.memory import (
     Peak,
     Recommended,
     Scaled,
+    Throttling,
     Trial,
     Usual,
 )
-from kafka_consumer_scaler.core.policy import Fallback, OffsetReset, Policy, ScalingRules, StepPolicy, StepUnit
+from kafka_consumer_scaler.core.policy import (
+    Fallback,
+    Mode,
+    OffsetReset,
+    Policy,
+    ProducerQuota,
+    ScalingRules,
+    StepPolicy,
+    StepUnit,
+)
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import (
+    Details,
     Group,
     Member,
     Reading,
@@ -52,6 +63,14 @@ rules = st.builds(
 )
 
 
+quotas = st.lists(st.builds(ProducerQuota, st.integers(0, 50_000), st.just("shop")), max_size=2).map(tuple)
+details = st.builds(
+    Details,
+    record_bytes=st.fixed_dictionaries({"orders": st.floats(1, 1e4), "refunds": st.floats(1, 1e4)}),
+    leaders=st.fixed_dictionaries(dict.fromkeys(PARTITIONS, st.integers(1, 3))),
+) | st.just(Details())
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     least = draw(st.integers(0, 6))
@@ -63,6 +82,7 @@ def policies(draw: st.DrawFn) -> Policy:
         activation_lag=draw(st.sampled_from([0, 1000])),
         consumer_threads=draw(st.integers(1, 3)), offset_reset=draw(st.sampled_from(OffsetReset)),
         scale_up=draw(rules), scale_down=draw(rules), fallback=draw(st.none() | fallback),
+        quotas=draw(quotas), mode=draw(st.sampled_from(Mode)),
     )
 
 
@@ -88,7 +108,8 @@ def histories(draw: st.DrawFn, partial_end: bool = False) -> History:
         at += draw(st.integers(2, 360)) / 4
         answers = st.dictionaries(st.sampled_from(PARTITIONS), readings | st.just(Unknown("no leader")), min_size=1)
         whole = st.fixed_dictionaries(dict.fromkeys(PARTITIONS, readings))
-        history = history.append(Snapshot(at, draw(whole | answers | st.just(Unknown("no broker"))), draw(groups)))
+        history = history.append(Snapshot(at, draw(whole | answers | st.just(Unknown("no broker"))), draw(groups),
+                                          draw(details)))
     if partial_end:
         lost: dict[TopicPartition, Reading | Unknown] = {**draw(whole), PARTITIONS[0]: Unknown("no leader")}
         history = history.append(Snapshot(at + 5, lost, draw(groups)))
@@ -118,6 +139,9 @@ memories = st.builds(
     found=st.lists(st.builds(Found, st.sampled_from(Reason), times, st.just("seen"), st.just("do")), max_size=3).map(
         tuple),
     said=st.frozensets(st.sampled_from(Reason)),
+    throttling=st.none() | st.builds(
+        Throttling, times, st.floats(1, 1e6), times, st.floats(0, 1e5), times, st.floats(1, 1e4), st.booleans(),
+        st.none() | times, st.lists(st.floats(0, 1e6), max_size=2).map(tuple)),
 )
 
 
@@ -176,6 +200,29 @@ def test_no_scale_down_while_the_group_is_not_known_to_be_stable(
     is_doubtful = isinstance(sample, Unknown) or isinstance(sample.group, Unknown) or sample.group.is_rebalancing
     if isinstance(decision, ScaleTo) and is_doubtful and policy.fallback is None:
         assert decision.replicas >= min(current.spec, policy.max_replicas)
+
+
+@given(policies(), histories(), replicas, memories)
+def test_no_producer_is_held_without_a_quota_to_hold_it_by_nor_under_its_floor(
+    policy: Policy, history: History, current: Replicas, memory: Memory
+) -> None:
+    verdict = judge(policy, history, current, memory)
+    assert bool(policy.quotas) >= (verdict.throttle is not None) >= (verdict.memory.throttling is not None)
+    assert policy.mode is Mode.ACTIVE or verdict.memory.throttling is None
+    if verdict.throttle is not None and not isinstance(history.latest, Unknown):
+        assert len(verdict.throttle.quotas) == len(policy.quotas)
+
+
+@given(policies(), histories(), replicas, memories)
+def test_replicas_follow_from_the_same_rules_whether_producers_may_be_held_or_not(
+    policy: Policy, history: History, current: Replicas, memory: Memory
+) -> None:
+    """While nobody is held: then what was asked for before counts."""
+    free = replace(memory, throttling=None)
+    with_quotas = judge(policy, history, current, free)
+    without = judge(replace(policy, quotas=()), history, current, free)
+    assert with_quotas.decision == without.decision
+    assert with_quotas.trail == without.trail
 
 
 def shifted(value: Any, seconds: float) -> Any:

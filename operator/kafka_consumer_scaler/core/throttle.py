@@ -41,7 +41,7 @@ STEP_SHARE = 0.05
 LOSING_TIMES = 1.05
 """Consumers that do less than this times what arrives do not get out of a backlog in time."""
 LOWER_TIMES = 0.9
-CALM_SHARE = 1 / 3
+CALM_SHARE = 0.33
 """Of the objective: a younger backlog is none that consumers would miss producers for."""
 CALM_SECONDS = 300.0
 CENSORED_SHARE = 0.8
@@ -133,7 +133,7 @@ def steer(policy: Policy, situation: Situation, safe: SafeRate | Unknown, allowe
         would = _begun(policy, situation, look, allowed) if policy.quotas and isinstance(look, _Look) else Course()
         return replace(_given_up(policy, before), throttle=would.throttle, why=would.why)
     if isinstance(look, Unknown):
-        return unseen(policy, situation.memory, situation.now)
+        return unseen(policy, situation.memory, situation.now) if before else Course(why=_withheld(situation, safe))
     return _begun(policy, situation, look, allowed) if before is None else _gone_on(policy, situation, look, before)
 
 
@@ -147,6 +147,13 @@ def unseen(policy: Policy, memory: Memory, now: float) -> Course:
     if now - before.seen_at >= BLIND_SECONDS:
         return Course(why=f"too little was known for {now - before.seen_at:,.0f} s", is_released=True)
     return _course(policy, before, "held as it was, as too little is known")
+
+
+def _withheld(situation: Situation, safe: SafeRate | Unknown) -> str:
+    """Why producers that send too much are left alone; empty where they do not, or nobody knows."""
+    if isinstance(safe, Unknown) or not isinstance(safe.bytes, Unknown) or isinstance(situation.arrived, Unknown):
+        return ""
+    return f"producers are not slowed down: {safe.bytes.why}" if situation.arrived.average > safe.sustained else ""
 
 
 def _is_active(policy: Policy) -> bool:
@@ -251,7 +258,7 @@ def is_settled(policy: Policy, throttling: Throttling, now: float) -> bool:
 
 def _weighed(policy: Policy, before: Throttling, look: _Look, now: float) -> float:
     """Bytes that brokers count for a record; at most four times what is stored, as it may be compressed by them."""
-    if look.arrival.average <= 0 or not is_settled(policy, before, now):
+    if look.arrival.average <= 0 or before.rate <= 0 or not is_settled(policy, before, now):
         return before.record_bytes
     seen = before.rate / look.arrival.average
     most = before.record_bytes if before.is_weighed else WEIGHED_TIMES_MAX * before.record_bytes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +58,12 @@ HEADING: Final = ["load", "lost without", "lost", "minutes over 60 s without", "
 
 def run(seeds: int = SEEDS, say: Say = print) -> Result:
     """Play all loads; with at least `SEEDS` seeds also the page and the picture are made anew."""
-    courses = {name: [_both(name, seed, say) for seed in range(1, seeds + 1)] for name in OVERLOADS}
+    jobs = [(name, seed) for name in OVERLOADS for seed in range(1, seeds + 1)]
+    courses: dict[str, list[tuple[Course, Course]]] = {name: [] for name in OVERLOADS}
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for (name, seed), pair in zip(jobs, pool.map(_both, *zip(*jobs, strict=True)), strict=True):
+            courses[name].append(pair)
+            say(f"{name}, seed {seed}")
     result = _result([_row(name, pairs) for name, pairs in courses.items()], seeds)
     if seeds >= SEEDS:
         SECTION.write(_page(result, seeds))
@@ -65,8 +72,7 @@ def run(seeds: int = SEEDS, say: Say = print) -> Result:
     return result
 
 
-def _both(name: str, seed: int, say: Say) -> tuple[Course, Course]:
-    say(f"{name}, seed {seed}")
+def _both(name: str, seed: int) -> tuple[Course, Course]:
     overload = OVERLOADS[name](seed)
     return play(overload, with_loop=True), play(overload, with_loop=False)
 

@@ -96,10 +96,10 @@ def test_the_fixed_fields_are_all_that_a_line_needs() -> None:
 
 def test_details_are_read_by_their_recorded_names_and_may_be_left_out() -> None:
     told = {"recordBytes": {"orders": 812.5}, "highWatermarks": {"orders/0": 123}, "offsetsRetentionSeconds": 604800,
-            "compacted": ["orders"], "stretch": 2}
+            "compacted": ["orders"], "stretch": 2, "leaders": {"orders/0": 3}}
     look = look_from_json(json.dumps({**WHOLE, "details": told}))
     assert look.snapshot.details == Details(
-        {"orders": 812.5}, {ORDERS: 123}, 604800.0, frozenset({"orders"}), 2)
+        {"orders": 812.5}, {ORDERS: 123}, 604800.0, frozenset({"orders"}), 2, {ORDERS: 3})
     assert json.loads(look_to_json(look))["details"] == told
     assert look_from_json(json.dumps({**WHOLE, "details": {}})).snapshot.details == Details()
     assert look_from_json(json.dumps({**WHOLE, "details": None})).snapshot.details == Details()

@@ -34,10 +34,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, one has the environment to itself: some tests stop its broker, or its API server."""
+    """With several processes, one has the environment to itself: some tests stop its broker, or its API server.
+
+    All else is dealt by files, whose fixtures are made once.
+    """
     for item in items:
-        if "environment" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("environment"))
+        needs_it = "environment" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("environment" if needs_it else str(item.path.relative_to(ROOT))))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -60,6 +60,8 @@ FULL_SPEC: dict[str, Any] = {
     "mode": "Advisory",
     "paused": True,
     "fallback": {"failureThreshold": 5, "replicas": 6},
+    "backpressure": {"quotas": [{"clientId": "orders-ingest", "minBytesPerSecond": 100_000},
+                                {"user": "CN=shop", "minBytesPerSecond": 50_000}]},
 }
 
 
@@ -253,6 +255,23 @@ BAD = (
         ("spec.behavior.scaleUp.policies[0].periodSeconds", "greater than or equal to 1")),
     Bad("too many steps", "behavior/scaleUp/policies", [STEP] * 11,
         ("spec.behavior.scaleUp.policies", "at most 10 items")),
+    Bad("a quota of nobody", "backpressure", {"quotas": [{"minBytesPerSecond": 1}]},
+        ("spec.backpressure.quotas[0]", "names either clientId or user")),
+    Bad("a quota of two kinds", "backpressure",
+        {"quotas": [{"minBytesPerSecond": 1, "clientId": "web", "user": "web"}]},
+        ("spec.backpressure.quotas[0]", "names either clientId or user")),
+    Bad("a quota without a floor", "backpressure", {"quotas": [{"clientId": "web"}]},
+        ("spec.backpressure.quotas[0].minBytesPerSecond", "equired")),
+    Bad("a floor of nothing", "backpressure", {"quotas": [{"clientId": "web", "minBytesPerSecond": 0}]},
+        ("spec.backpressure.quotas[0].minBytesPerSecond", "greater than or equal to 1")),
+    Bad("a client id twice", "backpressure", {"quotas": [{"clientId": "web", "minBytesPerSecond": 1}] * 2},
+        ("must not name a client id or a user twice",)),
+    Bad("no quotas in the list", "backpressure", {"quotas": []}, ("spec.backpressure.quotas", "at least 1 item")),
+    Bad("too many quotas", "backpressure",
+        {"quotas": [{"clientId": f"web-{number}", "minBytesPerSecond": 1} for number in range(11)]},
+        ("spec.backpressure.quotas", "at most 10 items")),
+    Bad("a client id in two lines", "backpressure", {"quotas": [{"clientId": "a\nb", "minBytesPerSecond": 1}]},
+        ("spec.backpressure.quotas[0].clientId", "must not contain control characters")),
 )  # fmt: skip
 
 UNKNOWN_FIELDS = (

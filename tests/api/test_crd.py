@@ -169,7 +169,7 @@ def test_the_schemas_default_behavior_is_the_cores(direction: str) -> None:
 
 @pytest.mark.parametrize(("priority", "promised"), [
     (0, "TARGET, GROUP, LAG, LAG-SECONDS, BACKLOG, REPLICAS, DESIRED, PARTITIONS, READY, AGE"),
-    (1, "ARRIVAL, DRAIN, CAPACITY, SAFE-RATE, QUOTAS"),
+    (1, "ARRIVAL, DRAIN, CAPACITY, SAFE-RATE, QUOTA"),
 ], ids=["default", "wide"])
 def test_the_columns_are_those_users_were_promised(priority: int, promised: str) -> None:
     columns = VERSION["additionalPrinterColumns"]

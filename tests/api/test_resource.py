@@ -20,6 +20,7 @@ from kafka_consumer_scaler.core.policy import (
     Mode,
     OffsetReset,
     Policy,
+    ProducerQuota,
     ScalingRules,
     SelectPolicy,
     StepPolicy,
@@ -85,6 +86,7 @@ def test_every_field_of_a_full_manifest_reaches_the_policy() -> None:
         mode=Mode.ADVISORY,
         paused=True,
         fallback=Fallback(5, 6),
+        quotas=(ProducerQuota(100_000, client_id="orders-ingest"), ProducerQuota(50_000, user="CN=shop")),
     )  # fmt: skip
 
 

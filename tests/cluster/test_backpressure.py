@@ -32,7 +32,9 @@ pytestmark = pytest.mark.cluster
 DONE, ARRIVING, RECORD_BYTES = 20, 60, 1000
 PREVIOUS = 50_000_000
 FINALIZER = "kafka-consumer-scaler.dev/quota-lease"
-QUICK: dict[str, Any] = {"maxReplicas": 1, "pollingIntervalSeconds": 1, "target": {"lagSeconds": 10}, "recoverySeconds": 60}
+QUICK: dict[str, Any] = {
+    "maxReplicas": 1, "pollingIntervalSeconds": 1, "target": {"lagSeconds": 10}, "recoverySeconds": 60,
+}  # fmt: skip
 
 
 class Thread:

@@ -14,9 +14,11 @@ import yaml
 
 from kafka_consumer_scaler.api.crd import DEFINITIONS, as_yaml
 from kafka_consumer_scaler.api.memory import memory_from_status
-from kafka_consumer_scaler.api.status import explained, status_of
+from kafka_consumer_scaler.api.status import explained, safe_rate_as_status, status_of
+from kafka_consumer_scaler.api.upstream import Lease, leases_as_status, leases_from_status
 from kafka_consumer_scaler.api.v1alpha1 import GROUP, PLURAL, KafkaConsumerScaler
 from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.safe_rate import SafeRate
 from tests.api.manifests import (
     BAD,
     BAD_CONNECTIONS,
@@ -215,7 +217,25 @@ def test_the_status_is_stored_whole_and_the_columns_show_it(kubectl: Kubectl, na
     assert header.split() == columns.split()
     assert " ".join(row.split()[:-1]) == "orders orders-consumer orders 14742 61.2 Behind 5 6 12 True"
     wide = kubectl("get", "kcs", "-n", namespace, "-o", "wide").stdout.splitlines()
-    assert [line.split()[-3:] for line in wide] == [["ARRIVAL", "DRAIN", "CAPACITY"], ["1200", "0.031", "102"]]
+    assert wide[0].split()[-5:] == ["ARRIVAL", "DRAIN", "CAPACITY", "SAFE-RATE", "QUOTA"]
+    assert wide[1].split()[-3:] == ["1200", "0.031", "102"]
+
+
+def test_the_safe_rate_and_the_leases_are_stored_whole_and_the_wide_columns_show_them(
+    kubectl: Kubectl, namespace: str
+) -> None:
+    apply(kubectl, namespace, SMALLEST)
+    leases = [Lease(500, NOW // 1, "cluster", client_id="web"),
+              Lease(300, NOW // 1, "cluster", user="shop", previous=2**53, former=400, is_seen=True)]
+    rate = SafeRate(1200.0, 120_000.0, 1300.0, 12, "12 replicas sustain it", is_learned=True)
+    status = status_of(VERDICT, 1, {}, NOW) | leases_as_status(leases) | safe_rate_as_status(rate, NOW + 180)
+    answer = write_status(kubectl, namespace, status)
+    assert answer.returncode == 0, answer.stderr
+    found = stored(kubectl, namespace)["status"]
+    assert found == status
+    assert leases_from_status(found) == tuple(leases)
+    row = kubectl("get", "kcs", "-n", namespace, "-o", "wide").stdout.splitlines()[1]
+    assert row.split()[-2:] == ["1200", "500"], "of several quotas the first"
 
 
 def test_the_columns_of_a_new_resource_are_empty(kubectl: Kubectl, namespace: str) -> None:

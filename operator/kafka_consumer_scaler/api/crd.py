@@ -37,7 +37,7 @@ _WIDE: Final = (
     ("Drain", "number", ".status.rates.drain"),
     ("Capacity", "number", ".status.rates.capacityPerConsumer"),
     ("Safe-Rate", "number", ".status.safeRate.recordsPerSecond"),
-    ("Quotas", "string", ".status.quotaLeases[*].bytesPerSecond"),
+    ("Quota", "integer", ".status.quotaLeases[0].bytesPerSecond"),
 )
 """Shown by `-o wide` only."""
 _SELECTABLE: Final = (".spec.consumerGroup", ".spec.kafka.bootstrapServers", ".spec.scaleTargetRef.name")

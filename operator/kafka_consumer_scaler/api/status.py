@@ -125,6 +125,7 @@ class ExplanationStatus(Part):
     limits: Sentences | None = None
     """Each limit that bound, and whose setting it is."""
     upstream: Sentences | None = None
+    """What producers are held to, and why."""
     otherwise: Sentences | None = None
     """What would have to change for another decision."""
     partitions: Annotated[list[PartitionStatus], Field(max_length=PARTITIONS_SHOWN)] | None = None

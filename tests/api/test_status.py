@@ -201,7 +201,8 @@ def test_what_an_explanation_does_not_know_or_have_is_left_out() -> None:
 def test_an_explanation_is_bounded_and_on_single_lines() -> None:
     foreign = "x\x1b[31m\n" + "y" * 5000
     partition = PartitionStanding(TopicPartition(foreign, 3), 5, 1.0, 1.0)
-    long = Explanation(*[(foreign,) * 99] * 4, (partition,) * 99, (Advice(foreign, foreign, foreign, foreign),) * 99)
+    prose, advice = (foreign,) * 99, (Advice(foreign, foreign, foreign, foreign),) * 99
+    long = Explanation(prose, prose, prose, prose, (partition,) * 99, advice)
     found = explanation_as_status(long)
     bounds = {"why": 30, "limits": 30, "upstream": 30, "otherwise": 30, "partitions": 5, "advice": 30}
     assert {name: len(each) for name, each in found.items()} == bounds

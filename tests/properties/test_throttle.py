@@ -49,7 +49,8 @@ def played(policy: Policy, seen: list[Look], start: float = NOW) -> list[tuple[f
         situation = replace(
             even(12, look.arrival, look.age), now=now, memory=memory, details=DETAILS, backlog=look.backlog,
             waiting=dict.fromkeys(orders(12), look.behind), rates=known(look.arrival, 100, drain=look.drain))
-        course = unseen(policy, memory, now) if look.blind else steer(policy, situation, safe_rate(policy, situation), 12)
+        safe = safe_rate(policy, situation)
+        course = unseen(policy, memory, now) if look.blind else steer(policy, situation, safe, 12)
         memory = Memory(throttling=course.throttling)
         found.append((now, course))
     return found

@@ -1,7 +1,8 @@
 """What producers are held to while the group cannot keep up at its useful maximum: the upstream half of the loop.
 
     begin     not caught up, at the useful maximum, and even there the objective will be passed: to the safe rate
-    lower     the safe rate is over a tenth less: to it; still falling behind at 0.75 of the objective: by a tenth
+    lower     the safe rate is over a tenth less, and the oldest record is no younger than a third of the objective: to
+              it; still falling behind at 0.75 of the objective: by a tenth
     raise     the safe rate is over a tenth more, or the oldest record is younger than a third of the objective: by a
               twentieth of what is sustained, up to what was asked for before
     release   for 300 s the oldest record was younger than that, and what arrives is less than 0.8 of the rate or the
@@ -43,6 +44,8 @@ LOSING_TIMES = 1.05
 LOWER_TIMES = 0.9
 CALM_SHARE = 0.33
 """Of the objective: a younger backlog is none that consumers would miss producers for."""
+PROBE_SECONDS = 180.0
+"""After a change, before more than is known to be safe is tried."""
 CALM_SECONDS = 300.0
 CENSORED_SHARE = 0.8
 """Of the rate: producers that send no less may be held back by it."""
@@ -239,14 +242,14 @@ def _next_rate(policy: Policy, situation: Situation, look: _Look, before: Thrott
         return floor
     if waited < pause_seconds(policy):
         return rate
-    if target < (1 - DEAD_BAND) * rate:
+    is_young, settled = look.age < CALM_SHARE * policy.lag_seconds, is_settled(policy, before, situation.now)
+    if target < (1 - DEAD_BAND) * rate and not is_young:
         return target
-    settled = is_settled(policy, before, situation.now)
     if settled and _is_losing(situation, look, UP_SHARE * policy.lag_seconds, LOSING_TIMES):
         return max(floor, LOWER_TIMES * rate)
     if not before.is_weighed:
         return rate
-    if target > (1 + DEAD_BAND) * rate or (settled and look.age < CALM_SHARE * policy.lag_seconds):
+    if target > (1 + DEAD_BAND) * rate or (is_young and waited >= PROBE_SECONDS):
         return max(rate, min(rate + STEP_SHARE * look.sustained_bytes, max(floor, demand)))
     return rate
 

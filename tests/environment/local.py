@@ -21,7 +21,7 @@ from .model import REPOSITORY, BrokerSecurity, Environment, EnvironmentFailed, S
 from .plan import is_ready, read_plan, write_plan
 from .progress import Progress, tail
 
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 HEAL_SECONDS = 60.0
 CRASHES_THAT_FAIL_A_START = 4
 

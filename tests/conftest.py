@@ -33,10 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Spilled(config))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes, one has the environment to itself: some tests stop its broker, or its API server.
 
-    All else is dealt by files, whose fixtures are made once.
+    All else is dealt by files, whose fixtures are made once. First, since the groups are read by another such hook.
     """
     for item in items:
         needs_it = "environment" in getattr(item, "fixturenames", ())

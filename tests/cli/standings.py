@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,6 +60,25 @@ STATUS: dict[str, Any] = {
     "lastDecision": "Scaled up from 4 to 6: lag 12400 records (95 s), growing; 7 wanted -> 6 (as fast as 7)",
     "explanation": EXPLANATION,
 }
+
+HELD: dict[str, Any] = STATUS | {
+    "conditions": [*STATUS["conditions"][:-1],
+                   condition("AtMaxReplicas", "True", "AtMaxReplicas", "24 replicas are wanted; raise maxReplicas"),
+                   condition("ThrottlingProducers", "True", "ThrottlingProducers", "so it is; let them send less")],
+    "currentReplicas": 12, "desiredReplicas": 12,
+    "lag": {"records": 40_000, "seconds": 30, "trend": "Steady"},
+    "rates": {"arrival": 1180, "drain": 1200, "capacityPerConsumer": 100},
+    "safeRate": {"recordsPerSecond": 1200, "bytesPerSecond": 120_000, "sustainedRecordsPerSecond": 1200, "replicas": 12,
+                 "reason": "12 replicas sustain 1,200 records/s", "isLowerBound": False,
+                 "validUntil": "2030-01-02T03:06:53Z"},
+    "quotaLeases": [{"clientId": "shop", "bytesPerSecond": 40_000, "isSeen": True, "clusterId": "kafka",
+                     "since": "2030-01-02T02:58:05Z"}],
+    "memory": json.dumps({"version": 1, "throttling": {
+        "since": NOW.timestamp() - 360, "rate": 120_000, "changedAt": NOW.timestamp() - 60, "demand": 2400,
+        "seenAt": NOW.timestamp() - 12, "recordBytes": 100, "perBroker": [40_000]}}),
+}
+"""The same group later: twice what it can do was asked for, and its producers are held to what it sustains."""
+QUOTAS: dict[str, Any] = {"quotas": [{"clientId": "shop", "minBytesPerSecond": 12_000}]}
 
 
 def event(at: str, kind: str, reason: str, note: str, count: int = 1) -> dict[str, Any]:

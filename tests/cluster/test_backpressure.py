@@ -22,6 +22,7 @@ from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka import quotas
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.entities import Change, Entity
+from kafka_consumer_scaler.pacing import Origin, PacedProducer, RateSource
 from tests.cluster.operators import Operator, leader_of, operators
 from tests.cluster.workload import Client, Workload, eventually
 from tests.contracts.kube_objects import workload as unscheduled
@@ -212,3 +213,33 @@ def test_what_the_administrator_did_not_allow_is_a_condition_and_scaling_goes_on
         assert "QuotaNotPermitted" in orders.reasons()
         assert quota(orders) == PREVIOUS
         assert "finalizers" not in orders.get()["metadata"]
+
+
+def told_alike(pair: tuple[Operator, ...], path: str) -> tuple[dict[str, Any], list[RateSource]] | None:
+    """What each of them answers, and a source that follows each: once they answer, and all say the same."""
+    answers = [each.get(path) for each in pair]
+    if answers[0][0] != 200 or any(answer != answers[0] for answer in answers):
+        return None
+    told = dict(json.loads(answers[0][1]))
+    sources = [RateSource(f"http://127.0.0.1:{each.port}{path}", follows_lower_bounds=True) for each in pair]
+    followed = {(rate.origin, rate.limit.records, rate.reason) for rate in (source.refresh() for source in sources)}
+    return (told, sources) if followed == {(Origin.PUBLISHED, told["recordsPerSecond"], told["reason"])} else None
+
+
+def test_leader_and_standby_tell_the_same_safe_rate_and_a_paced_producer_follows_either(
+    environment: Environment, orders: Workload, tmp_path: Path
+) -> None:
+    servers, path = environment.kafka_bootstrap_servers, f"/v1/safe-rate/{orders.namespace}/orders"
+    with pair(environment, orders, tmp_path) as (leader, standby):
+        assert [each.get(path)[0] for each in (leader, standby)] == [404, 404]
+        orders.plain_scaler(**QUICK | {"recoverySeconds": 600}, backpressure={})
+        told, sources = eventually(lambda: told_alike((leader, standby), path), 45, "both tell the same")
+        assert (leader.leads, standby.leads) == (True, False)
+        assert told["consumerGroup"] == orders.namespace
+        assert 0 < told["recordsPerSecond"] < ARRIVING
+        assert told["throttling"] is False
+        for source in sources:
+            producer = PacedProducer({"bootstrap.servers": servers}, source)
+            assert producer.produce(orders.namespace, bytes(RECORD_BYTES))
+            assert producer.flush(30) == 0
+        assert quota(orders) == PREVIOUS, "the broker was told nothing"

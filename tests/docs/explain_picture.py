@@ -1,7 +1,7 @@
-"""The picture of docs/explain.md: `python -m tests.docs.explain_picture` makes it anew.
+"""The pictures of docs/explain.md: `python -m tests.docs.explain_picture` makes them anew.
 
-The page is what `explain --html` writes of the example; a browser on the PATH draws it (Debian: `apt-get install
-chromium`).
+Each is what `explain --html` writes of an example, or the beginning of it; a browser on the PATH draws it (Debian:
+`apt-get install chromium`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kafka_consumer_scaler.cli.html import explain_page
-from tests.docs.explained import example
+from tests.docs.explained import example, held_example
 from tests.docs.pages import ROOT
 
 PICTURE: Final = ROOT / "docs" / "pictures" / "explain.png"
+LOOP_PICTURE: Final = ROOT / "docs" / "pictures" / "explain-loop.png"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH, HEIGHT, MARGIN = 1060, 6000, 24
 """Pixels; the height is more than any page has, and what is empty below the page is cut off."""
@@ -29,15 +30,22 @@ SECONDS = 120.0
 
 
 def main() -> int:
-    """Draw it; answers the exit code: 3 without a browser."""
+    """Draw them; answers the exit code: 3 without a browser."""
     found = browser()
     if found is None:
         print(f"explain_picture: no browser: one of {', '.join(BROWSERS)} is needed", file=sys.stderr)
         return 3
     with tempfile.TemporaryDirectory() as folder:
         draw(found, explain_page(*example()), Path(folder), PICTURE)
-    print(PICTURE.relative_to(ROOT))
+        draw(found, loop_page(), Path(folder), LOOP_PICTURE)
+    print(*(picture.relative_to(ROOT) for picture in (PICTURE, LOOP_PICTURE)), sep="\n")
     return 0
+
+
+def loop_page() -> str:
+    """The report of the group whose producers are held back, down to both sides of the loop."""
+    page = explain_page(*held_example())
+    return page[:page.index("<h2>Replicas</h2>")] + "</main></body></html>"
 
 
 def browser() -> str | None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kafka_consumer_scaler.api.conditions import timestamp
-from kafka_consumer_scaler.api.status import explained, status_of
+from kafka_consumer_scaler.api.status import explained, safe_rate_as_status, status_of
+from kafka_consumer_scaler.api.upstream import Lease, leases_as_status
 from kafka_consumer_scaler.api.v1alpha1 import KafkaConsumerScaler
 from kafka_consumer_scaler.cli.standing import standing_of
 from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.snapshot import Replicas
+from kafka_consumer_scaler.core.verdict import Verdict
 from tests.docs.pages import page
-from tests.world import T0, Seen, World, steps
+from tests.stories.test_producers import told
+from tests.world import T0, World, steps
 
 PAGE = page("docs/explain.md")
+HELD_SINCE, HELD_UNTIL = 345, 600
+"""Seconds of the story in which producers are held back."""
 
 
 def body() -> dict[str, Any]:
@@ -40,24 +46,43 @@ def played() -> World:
 def example() -> tuple[dict[str, Any], datetime]:
     """How it stands 7 s after the last look, and when that is."""
     world, resource = played(), body()
+    seen = [(row.at, row.verdict) for row in world.rows]
+    return _standing(resource, seen, Replicas(world.replicas, world.ready), {})
+
+
+def held_example() -> tuple[dict[str, Any], datetime]:
+    """The same for a group that is asked for twice what twelve consumers do, and whose producers are held back."""
+    resource = body()
+    resource["spec"]["backpressure"] = {"quotas": [{"clientId": "shop", "minBytesPerSecond": 12_000}]}
+    seen = [(at, verdict) for at, verdict in told(KafkaConsumerScaler.parse(resource).policy()) if at <= HELD_UNTIL]
+    at, verdict = seen[-1]
+    assert verdict.throttle is not None
+    (quota,) = verdict.throttle.quotas
+    lease = Lease(round(quota.bytes_per_broker), T0 + HELD_SINCE, "kafka", quota.client_id, is_seen=True)
+    upstream = leases_as_status([lease]) | safe_rate_as_status(verdict.safe_rate, T0 + at + 180)
+    return _standing(resource, seen, Replicas(12, 12), upstream)
+
+
+def _standing(resource: dict[str, Any], seen: Sequence[tuple[float, Verdict]], replicas: Replicas,
+              upstream: dict[str, Any]) -> tuple[dict[str, Any], datetime]:
+    """What the operator makes of the looks, read 7 s after the last one."""
     policy = KafkaConsumerScaler.parse(resource).policy()
     status: dict[str, Any] = {}
-    for row in world.rows:
-        status = explained(status_of(row.verdict, 1, status, _time(row).timestamp()), policy, row.verdict)
-    written = _time(world.rows[-1])
+    for at, verdict in seen:
+        status = explained(status_of(verdict, 1, status, _time(at).timestamp()), policy, verdict)
+    written = _time(seen[-1][0])
     managed = [{"manager": "kafka-consumer-scaler", "subresource": "status", "time": timestamp(written.timestamp())}]
-    resource |= {"status": status, "metadata": resource["metadata"] | {"managedFields": managed}}
+    resource |= {"status": status | upstream, "metadata": resource["metadata"] | {"managedFields": managed}}
     asked = written + timedelta(seconds=7)
-    replicas = Replicas(world.replicas, world.ready)
-    return standing_of(resource, replicas, _events(world.rows), asked), asked
+    return standing_of(resource, replicas, _events(seen), asked), asked
 
 
-def _time(row: Seen) -> datetime:
-    return datetime.fromtimestamp(T0 + row.at, UTC)
+def _time(at: float) -> datetime:
+    return datetime.fromtimestamp(T0 + at, UTC)
 
 
-def _events(rows: list[Seen]) -> list[dict[str, Any]]:
+def _events(seen: Sequence[tuple[float, Verdict]]) -> list[dict[str, Any]]:
     """What the operator posts: its complaints, and each change once it was carried out."""
-    said = [(row, event) for row in rows for event in (*row.verdict.events, row.verdict.announcement) if event]
-    return [{"eventTime": timestamp(_time(row).timestamp()), "reason": str(event.reason),
-             "type": "Warning" if event.warning else "Normal", "message": event.message} for row, event in said]
+    said = [(at, event) for at, verdict in seen for event in (*verdict.events, verdict.announcement) if event]
+    return [{"eventTime": timestamp(_time(at).timestamp()), "reason": str(event.reason),
+             "type": "Warning" if event.warning else "Normal", "message": event.message} for at, event in said]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from kafka_consumer_scaler.cli.explain_output import Output
 from kafka_consumer_scaler.cli.html import explain_page
 from kafka_consumer_scaler.core.snapshot import Unknown
 from tests.cli.test_explain import standing
-from tests.docs.explain_picture import MARGIN, PICTURE, WIDTH, browser, cut, draw
+from tests.cli.test_loop import held
+from tests.docs.explain_picture import LOOP_PICTURE, MARGIN, PICTURE, WIDTH, browser, cut, draw, loop_page
 from tests.docs.explained import PAGE, example
 
 
@@ -32,12 +34,15 @@ def test_a_picture_ends_a_margin_below_the_last_thing_drawn() -> None:
     assert cut(pixels).shape == (100 + MARGIN, 4, 3)
 
 
-def test_the_picture_is_as_the_command_draws_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "picture"), [
+    (lambda: explain_page(*example()), PICTURE), (loop_page, LOOP_PICTURE),
+], ids=["report", "loop"])
+def test_the_picture_is_as_the_command_draws_it(page: Callable[[], str], picture: Path, tmp_path: Path) -> None:
     """Fonts differ from machine to machine, so the sizes of the pictures are compared and no pixels."""
     if (found := browser()) is None:
         pytest.skip("no browser is installed")
-    draw(found, explain_page(*example()), tmp_path, tmp_path / "explain.png")
-    with Image.open(tmp_path / "explain.png") as drawn, Image.open(PICTURE) as shown:
+    draw(found, page(), tmp_path, tmp_path / "drawn.png")
+    with Image.open(tmp_path / "drawn.png") as drawn, Image.open(picture) as shown:
         assert drawn.width == shown.width == WIDTH
         assert abs(drawn.height - shown.height) < 0.2 * shown.height
 
@@ -46,13 +51,13 @@ def test_every_key_of_the_object_is_told_of() -> None:
     section = PAGE.text.split("## The object\n", 1)[1]
     cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     told = [key for cell in cells for key in re.findall(r"`(\w+)`", cell)]
-    assert told == list(standing() | {"hints": standing(events=Unknown("x"))["hints"]})
+    assert told == list(held() | {"hints": standing(events=Unknown("x"))["hints"]})
 
 
 def test_the_keys_within_are_told_of() -> None:
     rows = dict(re.findall(r"^\| (`[^|]*) \| ([^|]*) \|$", PAGE.text.split("## The object\n", 1)[1], re.MULTILINE))
-    found = standing()
-    for key in ("objective", "replicas", "explanation", "findings", "conditions", "events"):
+    found = held() | {"explanation": standing()["explanation"] | {"upstream": ["x"]}}
+    for key in ("objective", "replicas", "safeRate", "throttle", "explanation", "findings", "conditions", "events"):
         values = found[key] if isinstance(found[key], list) else [found[key]]
         keys = {name for value in values for name in value}
         assert {name for name in keys if f"`{name}`" not in rows[f"`{key}`"]} == set(), key

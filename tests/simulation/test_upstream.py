@@ -12,6 +12,7 @@ from kafka_consumer_scaler.core.throttle import Quota, Throttle
 from kafka_consumer_scaler.simulation.overloads import FLOOR_BYTES, MAX_REPLICAS, OVERLOADS, policy_of
 from kafka_consumer_scaler.simulation.plant import Plant, PlantSpec
 from kafka_consumer_scaler.simulation.upstream import BROKERS, DELIVERY_SECONDS, Course, HeldPlant, play
+from tests.docs.pages import page
 
 SPEC = PlantSpec(initial_replicas=12)
 
@@ -136,3 +137,8 @@ def test_the_same_seed_gives_the_same_run_to_the_last_bit() -> None:
     first, again = run("hot-overload"), play(OVERLOADS["hot-overload"](1), with_loop=True)
     assert np.array_equal(first.age, again.age)
     assert np.array_equal(first.rate, again.rate)
+
+
+def test_the_page_of_the_simulator_tells_of_every_overload_in_its_own_words() -> None:
+    rows = {row[0]: row[1] for row in page("docs/simulation.md").table("overloads")[1:]}
+    assert rows == {f"`{name}`": " ".join(str(make.__doc__).split()) for name, make in OVERLOADS.items()}

@@ -64,6 +64,8 @@ def test_while_they_are_held_replicas_are_counted_with_what_they_asked_for_and_t
 def test_the_finding_has_the_rate_the_floor_and_what_binds() -> None:
     found = next(each for each in at_the_height().findings if each.reason is Reason.THROTTLING_PRODUCERS)
     assert "at least 12,000: 12 replicas sustain 1,200 records/s" in found.evidence
+    assert "records/s, and 1,081 while 72,104 records wait, to be back in 300 s" in found.evidence
+    assert "; " not in found.evidence, "behind it stands the remedy"
     assert "partitions" in found.remedy
 
 

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from kafka_consumer_scaler.cli.foreign import moment
+from kafka_consumer_scaler.cli.loop import loop_parts
 from kafka_consumer_scaler.cli.rendering import (
     bullet,
     columns,
@@ -34,6 +35,7 @@ def standing_parts(standing: Mapping[str, Any], now: datetime) -> list[Renderabl
         _headline(standing),
         *(Text(f"! {hint}", "yellow") for hint in standing.get("hints", ())),
         *_decision(standing, now),
+        *loop_parts(standing),
         *sentences_parts(sentences_of(standing)),
         *findings_parts(standing.get("findings", ())),
         *tables_parts(standing.get("explanation", {})),

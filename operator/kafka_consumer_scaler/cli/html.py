@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kafka_consumer_scaler.cli import explain_text, rendering
+from kafka_consumer_scaler.cli import explain_text, loop, rendering
 from kafka_consumer_scaler.cli.explain_text import ago, headline_of, rates_of, sentences_of, times_of
 from kafka_consumer_scaler.cli.rendering import SENTENCES
 
@@ -17,6 +18,10 @@ TICKS_MAX: Final = 24
 """More replicas than this are not marked one by one."""
 CLOSE_SHARE: Final = 0.1
 """Two numbers nearer than this share of the scale are written as one."""
+SIDE_PITCH: Final = 224
+ROWS_FROM: Final = 50
+ROW_PITCH: Final = 50
+"""Units of the loop's picture: of 640 a side has 192, and there are 32 for the arrow to the next."""
 
 
 def page(template: str, values: Mapping[str, Any]) -> str:
@@ -31,6 +36,7 @@ def page(template: str, values: Mapping[str, Any]) -> str:
 def explain_page(standing: Mapping[str, Any], now: datetime) -> str:
     """How a KafkaConsumerScaler stands; ages are told as of `now`."""
     explanation, sentences = standing.get("explanation", {}), sentences_of(standing)
+    sides = loop.loop_of(standing)
     return page("explain.html.j2", {
         "title": f"{standing.get('namespace', '?')}/{standing.get('name', '?')}",
         "backlog": standing.get("backlog", "Unknown"),
@@ -40,6 +46,9 @@ def explain_page(standing: Mapping[str, Any], now: datetime) -> str:
         "partitions": _with_share(explanation.get("partitions", [])),
         "advice": explanation.get("advice", []),
         "odd": explain_text.odd_conditions(standing),
+        "loop_title": loop.TITLE,
+        "loop_words": loop.words_of(sides),
+        "sides": _placed(sides),
         "scale": scale_of(standing.get("replicas", {})),
         "ago": lambda time: ago(time, now),
         "standing": {"asked": "", "decision": "", "hints": [], "findings": [], "events": []} | dict(standing),
@@ -62,6 +71,13 @@ def scale_of(replicas: Mapping[str, int]) -> dict[str, Any]:
     places = {f"{name}_at": round(100 * value / end, 2) for name, value in numbers.items()}
     ticks = [round(100 * tick / end, 2) for tick in range(end + 1)] if end <= TICKS_MAX else []
     return {**numbers, **places, "ticks": ticks, "is_close": abs(desired - current) < CLOSE_SHARE * end}
+
+
+def _placed(sides: Mapping[str, list[loop.Row]]) -> list[dict[str, Any]]:
+    """Both sides of the loop and the topic between them, from left to right, with the place of each row."""
+    return [{"name": name, "x": SIDE_PITCH * number,
+             "rows": [asdict(row) | {"y": ROWS_FROM + ROW_PITCH * place} for place, row in enumerate(rows)]}
+            for number, (name, rows) in enumerate(sides.items())]
 
 
 def _picture(png: bytes) -> str:

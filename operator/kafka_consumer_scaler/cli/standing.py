@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from kafka_consumer_scaler.api.memory import memory_from_status
+from kafka_consumer_scaler.api.upstream import leases_from_status
 from kafka_consumer_scaler.api.v1alpha1 import InvalidSpec, KafkaConsumerScaler
 from kafka_consumer_scaler.cli.foreign import (
     entries,
@@ -49,6 +51,8 @@ def standing_of(body: Mapping[str, Any], replicas: Replicas | Unknown, events: l
         "replicas": _replicas(body, replicas),
         "decision": line(status.get("lastDecision")),
         "scaled": _text(moment(status.get("lastScaleTime"))),
+        "safeRate": _safe_rate(mapping(status.get("safeRate"))),
+        "throttle": _throttle(status, wanted, asked),
         "explanation": explanation_of(status.get("explanation")),
         "findings": [_finding(each) for each in conditions if each["type"] not in GENERAL and each["status"] == "True"],
         "conditions": [each for each in conditions if each["type"] in GENERAL],
@@ -105,6 +109,32 @@ def _replicas(body: Mapping[str, Any], seen: Replicas | Unknown) -> dict[str, An
         "desired": whole(status.get("desiredReplicas")),
         "minimum": whole(spec.get("minReplicas", 1)),
         "maximum": whole(spec.get("maxReplicas")),
+    })
+
+
+def _safe_rate(safe: Mapping[str, Any]) -> dict[str, Any]:
+    """What producers may send, and what is sustained once nothing waits, in records/s, with how many replicas."""
+    return known({
+        "records": number(safe.get("recordsPerSecond")),
+        "sustained": number(safe.get("sustainedRecordsPerSecond")),
+        "replicas": whole(safe.get("replicas")),
+        "isLowerBound": True if safe.get("isLowerBound") is True else None,
+    })
+
+
+def _throttle(status: Mapping[str, Any], wanted: KafkaConsumerScaler | InvalidSpec, asked: datetime) -> dict[str, Any]:
+    """What producers are held to, as the operator remembers it; `isSet` once brokers were told by a lease."""
+    held = memory_from_status(status, asked.timestamp()).throttling
+    if held is None or held.record_bytes <= 0:
+        return {}
+    quotas = () if isinstance(wanted, InvalidSpec) else wanted.policy().quotas
+    return known({
+        "records": number(held.rate / held.record_bytes),
+        "bytes": held.rate,
+        "floorBytes": sum(quota.min_bytes_per_second for quota in quotas) if quotas else None,
+        "demand": held.demand,
+        "isSet": bool(leases_from_status(status)),
+        "since": _text(datetime.fromtimestamp(held.since, UTC)),
     })
 
 

@@ -268,7 +268,7 @@ def at_quota_floor(policy: Policy, situation: Situation, throttle: Throttle) -> 
     return Finding(
         Reason.AT_QUOTA_FLOOR,
         f"the floor is {floor_of(policy):,.0f} bytes/s and the group sustains {safe.sustained * each:,.0f}: "
-        f"{throttle.because}",
+        f"{_binding(throttle)}",
         "lower minBytesPerSecond, or lift what binds the consumers; till then the backlog grows")
 
 
@@ -278,7 +278,7 @@ def throttling_producers(policy: Policy, situation: Situation, throttle: Throttl
     return Finding(
         Reason.THROTTLING_PRODUCERS,
         f"producers {verb} held to {throttle.bytes_per_second:,.0f} bytes/s, at least {floor_of(policy):,.0f}: "
-        f"{throttle.because}",
+        f"{_binding(throttle)}",
         "lift what binds the consumers (partitions, maxReplicas, keys, a bound downstream), or let producers send less")
 
 
@@ -299,6 +299,11 @@ def _usual(situation: Situation) -> Usual | None:
     if usual is None or usual.seconds < USUAL_SECONDS_AT_LEAST or situation.backlog in NOT_BEHIND:
         return None
     return usual
+
+
+def _binding(throttle: Throttle) -> str:
+    """What binds, as a part of the evidence: behind a `; ` stands the remedy."""
+    return throttle.because.replace("; ", ", and ")
 
 
 def _is_too_much(policy: Policy, situation: Situation, replicas: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from tests.faults.programs import WorldFailed
 from tests.faults.shop import SCALERS
 from tests.faults.workload import Workload
 
-EVERY_SECONDS, SAY_SECONDS = 1.0, 20.0
+EVERY_SECONDS, QUOTA_SECONDS, SAY_SECONDS = 1.0, 3.0, 10.0
 ANSWER_SECONDS, BLIND_SECONDS = 5.0, 20.0
 PRODUCER = Entity(client_id=scene.CLIENT_ID)
 NOTHING = Told(None, None, False, "")
@@ -43,6 +44,8 @@ class Onlooker:
     workload: Workload
     url: str
     moments: list[Moment] = field(default_factory=list)
+    _quota: int | None = None
+    _quota_at: float = -math.inf
 
     def __post_init__(self) -> None:
         self._reader = Consumer({"bootstrap.servers": DIRECT_SERVERS, "group.id": self.name, "log_level": 2})
@@ -71,7 +74,13 @@ class Onlooker:
         replicas = self.workload.replicas(self.name) or 0
         sample = Sample(at, ends, committed, replicas, replicas, str(status.get("lastDecision", "")))
         sustained = status.get("safeRate", {}).get("sustainedRecordsPerSecond")
-        return Moment(sample, seen, told(self.url, sustained), quota() if self.name == scene.QUOTAS else None)
+        return Moment(sample, seen, told(self.url, sustained), self._held(at))
+
+    def _held(self, at: float) -> int | None:
+        """What one broker is told; asked for only every QUOTA_SECONDS, as each time costs connections."""
+        if self.name == scene.QUOTAS and at >= self._quota_at + QUOTA_SECONDS:
+            self._quota, self._quota_at = quota(), at
+        return self._quota
 
     def _offsets(self, which: int) -> tuple[int, ...]:
         """By partition, 0 where none is. Committed ones are to be read first, so that no lag is below 0."""

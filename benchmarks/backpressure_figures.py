@@ -13,8 +13,6 @@ from tests.demo.timeline import Row, Sample
 
 STEP_SHARE = 0.01
 """A rate that differs by less is no other rate: a safe rate is learned anew with each poll."""
-DELIVERED_SECONDS = 3.0
-"""From the acknowledgement of a record until it is counted on both sides."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,17 @@ class Moment:
 
 @dataclass(frozen=True)
 class Course:
-    """One run."""
+    """One run.
+
+    Args:
+        lost: records that the producer was told are taken care of and that are not in the topic.
+        stored_twice: records of the topic that are there another time.
+    """
 
     name: str
     moments: tuple[Moment, ...]
+    lost: int = 0
+    stored_twice: int = 0
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -81,8 +86,6 @@ class Figures:
         under_after: seconds after which the age is under the objective and stays; None when it does not.
         over_late: seconds over the objective from SETTLED_SECONDS on.
         steps: changes of the rate that held: the quota, or what is told where there is none.
-        lost: acknowledged records that are not in the topic.
-        stored_twice: records in the topic beyond those that were acknowledged or are under way.
         queued: records that waited in the producer in the end.
         throttled: seconds, the longest throttle time.
     """
@@ -93,6 +96,7 @@ class Figures:
     over_late: float
     steps: int
     lost: int
+    stored_twice: int
     asked: int
     turned_away: int
     acknowledged: int
@@ -106,7 +110,6 @@ def figures(course: Course) -> Figures:
     """The figures of a run that lasted longer than SETTLED_SECONDS."""
     rows, last = course.rows, course.moments[-1]
     late = [row for row in rows if row.seconds >= scene.SETTLED_SECONDS]
-    stored = sum(last.sample.ends)
     return Figures(
         used=used(course),
         worst_age=max(row.lag_seconds for row in rows),
@@ -114,7 +117,8 @@ def figures(course: Course) -> Figures:
         over_late=sum(two.seconds - one.seconds for one, two in pairwise(late)
                       if two.lag_seconds > scene.OBJECTIVE_SECONDS),
         steps=steps(rates(course)),
-        lost=max(0, last.seen.acknowledged - stored),
+        lost=course.lost,
+        stored_twice=course.stored_twice,
         asked=last.seen.asked,
         turned_away=last.seen.turned_away,
         acknowledged=last.seen.acknowledged,
@@ -161,7 +165,8 @@ def steps(rates: Sequence[float]) -> int:
 
 def course_of(values: Mapping[str, Any]) -> Course:
     """The course that `asdict` made values of."""
-    return Course(values["name"], tuple(_moment(each) for each in values["moments"]))
+    moments = tuple(_moment(each) for each in values["moments"])
+    return Course(values["name"], moments, values["lost"], values["stored_twice"])
 
 
 def _moment(values: Mapping[str, Any]) -> Moment:

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import backpressure_scene as scene
 from benchmarks.backpressure_figures import Course
 from benchmarks.backpressure_senders import sender
-from benchmarks.backpressure_watch import Onlooker
+from benchmarks.backpressure_watch import Onlooker, stored
 from tests.environment import EnvironmentFailed
 from tests.environment.progress import Progress
 from tests.faults import parts, shop
@@ -32,27 +32,29 @@ def main(argv: list[str]) -> int:
     bring_up_loopback()
     folder = Path(tempfile.mkdtemp(prefix="backpressure-"))
     try:
-        courses = _played(folder, names)
+        _play(folder, names, file)
     except (EnvironmentFailed, WorldFailed) as failure:
         print(f"backpressure: the world failed: {failure}", file=sys.stderr)
         return 1
     finally:
         shutil.copytree(folder / "logs", file.parent / LOGS, dirs_exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
-    file.write_text(json.dumps([asdict(course) for course in courses]) + "\n")
     return 0
 
 
-def _played(folder: Path, names: list[str]) -> list[Course]:
+def _play(folder: Path, names: list[str], file: Path) -> None:
+    """The file has all runs that are over, whatever becomes of the others."""
     groups = tuple(scene.group(name) for name in names)
     world = World(Layout(folder, parts.build(Progress())), ("operator-a",), groups, scene.allowance())
     with Progress().step("starting the world"):
         world.up()
         shop.let_lease(world.api)
-    courses = [_run(world, name) for name in names]
+    courses: list[Course] = []
+    for name in names:
+        courses.append(_run(world, name))
+        file.write_text(json.dumps([asdict(course) for course in courses]) + "\n")
     _keep_looks(world)
     world.down()
-    return courses
 
 
 def _run(world: World, name: str) -> Course:
@@ -70,7 +72,10 @@ def _run(world: World, name: str) -> Course:
     sending.stop()
     world.remove(name)
     world.api.ensure(f"{DEPLOYMENTS}/{name}", shop.deployment(name, 0))
-    return Course(name, tuple(onlooker.moments))
+    found = stored(name)
+    lost, twice = len(sending.promised - found.keys()), sum(found.values()) - len(found)
+    print(f"{name}: {len(found)} records stored, {twice} of them twice, {lost} promised ones lost")
+    return Course(name, tuple(onlooker.moments), lost, twice)
 
 
 def _keep_looks(world: World) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-from confluent_kafka import OFFSET_END, OFFSET_STORED, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, OFFSET_STORED, Consumer, KafkaException, TopicPartition
 
 from benchmarks import backpressure_scene as scene
 from benchmarks.backpressure_figures import Moment, Told
@@ -30,7 +31,7 @@ from tests.faults.shop import SCALERS
 from tests.faults.workload import Workload
 
 EVERY_SECONDS, QUOTA_SECONDS, SAY_SECONDS = 1.0, 3.0, 10.0
-ANSWER_SECONDS, BLIND_SECONDS = 5.0, 20.0
+ANSWER_SECONDS, BLIND_SECONDS, READ_SECONDS = 5.0, 20.0, 90.0
 PRODUCER = Entity(client_id=scene.CLIENT_ID)
 NOTHING = Told(None, None, False, "")
 
@@ -92,6 +93,25 @@ class Onlooker:
         with suppress(OSError, Refused):
             return dict(self.api.call("GET", f"{SCALERS}/{self.name}").get("status") or {})
         return {}
+
+
+def stored(topic: str) -> Counter[int]:
+    """How many times each number is in the topic. Raises WorldFailed when it cannot be read to its ends."""
+    reader = Consumer({"bootstrap.servers": DIRECT_SERVERS, "group.id": f"{topic}-count", "log_level": 2})
+    left: dict[int, int] = {}
+    for partition in range(scene.PARTITIONS):
+        left[partition] = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=READ_SECONDS)[1]
+    reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in left])
+    found, until = Counter[int](), time.monotonic() + READ_SECONDS
+    while any(left.values()):
+        if time.monotonic() > until:
+            raise WorldFailed(f"{topic}: {sum(left.values())} records not read within {READ_SECONDS:.0f} s")
+        for record in reader.consume(1000, timeout=1.0):
+            if record.error() is None and left[record.partition()]:
+                left[record.partition()] -= 1
+                found[int.from_bytes(record.value()[:8])] += 1
+    reader.close()
+    return found
 
 
 def told(url: str, sustained: float | None) -> Told:

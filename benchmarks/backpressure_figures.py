@@ -146,7 +146,7 @@ def under_after(rows: Sequence[Row]) -> float | None:
 
 def rates(course: Course) -> list[float]:
     """The rate that held, second by second, from the first on, in records/s; a run with quotas is held by them."""
-    if course.name == scene.QUOTAS:
+    if course.name in scene.HELD:
         return [each.quota * scene.LEADING / scene.RECORD_BYTES for each in course.moments if each.quota is not None]
     return [each.told.records for each in course.moments if each.told.records is not None and each.told.is_followed]
 

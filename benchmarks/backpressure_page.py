@@ -123,7 +123,7 @@ def _rates(panel: Any, at: Sequence[float], course: Course) -> None:
     panel.plot(at, [row.drain for row in rows], color=BLUE, linewidth=1.8, label="processed, over 10 s")
     panel.plot(at, [_known(each.told.records) for each in moments], color=BLACK, linewidth=1.2, linestyle=":",
                label="safe rate, as told")
-    if course.name == scene.QUOTAS:
+    if course.name in scene.HELD:
         quota = [None if each.quota is None else each.quota * scene.LEADING / scene.RECORD_BYTES for each in moments]
         panel.plot(at, list(map(_known, quota)), color=BLACK, linewidth=1.4, linestyle="--",
                    label=f"quotas of {scene.LEADING} brokers, at {scene.RECORD_BYTES:,} bytes a record")
@@ -148,7 +148,7 @@ def _sender(panel: Any, at: Sequence[float], course: Course) -> None:
                label="wait in the producer")
     panel.plot(at, [each.seen.turned_away / 1000 for each in moments], color=PURPLE, linewidth=1.6,
                label="turned away so far")
-    if course.name == scene.QUOTAS:
+    if course.name in scene.HELD:
         right = panel.twinx()
         right.plot(at, [each.seen.throttled for each in moments], color=GREY, linewidth=0.9)
         right.set_ylabel("throttle time, seconds (grey)")

@@ -1,4 +1,4 @@
-"""Three that want to send twice what is sustainable, each in a thread, and what they see of it."""
+"""Those that want to send twice what is sustainable, each in a thread, and what they see of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 import time
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ REQUESTS_AT_ONCE = 8
 CLIENT: Final = {"bootstrap.servers": DIRECT_SERVERS, "client.id": scene.CLIENT_ID, "log_level": 0,
                  "statistics.interval.ms": 1000}
 """All else is as librdkafka has it; the statistics are how the throttle time is seen."""
+NONE: Final[Mapping[str, Any]] = {}
 FILLING: Final = os.urandom(scene.RECORD_BYTES - 8)
 
 
@@ -91,10 +93,10 @@ class Sender:
 class Direct(Sender):
     """A producer in this process: confluent_kafka's, or a PacedProducer that returns False when there is no room."""
 
-    def __init__(self, topic: str, source: RateSource | None = None) -> None:
+    def __init__(self, topic: str, source: RateSource | None = None, more: Mapping[str, Any] = NONE) -> None:
         super().__init__()
         self._topic, self._source, self._throttled = topic, source, 0.0
-        settings = {**CLIENT, "stats_cb": self._told}
+        settings = {**CLIENT, **more, "stats_cb": self._told}
         self._producer: Any = Producer(settings)
         if source is not None:
             self._producer = PacedProducer(settings, source, when_full=WhenFull.RETURN)
@@ -214,6 +216,8 @@ def sender(name: str, url: str, layout: Layout) -> Sender:
     match name:
         case scene.QUOTAS:
             return Direct(name)
+        case scene.SETTINGS:
+            return Direct(name, more=scene.GUIDED)
         case scene.PACED:
             return Direct(name, RateSource(url))
         case scene.ENTRY:

@@ -79,7 +79,7 @@ class Onlooker:
 
     def _held(self, at: float) -> int | None:
         """What one broker is told; asked for only every QUOTA_SECONDS, as each time costs connections."""
-        if self.name == scene.QUOTAS and at >= self._quota_at + QUOTA_SECONDS:
+        if self.name in scene.HELD and at >= self._quota_at + QUOTA_SECONDS:
             self._quota, self._quota_at = quota(), at
         return self._quota
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import consumers, findings, idle, loop, proof, reality, requests, soak, takeover
+from benchmarks import backpressure, consumers, findings, idle, loop, proof, reality, requests, soak, takeover
 from benchmarks.proof_runs import RunsMissing
 from tests import environment
 from tests.environment import DEFAULT_STATE, Environment, EnvironmentFailed, Unsupported
@@ -21,9 +21,9 @@ ON_A_CLUSTER: Mapping[str, Callable[[Environment, Progress], Measured]] = {
     "idle": idle.run, "requests": requests.run, "reality": reality.run, "consumers": consumers.run,
     "takeover": takeover.run, "soak": soak.run,
 }  # fmt: skip
-BENCHMARKS = (*ON_A_CLUSTER, "proof", "findings", "loop")
-ASKED_FOR = ("soak",)
-"""Run by name only: it takes hours."""
+BENCHMARKS = (*ON_A_CLUSTER, "backpressure", "proof", "findings", "loop")
+ASKED_FOR = ("soak", "backpressure")
+"""Run by name only: the one takes hours, the other needs root."""
 DESCRIPTION = """\
 Measures the operator on a real cluster and broker, installed by its chart. Uses the environment of
 `python -m tests.environment` and starts one if none is running. Everything else it makes is removed at the end.
@@ -34,6 +34,10 @@ Measures the operator on a real cluster and broker, installed by its chart. Uses
   consumers the capacity that the operator learns of each example consumer (2 minutes)
   takeover  how long nobody leads after the leader's end, crash and stop (7 minutes)
   soak      memory of 200 groups polled every second (2 hours, only when named)
+
+in a world of its own of three brokers, as root on Linux:
+
+  backpressure  producers that want twice what a group sustains: quotas, paced, HTTP (17 minutes, only when named)
 
 and its decisions in the simulator, without any environment:
 
@@ -81,6 +85,8 @@ def _run(name: str, options: argparse.Namespace) -> Measured:
     """One benchmark. Two on a cluster at once would meet in the same namespaces: the second waits."""
     if name == "reality" and options.recorded:
         return reality.again()
+    if name == "backpressure":
+        return backpressure.again() if options.recorded else backpressure.run()
     if name == "findings":
         return findings.run(options.seeds)
     if name == "loop":
@@ -122,7 +128,8 @@ def _parser() -> argparse.ArgumentParser:
         help="proof, findings: seeds of each family (default %(default)s; with fewer the docs are left as they are)",
     )
     parser.add_argument("--ours-only", action="store_true", help="proof: take the rivals' runs of an earlier proof")
-    parser.add_argument("--recorded", action="store_true", help="reality: take the last real run, leave the docs")
+    parser.add_argument("--recorded", action="store_true",
+                        help="reality, backpressure: take the last real run, leave the docs")
     return parser
 
 

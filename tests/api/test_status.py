@@ -15,6 +15,8 @@ from kafka_consumer_scaler.api.status import (
     Status,
     explained,
     explanation_as_status,
+    is_another_rate,
+    safe_rate_as_status,
     same_meaning,
     status_of,
     status_of_invalid,
@@ -26,6 +28,7 @@ from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.safe_rate import SafeRate
 from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
 from kafka_consumer_scaler.core.verdict import Abstain, ConditionType, Hold, Measurements, Verdict
 from tests.api.verdicts import MEMORY, NOW, VERDICT
@@ -269,6 +272,34 @@ def test_statuses_that_differ_in_numbers_words_and_memory_mean_the_same() -> Non
 )
 def test_statuses_that_differ_in_state_do_not_mean_the_same(other: Verdict) -> None:
     assert not same_meaning(status(), status(other))
+
+
+SAFE = SafeRate(100.0, 20_000.0, 120.0, 6, "6 consumers of 20/s", is_learned=True)
+
+
+def told(rate: SafeRate | Unknown) -> dict[str, Any]:
+    return safe_rate_as_status(rate, NOW)
+
+
+@pytest.mark.parametrize(("other", "is_another"), [
+    (SAFE, False),
+    (replace(SAFE, records=92.0, because="other words"), False),
+    (replace(SAFE, records=88.0), True),
+    (replace(SAFE, records=112.0), True),
+    (replace(SAFE, records=0.0), True),
+    (replace(SAFE, is_learned=False), True),
+    (Unknown("no broker answered"), True),
+], ids=["same", "near", "less", "more", "none", "bound", "unknown"])
+def test_producers_hear_soon_of_a_safe_rate_that_differs_by_over_a_tenth_or_in_kind(
+    other: SafeRate | Unknown, is_another: bool
+) -> None:
+    assert is_another_rate(told(SAFE), told(other)) is is_another
+
+
+def test_a_group_without_a_safe_rate_has_no_other_one_and_a_first_one_is_news() -> None:
+    assert not is_another_rate({}, {})
+    assert is_another_rate({}, told(SAFE))
+    assert is_another_rate({"safeRate": {"isLowerBound": False, "recordsPerSecond": "many"}}, told(SAFE))
 
 
 def test_another_generation_does_not_mean_the_same() -> None:

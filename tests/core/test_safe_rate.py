@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.memory import Ineffective, Memory, Throttling
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.safe_rate import SafeRate, burdens, record_bytes, safe_rate
@@ -119,9 +120,10 @@ def test_nothing_is_safe_to_say_while_the_capacity_or_the_shares_are_not_known()
     assert isinstance(safe_rate(POLICY, behind(0, shares={})), Unknown)
 
 
-@pytest.mark.parametrize("learned", [True, False])
-def test_a_lower_bound_is_told_as_one(learned: bool) -> None:
-    assert safe(behind(0, rates=known(100, 100, learned=learned))).is_learned is learned
+@pytest.mark.parametrize(("learned", "busy"), [(True, False), (False, True), (False, False)])
+def test_a_lower_bound_is_told_as_one_and_what_busy_consumers_do_is_none(learned: bool, busy: bool) -> None:
+    rates = replace(known(100, 100), capacity=Capacity(100, learned, busy))
+    assert safe(behind(0, rates=rates)).is_learned is (learned or busy)
 
 
 ORDERS, REFUNDS = TopicPartition("orders", 0), TopicPartition("refunds", 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from tests.faults.plan import KINDS, Episode, episodes
 from tests.faults.play import Run
 from tests.faults.programs import WorldFailed
 from tests.faults.record import load
+from tests.faults.spaces import bring_up_loopback, enter
 from tests.faults.world import World
 
 INSIDE = "KAFKA_CONSUMER_SCALER_FAULTS_INSIDE"
@@ -37,7 +37,9 @@ def main(argv: list[str] | None = None) -> int:
         return _judged(options.judge, "")
     try:
         built = parts.build(Progress())
-        return _inside(options, built) if os.environ.get(INSIDE) else _enter(sys.argv[1:] if argv is None else argv)
+        if not os.environ.get(INSIDE):
+            return enter("tests.faults", sys.argv[1:] if argv is None else argv, {INSIDE: "1"})
+        return _inside(options, built)
     except (EnvironmentFailed, WorldFailed) as failure:
         print(f"faults: the world failed: {failure}", file=sys.stderr)
         return 3
@@ -64,15 +66,8 @@ def _kinds(text: str) -> tuple[str, ...]:
     return kinds
 
 
-def _enter(argv: list[str]) -> int:
-    """The same again in process, mount and network namespaces, whose processes all end with it."""
-    spaces = ("--fork", "--kill-child", "--pid", "--mount-proc", "--net")
-    words = ["setpriv", "--pdeathsig", "KILL", "unshare", *spaces, "--", sys.executable, "-m", "tests.faults", *argv]
-    return subprocess.run(words, env={**os.environ, INSIDE: "1"}).returncode
-
-
 def _inside(options: argparse.Namespace, built: parts.Parts) -> int:
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    bring_up_loopback()
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     world = World(Layout(folder, built), tuple(f"operator-{letter}" for letter in "ab"[: options.operators]))
     run = Run(world, print)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ from tests.faults.brokers import OFFSETS_TOPIC
 from tests.faults.kafka_faults import move_leaders
 from tests.faults.layout import BROKERS, DIRECT_SERVERS, HOST, Layout, direct_port
 from tests.faults.programs import await_that
+from tests.faults.spaces import bring_up_loopback, enter
 
 INSIDE = "KAFKA_CONSUMER_SCALER_MOVED_COORDINATOR_INSIDE"
 GROUPS = ("orders", "payments", "refunds")
@@ -42,20 +42,14 @@ RESIGN_SECONDS = 3.0
 def main() -> int:
     """Run it; answers the exit code."""
     if not os.environ.get(INSIDE):
-        return _enter()
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        return enter(__spec__.name, (), {INSIDE: "1"})
+    bring_up_loopback()
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     try:
         asyncio.run(_look_on(_started(folder)))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
-
-
-def _enter() -> int:
-    spaces = ("--fork", "--kill-child", "--pid", "--mount-proc", "--net")
-    words = ["setpriv", "--pdeathsig", "KILL", "unshare", *spaces, "--", sys.executable, "-m", __spec__.name]
-    return subprocess.run(words, env={**os.environ, INSIDE: "1"}).returncode
 
 
 def _started(folder: Path) -> brokers.Admin:

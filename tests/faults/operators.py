@@ -24,14 +24,15 @@ SETTLED = "0"
 
 
 class Operator:
-    """`instance` names its certificate, its pod and its log."""
+    """`instance` names its certificate, its pod and its log; `options` are more words for its command line."""
 
-    def __init__(self, layout: Layout, instance: str, port: int, lease: str | None) -> None:
+    def __init__(self, layout: Layout, instance: str, port: int, lease: str | None,
+                 options: tuple[str, ...] = ()) -> None:
         self.instance, self.port = instance, port
         self._clock = layout.folder / f"{instance}.clock"
         self._clock.write_text(SETTLED)
         self._offset_seconds = self._started_offset_seconds = 0.0
-        self.program = Program(instance, _argv(layout, instance, port, lease), layout.log(instance),
+        self.program = Program(instance, (*_argv(layout, instance, port, lease), *options), layout.log(instance),
                                _environment(layout, instance, self._clock))
         self.starts: list[float] = []
         self.kills: list[float] = []

@@ -19,6 +19,7 @@ UP_COOLDOWN_SECONDS, DOWN_COOLDOWN_SECONDS, DOWN_WINDOW_SECONDS = 4, 8, 8
 SCALERS = "/apis/kafka-consumer-scaler.dev/v1alpha1/namespaces/shop/kafkaconsumerscalers"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/shop/deployments"
 BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/kafka-consumer-scaler"
+LEASING = "quota-leases"
 LEASE_ROLE = "/apis/rbac.authorization.k8s.io/v1/namespaces/kafka-consumer-scaler"
 
 
@@ -125,6 +126,16 @@ def _let_elect(api: Api) -> None:
             "rules": rules}
     api.ensure(f"{LEASE_ROLE}/roles/election", role)
     _bind(api, f"{LEASE_ROLE}/rolebindings/election", "RoleBinding", {"kind": "Role", "name": "election"})
+
+
+def let_lease(api: Api) -> None:
+    """Give the operators the right that only quotas of producers need: to put their finalizer on a resource."""
+    group = "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": ["kafka-consumer-scaler.dev"], "resources": ["kafkaconsumerscalers"], "verbs": ["patch"]}]
+    role = {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": LEASING}, "rules": rules}
+    api.ensure(f"/apis/{group}/v1/clusterroles/{LEASING}", role)
+    path = f"/apis/{group}/v1/clusterrolebindings/{LEASING}"
+    _bind(api, path, "ClusterRoleBinding", {"kind": "ClusterRole", "name": LEASING})
 
 
 def _documents(name: str) -> list[dict[str, Any]]:

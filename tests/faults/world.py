@@ -25,9 +25,10 @@ HEAL_SECONDS = 180.0
 
 
 class World:
-    """Everything that faults are injected into."""
+    """Everything that faults are injected into. `options` are more words for the operators' command line."""
 
-    def __init__(self, layout: Layout, instances: tuple[str, ...]) -> None:
+    def __init__(self, layout: Layout, instances: tuple[str, ...], groups: tuple[shop.Group, ...] = shop.GROUPS,
+                 options: tuple[str, ...] = ()) -> None:
         for folder in (layout.folder / "logs", layout.folder):
             folder.mkdir(parents=True, exist_ok=True)
         self.layout = layout
@@ -37,10 +38,12 @@ class World:
         self.toxiproxy = proxies.program(layout)
         self.brokers = brokers.programs(layout)
         lease = LEASE if len(instances) > 1 else None
-        self.operators = tuple(Operator(layout, name, 8081 + number, lease) for number, name in enumerate(instances))
-        self.load = Load(shop.GROUPS)
-        self.workload = Workload(self.api, {group.name: group.name for group in shop.GROUPS})
-        self.onlooker = Onlooker(self.operators, (*(group.name for group in shop.GROUPS), shop.GHOST))
+        self.operators = tuple(Operator(layout, name, 8081 + number, lease, options)
+                               for number, name in enumerate(instances))
+        self.groups = groups
+        self.load = Load(groups)
+        self.workload = Workload(self.api, {group.name: group.name for group in groups})
+        self.onlooker = Onlooker(self.operators, (*(group.name for group in groups), shop.GHOST))
         self.lifetimes: list[Lifetime] = []
         self._admin: brokers.Admin | None = None
 
@@ -58,7 +61,7 @@ class World:
         shop.make_cluster(self.api)
         proxies.make_all()
         self.await_brokers(START_SECONDS)
-        self.admin.make_topics({group.name: group.partitions for group in shop.GROUPS})
+        self.admin.make_topics({group.name: group.partitions for group in self.groups})
         self.await_brokers(START_SECONDS)
         self.workload.start()
         self.load.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import consumers, findings, proof, reality
+from benchmarks import backpressure, consumers, findings, proof, reality
 from benchmarks.section import Section
 
 OLD = "# A\n<!-- x: begin -->\nold\n<!-- x: end -->\n## B\n"
@@ -30,6 +30,7 @@ def test_a_page_without_the_marks_is_left_alone(tmp_path: Path, text: str) -> No
 
 
 @pytest.mark.parametrize("section", [
-    proof.SECTION, findings.SECTION, reality.SECTION, consumers.LEARNED, consumers.BATCHES], ids=lambda each: each.name)
+    proof.SECTION, findings.SECTION, reality.SECTION, consumers.LEARNED, consumers.BATCHES, backpressure.SECTION,
+], ids=lambda each: each.name)
 def test_every_section_stands_on_its_page(section: Section) -> None:
     assert "|" in section.read()

@@ -26,6 +26,8 @@ from kafka_consumer_scaler.core.verdict import Abstain, Condition, ConditionType
 TREND_MARGIN: Final = 0.05
 """Arrival and drain that differ by no more than this share of the larger are called steady."""
 
+RATE_SHARE: Final = 0.1
+"""Safe rates that differ by no more than this share are the same to producers."""
 SENTENCES_AT_MOST: Final = 30
 SENTENCE_LONGEST: Final = 1024
 NAME_LONGEST: Final = 316
@@ -257,6 +259,15 @@ def status_of_invalid(message: str, generation: int, previous: Mapping[str, Any]
 def same_meaning(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two statuses differ in nothing but numbers of lag and rates, wording, explanation and memory."""
     return _meaning(one) == _meaning(other)
+
+
+def is_another_rate(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether producers should hear of it soon: only one has a safe rate, or is a lower bound, or they differ much."""
+    before, after = mapping(one.get("safeRate")), mapping(other.get("safeRate"))
+    if before.get("isLowerBound") != after.get("isLowerBound"):
+        return True
+    told, rate = before.get("recordsPerSecond", 0.0), after.get("recordsPerSecond", 0.0)
+    return not isinstance(told, int | float) or abs(rate - told) > RATE_SHARE * told
 
 
 def _meaning(status: Mapping[str, Any]) -> dict[str, Any]:

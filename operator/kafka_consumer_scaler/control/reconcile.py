@@ -10,6 +10,7 @@ from typing import Any
 from kafka_consumer_scaler.api.snapshots import Carried, Look
 from kafka_consumer_scaler.api.status import (
     explained,
+    is_another_rate,
     safe_rate_as_status,
     same_meaning,
     status_of,
@@ -45,6 +46,8 @@ from kafka_consumer_scaler.kube.target import Target
 REPLICAS_FRESH_SECONDS = 45.0
 """A caught-up group's replicas are read this often; a group with a backlog is read at every poll."""
 STATUS_EVERY_SECONDS = 60.0
+SAFE_RATE_EVERY_SECONDS = 10.0
+"""A safe rate that is another one is told no more often than that."""
 SAFE_RATE_SECONDS, SAFE_RATE_POLLS = 180.0, 3
 """For how long, and for how many polling intervals at least, a safe rate is good: it outlives two status writes."""
 
@@ -212,14 +215,15 @@ class Reconciler:
         self.metrics.observe_event(event.reason)
 
     async def _report_status(self, watched: Watched, subject: Subject, verdict: Verdict) -> None:
-        """Written when its meaning changed, else at most once a minute and only if a number changed."""
+        """Written when its meaning changed, soon for another safe rate, else once a minute if a number changed."""
         now = self.clock.now()
         status = status_of(verdict, subject.generation, watched.status, now) | leases_as_status(watched.upstream.leases)
         if subject.tells_producers:
             valid = max(SAFE_RATE_SECONDS, SAFE_RATE_POLLS * subject.policy.polling_interval_seconds)
             status |= safe_rate_as_status(verdict.safe_rate, now + valid)
-        is_due = now - watched.status_written_at >= STATUS_EVERY_SECONDS
-        is_news = is_due and _numbers(status) != _numbers(watched.status)
+        waited = now - watched.status_written_at
+        is_news = (waited >= STATUS_EVERY_SECONDS and _numbers(status) != _numbers(watched.status)) or (
+            waited >= SAFE_RATE_EVERY_SECONDS and is_another_rate(watched.status, status))
         if is_news or not same_meaning(watched.status, status):
             await self._write_status(watched, explained(status, subject.policy, verdict))
 

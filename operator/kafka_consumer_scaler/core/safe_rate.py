@@ -39,7 +39,7 @@ class SafeRate:
         sustained: records/s that it sustains once nothing waits.
         replicas: the useful maximum: of maxReplicas, of what has work, and of what was shown to help, the least.
         because: one phrase with its numbers.
-        is_learned: the capacity was learned from busy consumers; else the rate is a lower bound.
+        is_learned: consumers were seen busy, for however long; else the rate is a lower bound.
         partition: the hot partition that decides; None where none does.
     """
 
@@ -100,7 +100,7 @@ def safe_rate(policy: Policy, situation: Situation) -> SafeRate | Unknown:
         sustained=sustained,
         replicas=replicas,
         because=_because(policy, situation, replicas, tightest, sustained, hot),
-        is_learned=capacity.learned,
+        is_learned=capacity.learned or capacity.busy,
         partition=hot,
     )
 

@@ -25,10 +25,10 @@ COLUMNS: Final = ("seconds", "asked", "arrived", "processed", "age_seconds", "re
 def goals(found: Mapping[str, Figures]) -> list[Goal]:
     """Nothing is lost, the group is under its objective after the first minutes, and nothing is left unused."""
     after = f"from second {scene.SETTLED_SECONDS:.0f} on"
+    judged = [found[name] for name in scene.JUDGED if name in found]
     return [
-        Goal(f"of what is sustainable left unused {after}", 1 - min(each.used for each in found.values()), 0.05,
-             "of it"),
-        Goal(f"over the objective {after}", max(each.over_late for each in found.values()), 1, "s"),
+        Goal(f"of what is sustainable left unused {after}", 1 - min(each.used for each in judged), 0.05, "of it"),
+        Goal(f"over the objective {after}", max(each.over_late for each in judged), 1, "s"),
         Goal("records that were promised and are not in the topic", max(each.lost for each in found.values()), 1,
              "records"),
     ]

@@ -92,13 +92,13 @@ def _line(row: Row, moment: Moment) -> list[Any]:
 def draw(courses: Sequence[Course], file: Path) -> None:
     """Write the PNG: a column for each run; rates, ages, and what the producer sees, below each other."""
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(15, 9.5), layout="constrained")
-        panels = figure.subplots(3, len(courses), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2, 2))
+        figure = Figure(figsize=(5 * len(courses), 9.5), layout="constrained")
+        panels = figure.subplots(3, len(courses), sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2, 2))
         for column, course in zip(panels.T, courses, strict=True):
             _column(column, course)
         for row, words in zip(panels, ("records/s", "seconds", "thousand records"), strict=True):
             row[0].set(ylabel=words, ylim=(0, None))
-            row[0].legend(frameon=False, fontsize=9)
+            row[-1].legend(*row[0].get_legend_handles_labels(), frameon=False, fontsize=9)
         figure.savefig(file, dpi=100, format="png", metadata={"Software": None})
 
 

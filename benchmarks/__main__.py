@@ -37,7 +37,7 @@ Measures the operator on a real cluster and broker, installed by its chart. Uses
 
 in a world of its own of three brokers, as root on Linux:
 
-  backpressure  producers that want twice what a group sustains: quotas, paced, HTTP (17 minutes, only when named)
+  backpressure  producers that want twice what a group sustains: quotas, paced, HTTP (18 minutes, only when named)
 
 and its decisions in the simulator, without any environment:
 

@@ -25,10 +25,10 @@ COLUMNS: Final = ("seconds", "asked", "arrived", "processed", "age_seconds", "re
 def goals(found: Mapping[str, Figures]) -> list[Goal]:
     """Nothing is lost, the group is under its objective after the first minutes, and nothing is left unused."""
     after = f"from second {scene.SETTLED_SECONDS:.0f} on"
+    judged = [found[name] for name in scene.JUDGED if name in found]
     return [
-        Goal(f"of what is sustainable left unused {after}", 1 - min(each.used for each in found.values()), 0.05,
-             "of it"),
-        Goal(f"over the objective {after}", max(each.over_late for each in found.values()), 1, "s"),
+        Goal(f"of what is sustainable left unused {after}", 1 - min(each.used for each in judged), 0.05, "of it"),
+        Goal(f"over the objective {after}", max(each.over_late for each in judged), 1, "s"),
         Goal("records that were promised and are not in the topic", max(each.lost for each in found.values()), 1,
              "records"),
     ]
@@ -92,13 +92,13 @@ def _line(row: Row, moment: Moment) -> list[Any]:
 def draw(courses: Sequence[Course], file: Path) -> None:
     """Write the PNG: a column for each run; rates, ages, and what the producer sees, below each other."""
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(15, 9.5), layout="constrained")
-        panels = figure.subplots(3, len(courses), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2, 2))
+        figure = Figure(figsize=(5 * len(courses), 9.5), layout="constrained")
+        panels = figure.subplots(3, len(courses), sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2, 2))
         for column, course in zip(panels.T, courses, strict=True):
             _column(column, course)
         for row, words in zip(panels, ("records/s", "seconds", "thousand records"), strict=True):
             row[0].set(ylabel=words, ylim=(0, None))
-            row[0].legend(frameon=False, fontsize=9)
+            row[-1].legend(*row[0].get_legend_handles_labels(), frameon=False, fontsize=9)
         figure.savefig(file, dpi=100, format="png", metadata={"Software": None})
 
 

@@ -59,7 +59,7 @@ def _play(folder: Path, names: list[str], file: Path) -> None:
 
 def _run(world: World, name: str) -> Course:
     """A fresh scaler and its consumers, the load, and all taken away again."""
-    print(f"{name}: {scene.ASKED:g} records/s for {scene.RUN_SECONDS:.0f} s")
+    print(f"{name}: {scene.ASKED:g} records/s for {scene.seconds(name):.0f} s")
     operator = world.operators[0]
     await_that(operator.is_ready, "the operator ready", READY_SECONDS)
     world.api.ensure(f"{DEPLOYMENTS}/{name}", shop.deployment(name, scene.START_REPLICAS))
@@ -68,7 +68,7 @@ def _run(world: World, name: str) -> Course:
     url = f"http://{HOST}:{operator.port}/v1/safe-rate/{NAMESPACE}/{name}"
     onlooker, sending = Onlooker(name, world.api, world.workload, url), sender(name, url, world.layout)
     sending.start()
-    onlooker.watch(sending, scene.RUN_SECONDS, print)
+    onlooker.watch(sending, scene.seconds(name), print)
     sending.stop()
     world.remove(name)
     world.api.ensure(f"{DEPLOYMENTS}/{name}", shop.deployment(name, 0))

@@ -15,7 +15,7 @@ from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.safe_rate import safe_rate
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Details, Replicas, Unknown
-from kafka_consumer_scaler.core.throttle import Course, Quota, counted, floor_of, pause_seconds, steer, unseen
+from kafka_consumer_scaler.core.throttle import Course, counted, floor_of, pause_seconds, steer, unseen
 from tests.core.making import NOW, even, known, members, orders
 
 SHOP = ProducerQuota(12_000, client_id="shop")

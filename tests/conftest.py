@@ -21,6 +21,8 @@ from tests.spilled import Spilled
 
 ROOT = Path(__file__).parents[1]
 
+REAL = {"cluster", "contracts", "environment", "faults"}
+"""Folders whose tests start programs and networks, and look for what is left of them."""
 Client = Callable[..., "subprocess.CompletedProcess[str]"]
 
 settings.register_profile("same", max_examples=100, deadline=None, derandomize=True)
@@ -40,8 +42,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     All else is dealt by files, whose fixtures are made once. First, since the groups are read by another such hook.
     """
     for item in items:
-        needs_it = "environment" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("environment" if needs_it else str(item.path.relative_to(ROOT))))
+        path = item.path.relative_to(ROOT)
+        needs_it = "environment" in getattr(item, "fixturenames", ()) or path.parts[1] in REAL
+        item.add_marker(pytest.mark.xdist_group("environment" if needs_it else str(path)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -37,6 +37,7 @@ from kafka_consumer_scaler.core.policy import (
     StepUnit,
 )
 from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.safe_rate import SafeRate
 from kafka_consumer_scaler.core.snapshot import (
     Details,
     Group,
@@ -226,9 +227,11 @@ def test_replicas_follow_from_the_same_rules_whether_producers_may_be_held_or_no
 
 
 def shifted(value: Any, seconds: float) -> Any:
-    """The same, with every time (whatever is as large as one) moved on."""
+    """The same, with every time (whatever is as large as one, but for rates in bytes) moved on."""
     if isinstance(value, float):
         return value + seconds if value > T0 / 2 else value
+    if isinstance(value, SafeRate):
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{each.name: shifted(getattr(value, each.name), seconds) for each in fields(value)})
     if isinstance(value, dict):

@@ -8,6 +8,7 @@ import itertools
 import json
 import logging
 import os
+import signal
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -92,8 +93,10 @@ class Child:
 
     def kill(self) -> None:
         """End it by force."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        # Not `Process.kill()`, which looks first whether it has ended, and so takes its status from who waits for it.
+        if self.status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     async def _serve(self) -> None:
         """Hand out answers until it is dead."""

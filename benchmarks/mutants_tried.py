@@ -66,6 +66,8 @@ class Tests:
 
 def pytest_runtestloop(session: pytest.Session) -> bool:
     """Measures each test, tries each mutant that was not tried yet, and says nothing of the tests themselves."""
+    if session.config.option.collectonly:
+        return True
     items = {item.nodeid: item for item in session.items}
     tests, tried = _measured(items), dict(_tried())
     mutants = sorted(_mutants(), key=lambda each: tests.seconds(list(tests.reach[function_of(each)])))

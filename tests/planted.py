@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import uuid
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
 MARK = "planted&"
+GROUP = r"@[^]@]*$"
 LEAST_LENGTH = 12
 """A shorter value may occur by chance, and is not searched for at the end."""
 
@@ -66,5 +68,5 @@ def forms(value: str) -> set[str]:
 
 
 def current_test() -> str:
-    """`tests/cluster/test_run.py::test_it_ends`; pytest tells it, with the phase."""
-    return os.environ.get("PYTEST_CURRENT_TEST", "outside of a test").rsplit(" (", 1)[0]
+    """`tests/cluster/test_run.py::test_it_ends`; pytest adds the phase, and xdist the group."""
+    return re.sub(GROUP, "", os.environ.get("PYTEST_CURRENT_TEST", "outside of a test").rsplit(" (", 1)[0])

@@ -57,9 +57,9 @@ def workload(
     kubectl("delete", "deployment", "--all", "-n", namespace, "--timeout=60s")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def no_installed_operator(kubectl: Client) -> Iterator[None]:
-    """An operator of the test's own is the only one: one that serves all namespaces is away until the test is over."""
+    """Operators of the module's own are the only ones: one that serves all namespaces would scale their targets too."""
     where = ("-n", OPERATOR_NAMESPACE, "-l", LABEL)
     replicas = kubectl("get", "deployment", *where, "-o", "jsonpath={.items[*].spec.replicas}", check=False).stdout
     if not replicas:

@@ -26,7 +26,7 @@ from tests.cluster.workload import ROOT, Client, Workload, eventually
 from tests.contracts.kube_objects import workload as nowhere
 from tests.environment import Environment
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 DEFINITION = "kafkaconsumerscalers.kafka-consumer-scaler.dev"
 SILENT_SECONDS, REACTION_SECONDS = 70, 5
 RESOURCES = 5_000

@@ -28,7 +28,7 @@ from tests.cluster.workload import Client, Workload, eventually
 from tests.contracts.kube_objects import workload as unscheduled
 from tests.environment import Environment
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 
 DONE, ARRIVING, RECORD_BYTES = 20, 60, 1000
 PREVIOUS = 50_000_000

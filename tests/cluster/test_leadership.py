@@ -18,7 +18,7 @@ from tests.cluster.workload import Client, Workload, eventually
 from tests.contracts.kube_objects import workload as unscheduled
 from tests.environment import Environment
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 
 LEASE_SECONDS, RETRY_SECONDS, SLACK_SECONDS = 15, 2.4, 3
 """The slack is for a machine with more to do than cores."""

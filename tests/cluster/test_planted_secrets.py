@@ -21,7 +21,7 @@ from tests.cluster.workload import Client, eventually
 from tests.environment import Environment
 from tests.planted import Planted
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 
 TLS_FRAME = "-----BEGIN {0}-----\n{1}\n-----END {0}-----\n"
 REF = {"name": "kafka-user", "key": "password"}
@@ -114,8 +114,7 @@ class Operator:
 
 @pytest.fixture
 def operator_process(
-    environment: Environment, namespace: str, custom_resource_definition: None, no_installed_operator: None,
-    tmp_path: Path,
+    environment: Environment, namespace: str, custom_resource_definition: None, tmp_path: Path,
 ) -> Iterator[Operator]:
     running = Operator(environment, namespace, environment.kafka_bootstrap_servers, tmp_path / "log")
     yield running

@@ -15,7 +15,7 @@ from tests.environment import Environment
 from tests.telemetry.monitoring import ALERTS
 from tests.telemetry.scraping import Prometheus, programs, prometheus
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 
 LAG = "kafka_consumer_scaler_consumergroup_lag"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -64,6 +66,33 @@ def test_records_are_as_large_as_they_are_stored(cluster: Cluster, source: LagSo
     assert told.keys() == {plain, packed}
     assert told[plain] == pytest.approx(1000, rel=0.1)
     assert told[packed] < 100
+
+
+@contextmanager
+def growing(cluster: Cluster, topic: str) -> Iterator[None]:
+    """A topic in which 2,000 records arrive in each second."""
+    ended = threading.Event()
+
+    def fill_on() -> None:
+        while not ended.wait(0.1):
+            fill(cluster, topic, 200)
+
+    producing = threading.Thread(target=fill_on)
+    producing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        producing.join()
+
+
+def test_records_of_a_young_topic_are_no_larger_for_those_that_arrive_while_it_is_measured(
+    cluster: Cluster, source: LagSource
+) -> None:
+    topic = cluster.topic()
+    fill(cluster, topic, 100)
+    with growing(cluster, topic):
+        assert details(source, topic).record_bytes[topic] == pytest.approx(1000, rel=0.1)
 
 
 def test_only_the_topics_of_a_query_are_told_of(cluster: Cluster, source: LagSource) -> None:

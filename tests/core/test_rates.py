@@ -164,6 +164,32 @@ def test_shares_of_many_records_that_differ_by_a_quarter_are_even() -> None:
     assert shares_of(10_000, 12_501, 10_000, 7_499)[1] == 12_501 / 40_000
 
 
+def arriving(*looks: tuple[int, ...], step: float = 5.0) -> History:
+    """What each partition gets from one look to the next."""
+    ends = [tuple(map(sum, zip(*looks[:count], strict=True))) for count in range(1, len(looks) + 1)]
+    first = seen(0, *[(0, 0)] * len(looks[0]))
+    return history(first, *(seen(step * count, *((end, 0) for end in each)) for count, each in enumerate(ends, 1)))
+
+
+def test_shares_that_differ_by_batches_are_even() -> None:
+    """Four of seven batches of 1,000 went to the first, in looks of which each saw one or none of a partition's."""
+    found = arriving((1000, 0), (0, 1000), (1000, 0), (0, 1000), (1000, 0), (0, 1000), (1000, 0))
+    assert arrival_shares(found) == {P0: 0.5, P1: 0.5}
+    assert arrival_shares(found, 10.0) == {P0: 0.5, P1: 0.5}
+
+
+def test_shares_that_are_the_same_at_each_look_are_no_batches() -> None:
+    assert arrival_shares(arriving(*[(700, 300)] * 7))[P0] == pytest.approx(0.7)
+    assert arrival_shares(arriving((7000, 3000), step=60))[P0] == pytest.approx(0.7), "one look tells no batches"
+
+
+def test_a_partition_that_gets_most_of_the_batches_is_seen_among_many() -> None:
+    """In a minute 48 batches of 1,000, half of them to the first of four partitions; of 24, half may be chance."""
+    looks = [tuple(1000 * (number in {0, 1 + look % 3}) for number in range(4)) for look in range(24)]
+    assert arrival_shares(arriving(*looks, step=2.5))[P0] == pytest.approx(0.5)
+    assert arrival_shares(arriving(*looks[:12]))[P0] == 0.25
+
+
 def test_shares_without_arrival_are_even_and_those_of_nothing_are_none() -> None:
     assert shares_of(0, 0) == [0.5, 0.5]
     assert arrival_shares(History()) == {}

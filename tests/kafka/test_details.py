@@ -17,6 +17,7 @@ from kafka_consumer_scaler.kafka.details import (
     FORGOTTEN_SECONDS,
     THREAD,
     DetailsCache,
+    Question,
     Remembered,
     record_bytes,
     records_of,
@@ -122,12 +123,38 @@ def test_partitions_without_records_or_without_a_known_start_count_for_nothing()
 
 
 def test_the_brokers_are_asked_once_and_their_answer_is_told_by_a_later_poll() -> None:
-    brokers = Brokers(Told({P0: 30_000, P1: 15_000}, 3600.0))
+    brokers = Brokers(Told({P0: 30_000, P1: 15_000}, offsets_retention_seconds=3600.0))
     details = cache(brokers)
     assert [measured(details) for _ in range(3)] == [Details()] * 3
     brokers.may_answer.set()
     eventually(lambda: measured(details) == Details({"orders": 300.0}, {}, 3600.0))
     assert brokers.asked == [({P0, P1}, True)]
+
+
+def test_bytes_are_divided_by_the_records_of_the_moment_in_which_the_brokers_told_them() -> None:
+    question = Question({P0: 3_000, P1: 100}, {P0: 2_000, P1: 100}, {"orders"}, (), retention=False)
+    now = time.monotonic()
+    question.at = now - 5
+    then = question.records_at(now - 4, {P0: 7_000, P1: 100})
+    assert then == pytest.approx({P0: 2_800, P1: 100}, rel=0.01)
+    assert question.records_at(now - 6, {P0: 7_000}) == {P0: 2_000, P1: 100}
+    assert question.records_at(now + 60, {P0: 7_000}) == {P0: 6_000, P1: 100}
+
+
+def test_a_topic_that_is_recreated_meanwhile_counts_as_it_was_when_the_brokers_were_asked() -> None:
+    question = Question({P0: 3_000}, {P0: 2_000}, {"orders"}, (), retention=False)
+    assert question.records_at(time.monotonic(), {P0: 5}) == {P0: 2_000}
+
+
+def test_records_that_arrive_while_the_brokers_are_asked_do_not_make_a_record_larger() -> None:
+    def slow(*question: Any, **how: Any) -> Told:
+        return Told({P0: 1_000_000, P1: 500_000}, time.monotonic() + 60)
+
+    details = cache(slow)
+    measured(details)
+    eventually(lambda: not threads())
+    later = {(STABLE, P0): 1_000, (STABLE, P1): 500}
+    assert measured(details, later).record_bytes == {"orders": 1_000.0}
 
 
 def test_brokers_that_told_nothing_are_not_asked_again_at_the_next_poll() -> None:

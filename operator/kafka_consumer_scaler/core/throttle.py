@@ -260,7 +260,11 @@ def is_settled(policy: Policy, throttling: Throttling, now: float) -> bool:
 
 
 def _weighed(policy: Policy, before: Throttling, look: _Look, now: float) -> float:
-    """Bytes that brokers count for a record; at most four times what is stored, as it may be compressed by them."""
+    """Bytes that brokers count for a record; at most four times what is stored, as it may be compressed by them.
+
+    No more comes through than a rate allows, and less where producers have no more: the least of what was seen. Should
+    records become larger than that by a quarter, what arrives is under 0.8 of the rate, and the throttle is released.
+    """
     if look.arrival.average <= 0 or before.rate <= 0 or not is_settled(policy, before, now):
         return before.record_bytes
     seen = before.rate / look.arrival.average

@@ -33,11 +33,13 @@ class Told:
 
     Args:
         log_bytes: bytes in the log, compressed as they are; of several replicas the largest.
+        log_bytes_at: when they were so many, by the monotonic clock: in the middle of asking.
         offsets_retention_seconds: for how long offsets of a group without members are kept.
         compacted: of the topics asked about, whether compaction takes records from it.
     """
 
     log_bytes: Mapping[TopicPartition, int] = field(default_factory=dict)
+    log_bytes_at: float = 0.0
     offsets_retention_seconds: float | None = None
     compacted: Mapping[str, bool] = field(default_factory=dict)
 
@@ -53,7 +55,9 @@ def ask(connection: Connection, partitions: Collection[TopicPartition], *, reten
         with connected(connection) as admin:
             brokers = [one["broker_id"] for one in admin.describe_cluster()["brokers"] if not one.get("is_fenced")]
             seconds = _offsets_retention(admin, brokers, by) if retention else None
+            began = time.monotonic()
             log_bytes = _log_bytes(admin, brokers, partitions, by)
+            asked_at = (began + time.monotonic()) / 2
             compacted = _compacted(admin, cleanup_of, by)
     except Exception as problem:  # whatever it is, offsets are read by another client
         _note(f"the brokers of {connection.bootstrap_servers}", problem)
@@ -61,7 +65,7 @@ def ask(connection: Connection, partitions: Collection[TopicPartition], *, reten
     if (partitions and not log_bytes) or (retention and seconds is None):
         servers = connection.bootstrap_servers
         log.debug("brokers of %s did not tell all: are DESCRIBE and DESCRIBE_CONFIGS of the cluster allowed?", servers)
-    return Told(log_bytes, seconds, compacted)
+    return Told(log_bytes, asked_at, seconds, compacted)
 
 
 @contextmanager

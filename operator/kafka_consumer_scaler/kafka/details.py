@@ -9,7 +9,9 @@ and any transaction is open for a moment. So a high watermark means something on
 
 The bytes of a record are those in the logs over the offsets from their starts to their ends. That is a mean over all
 that is kept, compressed as it is stored. Offsets without a record (those that compaction removed, and the ends of
-transactions) make it smaller; records below a log start whose segment is still there make it larger.
+transactions) make it smaller; records below a log start whose segment is still there make it larger. Offsets are read
+first, at one poll and the next, and bytes in between, so offsets of that moment are interpolated: 2,000 and 6,000 five
+seconds apart, bytes one second after the first: 2,800.
 """
 
 from __future__ import annotations
@@ -98,15 +100,12 @@ class DetailsCache:
 
         Their log starts are needed for it. There are none while the brokers are being asked.
         """
-        self._take_answer()
+        highest = _highest(ends)
+        self._take_answer(highest)
         if self._question is not None:
             return {}
         due = set(self._record_bytes.due({tp.topic for _, tp in ends}, time.monotonic()))
-        highest: dict[TopicPartition, int] = {}
-        for (_, tp), end in ends.items():
-            if isinstance(end, int) and tp.topic in due:
-                highest[tp] = max(end, highest.get(tp, 0))
-        return highest
+        return {tp: end for tp, end in highest.items() if tp.topic in due}
 
     def measure(self, ends: Mapping[TopicPartition, int], starts: Starts) -> None:
         """Ask the brokers about these partitions, and for their settings when that is due; the answer comes later."""
@@ -114,15 +113,15 @@ class DetailsCache:
         if self._question is None and (ends or retention):
             topics = {tp.topic for tp in ends}
             cleanup = self._compacted.due(topics, time.monotonic())
-            self._question = Question(records_of(ends, starts), topics, cleanup, retention)
+            self._question = Question(ends, records_of(ends, starts), topics, cleanup, retention)
             self._question.put(self._connection, self._ask_brokers)
 
-    def _take_answer(self) -> None:
+    def _take_answer(self, ends: Mapping[TopicPartition, int]) -> None:
         question = self._question
         if question is None or not question.answer.done():
             return
         self._question, told = None, question.answer.result()
-        sizes = record_bytes(told.log_bytes, question.records)
+        sizes = record_bytes(told.log_bytes, question.records_at(told.log_bytes_at, ends))
         self._record_bytes.keep({topic: sizes.get(topic) for topic in question.topics}, question.at)
         self._compacted.keep({topic: told.compacted.get(topic) for topic in question.cleanup}, question.at)
         if question.retention:
@@ -145,11 +144,17 @@ class DetailsCache:
 class Question:
     """What the brokers are being asked; `at` is of the monotonic clock."""
 
-    def __init__(self, records: Mapping[TopicPartition, int], topics: Collection[str], cleanup: Collection[str],
-                 retention: bool) -> None:
-        self.records, self.topics, self.cleanup, self.retention = records, topics, cleanup, retention
+    def __init__(self, ends: Mapping[TopicPartition, int], records: Mapping[TopicPartition, int],
+                 topics: Collection[str], cleanup: Collection[str], retention: bool) -> None:
+        self.ends, self.records, self.topics, self.cleanup, self.retention = ends, records, topics, cleanup, retention
         self.at = time.monotonic()
         self.answer: Future[Told] = Future()
+
+    def records_at(self, then: float, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, float]:
+        """The offsets in use at a time between the question and now, when the log ends are these."""
+        passed = time.monotonic() - self.at
+        share = min(1.0, max(0.0, then - self.at) / passed) if passed > 0 else 0.0
+        return {tp: number + share * max(0, ends.get(tp, 0) - self.ends[tp]) for tp, number in self.records.items()}
 
     def put(self, connection: Connection, ask_brokers: Callable[..., Told]) -> None:
         """Ask, in a thread of its own: a broker that is slow or silent must not hold up a poll."""
@@ -173,13 +178,22 @@ def records_of(ends: Mapping[TopicPartition, int], starts: Starts) -> dict[Topic
     return {tp: end - known[tp] for tp, end in ends.items() if tp in known and end > known[tp]}
 
 
-def record_bytes(log_bytes: Mapping[TopicPartition, int], records: Mapping[TopicPartition, int]) -> dict[str, float]:
+def record_bytes(log_bytes: Mapping[TopicPartition, int], records: Mapping[TopicPartition, float]) -> dict[str, float]:
     """The mean over a topic's partitions of which both are known; a topic that has none is absent."""
-    sums: dict[str, tuple[int, int]] = {}
+    sums: dict[str, tuple[int, float]] = {}
     for tp in records.keys() & log_bytes.keys():
         size, number = sums.get(tp.topic, (0, 0))
         sums[tp.topic] = size + log_bytes[tp], number + records[tp]
     return {topic: size / number for topic, (size, number) in sums.items() if size > 0}
+
+
+def _highest(ends: Ends) -> dict[TopicPartition, int]:
+    """The log end of each partition of which one is known, whichever records a group reads."""
+    highest: dict[TopicPartition, int] = {}
+    for (_, tp), end in ends.items():
+        if isinstance(end, int):
+            highest[tp] = max(end, highest.get(tp, 0))
+    return highest
 
 
 def _above(high: int | Unknown, stable: int | Unknown) -> int | None:

@@ -69,6 +69,12 @@ def test_the_share_of_looks_in_a_rebalance_takes_ten_looks() -> None:
     assert unrest(history(*rebalancing(10))) == Unrest(0, 0.5)
 
 
+@pytest.mark.parametrize(("last", "share"), [(119, 0.0), (120, 1.0)])
+def test_a_group_that_has_just_begun_is_not_unsettled_before_two_minutes(last: int, share: float) -> None:
+    seen = [look(at, "a", "PreparingRebalance") for at in range(last + 1)]
+    assert unrest(history(*seen)) == Unrest(0, share)
+
+
 def held(at: float, end: int, high: int | None) -> Snapshot:
     return Snapshot(at, {P0: Reading(end, end)}, details=Details(high_watermarks={} if high is None else {P0: high}))
 

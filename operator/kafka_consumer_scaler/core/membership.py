@@ -12,7 +12,8 @@ UNREST_SECONDS = 600.0
 """Members that came and went within this time are counted."""
 REBALANCING_SECONDS = 300.0
 REBALANCING_SAMPLES = 10
-"""So many looks, and the share of them that saw a rebalance, tell whether the group ever settles."""
+REBALANCING_SECONDS_AT_LEAST = 120.0
+"""So many looks, over so long, and the share of them that saw a rebalance, tell whether the group ever settles."""
 HUNG_SECONDS = 180.0
 """Three times Kafka's default transaction.timeout.ms: an open transaction as old as this was forgotten."""
 
@@ -31,7 +32,8 @@ class Unrest:
 
     Args:
         left: members that came and went within ten minutes, our own scale-downs included.
-        rebalancing: share of the looks of the last five minutes that saw a rebalance; 0 while there were few looks.
+        rebalancing: share of the looks of the last five minutes that saw a rebalance; 0 while they were few, or of less
+            than two minutes.
         again: how many of them had come after the first of them had gone. A rollout replaces each pod once, a b c by
             d e f: 3 left, 0 again. Of one that comes and goes, as a, b and c: 3 left, 2 again.
     """
@@ -59,10 +61,11 @@ def unrest(history: History) -> Unrest:
              and newest - left_at <= UNREST_SECONDS]
     first_left_at = min((left_at for _, left_at in lives), default=newest)
     left, again = len(lives), sum(1 for joined_at, _ in lives if joined_at >= first_left_at)
-    looks = [sample.group for sample in history.since(newest - REBALANCING_SECONDS) if isinstance(sample.group, Group)]
-    if len(looks) < REBALANCING_SAMPLES:
+    looks = [(sample.at, sample.group) for sample in history.since(newest - REBALANCING_SECONDS)
+             if isinstance(sample.group, Group)]
+    if len(looks) < REBALANCING_SAMPLES or newest - looks[0][0] < REBALANCING_SECONDS_AT_LEAST:
         return Unrest(left, again=again)
-    return Unrest(left, sum(group.is_rebalancing for group in looks) / len(looks), again)
+    return Unrest(left, sum(group.is_rebalancing for _, group in looks) / len(looks), again)
 
 
 def hung_transactions(history: History) -> Mapping[TopicPartition, Hung]:

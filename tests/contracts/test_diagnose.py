@@ -231,10 +231,13 @@ def test_an_interrupt_ends_it_with_what_is_known_and_leaves_no_process(
     words = ["--bootstrap-servers", broker.servers, "--group", group, "--for", "1h", "--every", "1s", "-o", "json"]
     pipe = subprocess.PIPE
     with subprocess.Popen([*COMMAND, *words], stdout=pipe, stderr=pipe, text=True) as process:
-        time.sleep(7)
-        children = children_of(process.pid)
-        process.send_signal(signal.SIGINT)
-        said, complained = process.communicate(timeout=15)
+        try:
+            time.sleep(7)
+            children = children_of(process.pid)
+            process.send_signal(signal.SIGINT)
+            said, complained = process.communicate(timeout=15)
+        finally:
+            process.kill()
     assert (process.returncode in {0, 3}, complained) == (True, "")
     found = json.loads(said)
     assert found["watched"]["interrupted"] is True

@@ -87,13 +87,23 @@ def inside(state: State, command: Sequence[str | Path]) -> list[str]:
 
 def destroy(state: State) -> None:
     """Kill the machine and remove what the kernel does not remove with it: the cgroup and the state folder."""
-    for process in _machine_processes(state):
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    _wait_until(lambda: not _machine_processes(state), "its processes")
+    _wait_until(lambda: _are_killed(state), "its processes")
     network.disconnect(state)
     cgroups.remove(state)
     shutil.rmtree(state.folder, ignore_errors=True)
+
+
+def _are_killed(state: State) -> bool:
+    """Whether none was there at two looks. A process whose starter was killed as it forked is known a moment later."""
+    for _ in range(2):
+        processes = _machine_processes(state)
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        if processes:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _wait_until(gone: Callable[[], bool], what: str, seconds: float = 20) -> None:

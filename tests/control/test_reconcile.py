@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -251,3 +252,21 @@ async def test_trouble_with_the_pods_is_in_the_looks_that_are_recorded(outside: 
     await poll(reconciler(outside, registry, recorder), watched, members=0)
     (look,) = looks_of(line.encode() for line in recorder.lines(watched.uid))
     assert look.replicas == Replicas(1, 1, CRASHES)
+
+
+@pytest.mark.parametrize(("backpressure", "seconds"), [({"backpressure": {}}, 10), ({}, 60)])
+async def test_a_safe_rate_that_is_another_one_is_told_every_ten_seconds_where_producers_are_told_it(
+    outside: Outside, backpressure: dict[str, object], seconds: float
+) -> None:
+    """It falls by an eighth with each poll, 5 s apart; nothing else changes but numbers, which wait for a minute."""
+    capacity = {"version": 1, "capacity": {"perConsumer": 100, "learned": True}}
+    registry, outside.replicas = Registry(outside), Replicas(4, 4)
+    known = {**resource(mode="Advisory", maxReplicas=4, **backpressure), "status": {"memory": json.dumps(capacity)}}
+    registry.put(known)
+    body, (watched,) = reconciler(outside, registry), registry.all()
+    written = []
+    for number in range(40):
+        await poll(body, watched, lag=round(30_000 - 29_000 * 0.875**number), members=4)
+        written.append((outside.time, len(outside.statuses)))
+    writes = [at for (_, before), (at, after) in pairwise(written[12:]) if after > before]
+    assert {later - earlier for earlier, later in pairwise(writes)} == {seconds}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -256,7 +257,7 @@ async def test_trouble_with_the_pods_is_in_the_looks_that_are_recorded(outside: 
 
 @pytest.mark.parametrize(("backpressure", "seconds"), [({"backpressure": {}}, 10), ({}, 60)])
 async def test_a_safe_rate_that_is_another_one_is_told_every_ten_seconds_where_producers_are_told_it(
-    outside: Outside, backpressure: dict[str, object], seconds: float
+    outside: Outside, backpressure: dict[str, Any], seconds: float
 ) -> None:
     """It falls by an eighth with each poll, 5 s apart; nothing else changes but numbers, which wait for a minute."""
     capacity = {"version": 1, "capacity": {"perConsumer": 100, "learned": True}}

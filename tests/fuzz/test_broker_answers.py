@@ -25,6 +25,8 @@ SPECS: list[dict[str, Any]] = [
     {"maxReplicas": 3, "paused": True, "target": {"lagSeconds": 1}, "recoverySeconds": 1},
     {"minReplicas": 0, "maxReplicas": 6, "target": {"activationLag": 10**12},
      "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0, "cooldownSeconds": 0}}},
+    {"maxReplicas": 2, "target": {"lagSeconds": 1},
+     "backpressure": {"quotas": [{"user": "u", "minBytesPerSecond": 1}]}},
 ]
 Looks = list[tuple[float, GroupSample]]
 looks = st.lists(st.tuples(pauses, samples), min_size=1, max_size=10) | plausible_looks()

@@ -295,6 +295,18 @@ def test_a_lower_bound_alone_waits_a_poll_while_help_would_still_come_in_time(
     assert wanted(bound_only(1, 50.0, age, busy=True)) == once_busy
 
 
+@pytest.mark.parametrize(("before", "ago", "age", "replicas"), [
+    (2, 59, 5.0, 1), (2, 59, 5.1, 6), (2, 60, 5.0, 6), (0, 59, 0.0, 6),
+])
+def test_a_step_down_that_was_tried_is_not_taken_back_while_nothing_is_older_than_a_poll(
+    before: int, ago: float, age: float, replicas: int
+) -> None:
+    """A lower bound alone, 35 s until help, and an objective of 30 s."""
+    policy = replace(POLICY, lag_seconds=30, polling_interval_seconds=5)
+    tried = replace(bound_only(1, 50.0, age), memory=Memory(scales=(Scaled(NOW - ago, before, 1),)))
+    assert wanted(tried, policy) == replicas
+
+
 def test_more_than_now_is_wanted_at_least_when_none_can_bring_the_age_back() -> None:
     assert wanted(even(20, 5000.0, 100.0)) >= 20
 

@@ -19,7 +19,7 @@ from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.prediction import Loads, Plant, oldest
 from kafka_consumer_scaler.core.probing import is_peaceful, probed, step_below
-from kafka_consumer_scaler.core.rates import Arrival
+from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival
 from kafka_consumer_scaler.core.rates import oldest as oldest_of
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
@@ -82,10 +82,14 @@ def _may_wait(policy: Policy, situation: Situation, capacity: Capacity, loads: L
     """With no more than a lower bound of the capacity, the next poll knows better, and help still comes in time.
 
     Consumers that idle prove what arrives, not what they can do: 10 of 20 records/s, so 50 would want 6 and not 3.
-    Even if nothing were processed, the age after the lead would be the age now and the lead.
+    Even if nothing were processed, the age after the lead would be the age now and the lead. Where that is longer than
+    the objective, a step down that was just tried is still not taken back before a record is older than a poll.
     """
+    age, last = oldest(loads), situation.memory.last_scale
+    in_time = age + lead_seconds(policy, situation) <= policy.lag_seconds
+    is_tried = last is not None and last.after < last.before and situation.since_scaled < WINDOW_SECONDS
     is_bound = not capacity.learned and not capacity.busy
-    return is_bound and oldest(loads) + lead_seconds(policy, situation) <= policy.lag_seconds
+    return is_bound and (in_time or (is_tried and age <= policy.polling_interval_seconds))
 
 
 def _room_for_hot(policy: Policy, situation: Situation, plant: Plant, ahead: float) -> int:

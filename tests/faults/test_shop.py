@@ -20,7 +20,13 @@ def test_the_right_number_is_the_fewest_whose_most_loaded_consumer_keeps_up(grou
     for rate, right in group.levels:
         enough = (n for n in range(group.least, group.ceiling + 1) if most_loaded(group, rate, n) < CONSUMER_CAPACITY)
         assert next(enough) == right
-        assert most_loaded(group, rate, right) <= 0.8 * CONSUMER_CAPACITY
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+def test_no_load_is_so_near_a_capacity_that_two_numbers_are_right(group: Group) -> None:
+    for rate, right in group.levels:
+        assert most_loaded(group, rate, right) <= 0.9 * CONSUMER_CAPACITY
+        assert right == group.least or most_loaded(group, rate, right - 1) >= 1.15 * CONSUMER_CAPACITY
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)

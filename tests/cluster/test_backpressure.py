@@ -159,7 +159,7 @@ def lease_of(story: Workload) -> dict[str, Any]:
     return lease
 
 
-def test_a_lease_outlives_its_operator_and_is_put_back_when_the_resource_is_deleted(
+def test_a_lease_outlives_its_operator_and_is_put_back_when_the_resource_is_deleted_while_no_broker_is_there(
     environment: Environment, kubectl: Client, orders: Workload, tmp_path: Path
 ) -> None:
     with pair(environment, orders, tmp_path) as (leader, standby):
@@ -180,8 +180,29 @@ def test_a_lease_outlives_its_operator_and_is_put_back_when_the_resource_is_dele
                        "--timeout=20s")
         assert quota(orders) != PREVIOUS, "what stood goes on to stand"
 
-        kubectl("delete", "kcs", "orders", "-n", orders.namespace, "--timeout=90s")
+        environment.stop("kafka")
+        try:
+            kubectl("delete", "kcs", "orders", "-n", orders.namespace, "--wait=false")
+            time.sleep(5)
+            assert orders.get()["metadata"]["finalizers"] == [FINALIZER]
+        finally:
+            environment.start("kafka")
+        kubectl("wait", "--for=delete", "kcs/orders", "-n", orders.namespace, "--timeout=90s")
         assert quota(orders) == PREVIOUS
+
+
+def test_a_resource_that_names_no_quotas_any_more_has_no_lease_and_no_finalizer(
+    environment: Environment, orders: Workload, tmp_path: Path
+) -> None:
+    with operators(environment, orders.namespace, tmp_path, "one", options=options(orders)) as (operator,):
+        leader_of([operator])
+        orders.plain_scaler(**QUICK, backpressure=backpressure(orders, 2000))
+        assert lease_of(orders)["bytesPerSecond"] < PREVIOUS
+        orders.plain_scaler(**QUICK, backpressure={})
+        eventually(lambda: "finalizers" not in orders.get()["metadata"], 60, "the lease has ended")
+        assert quota(orders) == PREVIOUS
+        assert "quotaLeases" not in orders.status()
+        assert "ThrottleReleased" in eventually(lambda: [each for each in orders.reasons() if "Released" in each], 20)
 
 
 def test_a_floor_is_kept_and_what_somebody_else_changed_is_left_alone(

@@ -20,7 +20,7 @@ from kafka_consumer_scaler.simulation.overloads import FLOOR_BYTES, MAX_REPLICAS
 from kafka_consumer_scaler.simulation.plots import SETTINGS
 from kafka_consumer_scaler.simulation.upstream import Course, play
 
-SEEDS: Final = 3
+SEEDS: Final = 20
 DOCS: Final = Path(__file__).parents[1] / "docs"
 SECTION: Final = Section(DOCS / "benchmarks.md", "loop")
 PICTURE: Final = DOCS / "pictures" / "loop.png"

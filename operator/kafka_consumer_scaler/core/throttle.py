@@ -3,8 +3,8 @@
     begin     not caught up, at the useful maximum, and even there the objective will be passed: to the safe rate
     lower     the safe rate is over a tenth less, and the oldest record is no younger than a third of the objective: to
               it; still falling behind at 0.75 of the objective: by a tenth
-    raise     the safe rate is over a tenth more, or the oldest record is younger than a third of the objective: by a
-              twentieth of what is sustained, up to what was asked for before
+    raise     the safe rate is over a tenth more, or, 300 s after a change, the oldest record is younger than a third of
+              the objective: by a twentieth of what is sustained, up to what was asked for before
     release   for 300 s the oldest record was younger than that, and what arrives is less than 0.8 of the rate or the
               rate is what was asked for before; or nothing was known for 600 s; or the policy wants no throttle
 
@@ -44,9 +44,8 @@ LOSING_TIMES = 1.05
 LOWER_TIMES = 0.9
 CALM_SHARE = 0.33
 """Of the objective: a younger backlog is none that consumers would miss producers for."""
-PROBE_SECONDS = 180.0
-"""After a change, before more than is known to be safe is tried."""
 CALM_SECONDS = 300.0
+"""Before more than is known to be safe is tried, and before producers are released."""
 CENSORED_SHARE = 0.8
 """Of the rate: producers that send no less may be held back by it."""
 BLIND_SECONDS = 600.0
@@ -249,7 +248,7 @@ def _next_rate(policy: Policy, situation: Situation, look: _Look, before: Thrott
         return max(floor, LOWER_TIMES * rate)
     if not before.is_weighed:
         return rate
-    if target > (1 + DEAD_BAND) * rate or (is_young and waited >= PROBE_SECONDS):
+    if target > (1 + DEAD_BAND) * rate or (is_young and waited >= CALM_SECONDS):
         return max(rate, min(rate + STEP_SHARE * look.sustained_bytes, max(floor, demand)))
     return rate
 

@@ -133,7 +133,8 @@ def steer(policy: Policy, situation: Situation, safe: SafeRate | Unknown, allowe
     look = _look(situation, safe)
     if not policy.quotas or not _is_active(policy):
         would = _begun(policy, situation, look, allowed) if policy.quotas and isinstance(look, _Look) else Course()
-        return replace(_given_up(policy, before), throttle=would.throttle, why=would.why)
+        course = _given_up(policy, before)
+        return replace(course, throttle=would.throttle, why=course.why or would.why)
     if isinstance(look, Unknown):
         return unseen(policy, situation.memory, situation.now) if before else Course(why=_withheld(situation, safe))
     return _begun(policy, situation, look, allowed) if before is None else _gone_on(policy, situation, look, before)

@@ -68,7 +68,14 @@ def test_age_beyond_the_history_is_lag_over_arrival_and_no_less_than_the_history
 
 def test_age_without_lag_is_zero_and_with_one_sample_unknown() -> None:
     assert age_seconds(history(seen(0, (10, 10))), POLICY) == 0.0
-    assert isinstance(age_seconds(history(seen(0, (10, 5))), POLICY), Unknown)
+    assert age_seconds(history(seen(0, (10, 5))), POLICY) == Unknown("only one sample")
+
+
+def test_age_is_that_of_the_two_looks_between_which_the_record_came() -> None:
+    found = history(seen(0, (100, 100)), seen(10, (200, 100)), seen(20, (1000, 150)))
+    assert age_seconds(found, POLICY) == pytest.approx(15.0), "record 150 came at t = 5, at whatever rate since"
+    slow = history(seen(0, (100, 100)), seen(10, (101, 100)), seen(20, (102, 101)))
+    assert age_seconds(slow, POLICY) == 10.0, "one record from look to look is growth too"
 
 
 def test_age_of_a_new_partition_is_known_from_its_second_sample_on() -> None:
@@ -188,6 +195,27 @@ def test_a_partition_that_gets_most_of_the_batches_is_seen_among_many() -> None:
     looks = [tuple(1000 * (number in {0, 1 + look % 3}) for number in range(4)) for look in range(24)]
     assert arrival_shares(arriving(*looks, step=2.5))[P0] == pytest.approx(0.5)
     assert arrival_shares(arriving(*looks[:12]))[P0] == 0.25
+
+
+def test_the_spread_of_looks_is_taken_by_the_number_of_looks_and_of_partitions() -> None:
+    """600, 400, 200 are expected at each of three looks, and the first two are 110 off twice: chi squared is 101.
+
+    Over 2 * 2 degrees that is 25, and three deviations of a mean of 1,200 are 522, under the 600 of the first.
+    """
+    found = arrival_shares(arriving((710, 290, 200), (490, 510, 200), (600, 400, 200)))
+    assert [found[tp] for tp in orders(3)] == [0.5, 1200 / 3600, 600 / 3600]
+
+
+def test_two_looks_of_two_partitions_tell_batches_and_looks_alike_tell_none() -> None:
+    """1,000 and 0, 0 and 500: chi squared is 1,500, over one degree. 132 of 100 expected are over three deviations."""
+    assert arrival_shares(arriving((1000, 0), (0, 500))) == {P0: 0.5, P1: 0.5}
+    assert arrival_shares(arriving((50, 66, 50, 34), (50, 66, 50, 34)))[P1] == 132 / 400
+
+
+def test_a_partition_that_was_added_tells_of_batches_too() -> None:
+    found = history(seen(0, (0, 0), (0, 0)), seen(5, (700, 0), (300, 0)), seen(10, (1400, 0), (600, 0), (0, 0)),
+                    seen(15, (2100, 0), (900, 0), (400, 0)))
+    assert set(arrival_shares(found).values()) == {1 / 3}
 
 
 def test_shares_without_arrival_are_even_and_those_of_nothing_are_none() -> None:

@@ -62,10 +62,10 @@ def test_a_floor_is_told_where_it_is_more_than_is_sustained(floor: int, is_reach
     assert found[:-1] == ((Finding(Reason.AT_QUOTA_FLOOR, evidence, LOWER),) if is_told else ())
 
 
-@pytest.mark.parametrize("changes", [{"details": Details()}, {"rates": known(2400, Unknown("idle"))}])
-def test_a_floor_is_not_told_to_be_too_much_where_nobody_knows_what_is_sustained(changes: dict[str, object]) -> None:
+@pytest.mark.parametrize("situation", [behind(details=Details()), behind(rates=known(2400, Unknown("idle")))])
+def test_a_floor_is_not_told_to_be_too_much_where_nobody_knows_what_is_sustained(situation: Situation) -> None:
     policy = replace(POLICY, quotas=(ProducerQuota(130_000, client_id="shop"),))
-    assert len(upstream(policy, throttle(floor=True), behind(**changes))) == 1
+    assert len(upstream(policy, throttle(floor=True), situation)) == 1
 
 
 @pytest.mark.parametrize(("policy", "verb"), [(BOTH, "are"), (replace(BOTH, mode=Mode.ADVISORY), "would be"),

@@ -16,11 +16,11 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.safe_rate import safe_rate
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Details, TopicPartition, Unknown
-from kafka_consumer_scaler.core.throttle import Quota, Throttle, unseen
+from kafka_consumer_scaler.core.throttle import CALM_SHARE, Course, Quota, Throttle, unseen
 from tests.core.explaining import judged
 from tests.core.making import NOW, known, orders
 from tests.core.test_safe_rate import safe, skewed
-from tests.core.test_throttle import DETAILS, POLICY, SHOP, behind, held, steered
+from tests.core.test_throttle import DETAILS, POLICY, SHOP, behind, held, rate_of, steered
 
 BOTH = replace(POLICY, quotas=(SHOP, ProducerQuota(4_000, user="billing")))
 ADVISORY, PAUSED = replace(POLICY, mode=Mode.ADVISORY), replace(POLICY, paused=True)
@@ -193,3 +193,79 @@ def test_a_rate_at_the_floor_is_told_to_be_there() -> None:
         course = steered(behind(each=each, memory=held(ago=40)))
         assert course.throttle is not None
         assert course.throttle.is_at_floor is is_there
+
+
+# at the edges
+
+def test_calm_begins_once_and_ends_with_an_older_record() -> None:
+    def calm_since(age: float, **changes: object) -> float | None:
+        course = steered(behind(100, each=0, age=age, memory=held(**changes)))
+        assert course.throttling is not None
+        return course.throttling.calm_since
+
+    assert calm_since(0) == NOW
+    assert calm_since(0, calm_since=NOW - 100) == NOW - 100
+    assert calm_since(CALM_SHARE * 60, calm_since=NOW - 100) is None
+
+
+@pytest.mark.parametrize(("drain", "age", "is_held"), [
+    (1150, 61, True), (1151, 61, False), (1, 61, True), (0, 61, False), (1150, 60, False),
+    (Unknown("one sample"), 61, False),
+])
+def test_falling_behind_is_to_do_something_and_no_more_than_what_arrives(
+    drain: float | Unknown, age: float, is_held: bool
+) -> None:
+    """1,200 could be done, and 1,150 arrive."""
+    situation = behind(1150, each=6500, age=age, rates=known(1150, 100, drain=drain))
+    assert (steered(situation).throttling is not None) is is_held
+    assert steered(replace(situation, group=Unknown("no coordinator"))) == Course()
+
+
+def test_what_is_sustained_is_not_too_much() -> None:
+    """7,000 behind will be late at 1,200 and at 1,201."""
+    assert steered(behind(1200, each=7000)) == Course()
+    assert rate_of(steered(behind(1201, each=7000))) is not None
+
+
+@pytest.mark.parametrize(("arrival", "then"), [(1150, 108_000), (1142, 120_000)])
+def test_a_rate_at_which_consumers_gain_less_than_a_twentieth_is_lowered(arrival: float, then: float) -> None:
+    """1,200 are done, and 1,143 would be a twentieth less."""
+    situation = behind(arrival, age=46, rates=known(2400, 100, drain=1200), memory=held(ago=75))
+    assert rate_of(steered(replace(situation, observed=Arrival(arrival, arrival)))) == then
+
+
+def test_a_rate_at_its_floor_is_raised_like_any_other() -> None:
+    policy = replace(POLICY, quotas=(ProducerQuota(60_000, client_id="shop"),))
+    assert rate_of(steered(behind(1200, memory=held(60_000, 30)), policy)) == 66_000
+
+
+def test_the_first_rate_is_dealt_by_what_each_broker_is_asked_for() -> None:
+    """240,000 are asked for, half of them of one broker: 120,000, 60,000 and 60,000, and 40,000 of each are 120,000."""
+    leaders = {tp: 0 if tp.partition < 6 else tp.partition % 2 + 1 for tp in orders(12)}
+    course = steered(behind(details=replace(DETAILS, leaders=leaders)))
+    assert course.throttling is not None
+    assert course.throttling.per_broker == (pytest.approx(40_000),)
+
+
+def test_a_partition_from_which_nothing_comes_needs_no_leader() -> None:
+    course = steered(behind(shares={**behind().shares, TopicPartition("refunds", 0): 0.0}))
+    assert course.throttling is not None
+    assert course.throttling.per_broker == (pytest.approx(40_000),)
+
+
+def test_while_leaders_are_not_known_brokers_are_told_the_same_part_of_another_rate() -> None:
+    blind = Details(record_bytes={"orders": 100.0})
+    course = steered(behind(each=10_000, details=blind, memory=held(ago=30, per_broker=(50_000,))))
+    assert course.throttling is not None
+    assert course.throttling.per_broker == (pytest.approx(50_000 * 90_909 / 120_000, rel=1e-4),)
+
+
+def test_a_record_a_second_weighs_no_more_than_four_times_what_is_stored() -> None:
+    course = steered(behind(1, age=30, memory=held(ago=75, is_weighed=False)))
+    assert course.throttling is not None
+    assert course.throttling.record_bytes == 400
+
+
+def test_what_is_held_unseen_is_told_so() -> None:
+    said = "producers are held to 120,000 bytes/s: held as it was, as too little is known"
+    assert unseen(POLICY, held(), NOW).why == said

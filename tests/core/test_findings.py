@@ -262,7 +262,7 @@ def test_evidence_is_told_in_numbers() -> None:
     assert said(replace(CALM, unrest=Unrest(4, 0.25, again=3)))[STORM] == (
         "4 members came and went within 10 min, 25% of looks in a rebalance")
     assert said(replace(CALM, hung={TPS[0]: Hung(70, 240.0)}))[HUNG] == (
-        "70 records of orders/0 wait behind a transaction open for 240 s")
+        "70 records of orders/0 wait behind a transaction that is open for 240 s")
     assert said(replace(CALM, memory=memberless(6 * 24.0)))[EXPIRING] == (
         "no member for 144 h, 24 h left of the 7.0 days (the default) that offsets are kept")
     assert said(replace(CALM, lost={TPS[0]: 1200, TPS[1]: 34}))[Reason.RECORDS_LOST] == (

@@ -64,7 +64,7 @@ TOLD: Mapping[Reason, tuple[Situation, tuple[Limit, ...], str, str]] = {
         "raise max.poll.interval.ms above the longest batch, or lower max.poll.records; use group.instance.id"),
     Reason.HUNG_TRANSACTION: (
         replace(CALM, hung={TPS[0]: Hung(70, 240.0), TPS[1]: Hung(5, 9.0)}), (),
-        "75 records of orders/0, orders/1 wait behind a transaction open for 240 s",
+        "75 records of orders/0, orders/1 wait behind a transaction that is open for 240 s",
         "find it with `kafka-transactions.sh find-hanging`, and abort it or restart its producer"),
     Reason.INEFFECTIVE_SCALING: (
         replace(CALM, memory=Memory(ineffective=Ineffective(3, NOW + 60, 1, 6, 300.0, 305.0))), (),

@@ -29,9 +29,9 @@ LIFT = "lift what binds the consumers (partitions, maxReplicas, keys, a bound do
 LOWER = "lower minBytesPerSecond, or lift what binds the consumers; till then the backlog grows"
 
 
-def throttle(rate: float = 120_000, because: str = f"{SUSTAINED}; 909 while some wait", floor: bool = False) -> Throttle:
+def throttle(rate: float = 120_000, floor: bool = False) -> Throttle:
     quotas = (Quota("shop", None, 30_000), Quota(None, "billing", 10_000))
-    return Throttle(rate, quotas, floor, because)
+    return Throttle(rate, quotas, floor, f"{SUSTAINED}; 909 while some wait")
 
 
 def upstream(policy: Policy, held_to: Throttle | None, situation: Situation) -> tuple[Finding, ...]:
@@ -198,14 +198,14 @@ def test_a_rate_at_the_floor_is_told_to_be_there() -> None:
 # at the edges
 
 def test_calm_begins_once_and_ends_with_an_older_record() -> None:
-    def calm_since(age: float, **changes: object) -> float | None:
-        course = steered(behind(100, each=0, age=age, memory=held(**changes)))
+    def calm_since(age: float, since: float | None = None) -> float | None:
+        course = steered(behind(100, each=0, age=age, memory=held(calm_since=since)))
         assert course.throttling is not None
         return course.throttling.calm_since
 
     assert calm_since(0) == NOW
-    assert calm_since(0, calm_since=NOW - 100) == NOW - 100
-    assert calm_since(CALM_SHARE * 60, calm_since=NOW - 100) is None
+    assert calm_since(0, NOW - 100) == NOW - 100
+    assert calm_since(CALM_SHARE * 60, NOW - 100) is None
 
 
 @pytest.mark.parametrize(("drain", "age", "is_held"), [
@@ -244,20 +244,20 @@ def test_the_first_rate_is_dealt_by_what_each_broker_is_asked_for() -> None:
     leaders = {tp: 0 if tp.partition < 6 else tp.partition % 2 + 1 for tp in orders(12)}
     course = steered(behind(details=replace(DETAILS, leaders=leaders)))
     assert course.throttling is not None
-    assert course.throttling.per_broker == (pytest.approx(40_000),)
+    assert course.throttling.per_broker == pytest.approx((40_000,))
 
 
 def test_a_partition_from_which_nothing_comes_needs_no_leader() -> None:
     course = steered(behind(shares={**behind().shares, TopicPartition("refunds", 0): 0.0}))
     assert course.throttling is not None
-    assert course.throttling.per_broker == (pytest.approx(40_000),)
+    assert course.throttling.per_broker == pytest.approx((40_000,))
 
 
 def test_while_leaders_are_not_known_brokers_are_told_the_same_part_of_another_rate() -> None:
     blind = Details(record_bytes={"orders": 100.0})
     course = steered(behind(each=10_000, details=blind, memory=held(ago=30, per_broker=(50_000,))))
     assert course.throttling is not None
-    assert course.throttling.per_broker == (pytest.approx(50_000 * 90_909 / 120_000, rel=1e-4),)
+    assert course.throttling.per_broker == pytest.approx((50_000 * 90_909 / 120_000,), rel=1e-4)
 
 
 def test_a_record_a_second_weighs_no_more_than_four_times_what_is_stored() -> None:

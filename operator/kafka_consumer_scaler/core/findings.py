@@ -163,7 +163,8 @@ def hung_transaction(policy: Policy, situation: Situation, trail: tuple[Limit, .
     longest = max(each.seconds for each in situation.hung.values())
     return Finding(
         Reason.HUNG_TRANSACTION,
-        f"{records:,} records of {_named(frozenset(situation.hung))} wait behind a transaction open for {longest:,.0f} s",
+        f"{records:,} records of {_named(frozenset(situation.hung))} wait behind a transaction that is open for "
+        f"{longest:,.0f} s",
         "find it with `kafka-transactions.sh find-hanging`, and abort it or restart its producer")
 
 

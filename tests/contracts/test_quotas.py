@@ -170,7 +170,7 @@ async def test_the_quota_of_any_user_overrides_a_client_ids_and_is_inherited_by_
 class TestOnASecuredBroker:
     """Whoever lacks a right is told the command that grants it."""
 
-    @pytest.mark.parametrize("way", ["PLAIN", "SCRAM-SHA-512", "OAUTHBEARER", "mutual TLS"])
+    @pytest.mark.parametrize("way", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "mutual TLS"])
     async def test_quotas_are_set_by_every_way_in(
         self, way: str, broker: SecuredBroker, provider: Provider, web: Entity, process: PollingProcess,
         kafka_bootstrap_servers: str, connection: Connection,

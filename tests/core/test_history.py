@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import OffsetReset
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.snapshot import Group, Reading, Snapshot, Uncommitted, Unknown
+from kafka_consumer_scaler.core.snapshot import Details, Group, Reading, Snapshot, Uncommitted, Unknown
 from tests.core.making import P0, P1, history, seen
 
 
@@ -13,6 +16,20 @@ def test_an_hour_of_polls_every_second_stays_bounded_and_spans_ten_minutes() -> 
     found = history(*(seen(float(at), (at, at)) for at in range(3600)))
     assert len(found.samples) <= 145
     assert found.samples[-1].at - found.samples[0].at >= 590
+
+
+def test_what_is_as_it_was_is_kept_once() -> None:
+    """As snapshots come out of another process: equal, and not the same objects."""
+    first, second = deepcopy(seen(0, (7, 5), (9, 9))), deepcopy(seen(5, (8, 5), (9, 9), (1, 1)))
+    older, newer = history(first, second).samples
+    assert newer == second.complete(), "whatever it is kept in"
+    assert [name is other for name, other in zip(older.readings, newer.readings, strict=False)] == [True, True]
+    assert newer.readings[P0] is not older.readings[P0]
+    assert newer.readings[P1] is older.readings[P1]
+    assert newer.group is older.group
+    assert newer.details is older.details
+    moved = history(first, replace(second, group=Group("Empty"), details=Details(stretch=2))).samples[-1]
+    assert (moved.group, moved.details) == (Group("Empty"), Details(stretch=2))
 
 
 def test_rare_polls_keep_at_least_four_samples() -> None:

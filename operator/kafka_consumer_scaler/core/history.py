@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import TypeVar
 
 from kafka_consumer_scaler.core.policy import OffsetReset
 from kafka_consumer_scaler.core.reasons import Reason
@@ -21,6 +22,7 @@ SAMPLES_AT_LEAST = 4
 LEFT_KEPT = 100
 FAILURES_TOLERATED = 2
 """Bad samples in a row that the good ones around them tell over: a window may miss a look or two, not a minute."""
+T = TypeVar("T")
 NO_SAMPLE = Unknown("no sample yet", Reason.WAITING_FOR_FIRST_SAMPLE)
 
 
@@ -65,6 +67,8 @@ class History:
         sample = snapshot.complete()
         if isinstance(sample, Unknown):
             return self._failed(sample, snapshot.at)
+        if self.samples:
+            sample = _shared(sample, self.samples[-1])
         before = self.samples[-1].readings if self.samples else {}
         fallen = frozenset(tp.topic for tp, reading in sample.readings.items()
                            if reading.end < (before[tp].end if tp in before else self._last_end(tp)))
@@ -126,6 +130,21 @@ class History:
     def since(self, at: float) -> tuple[Sample, ...]:
         """The samples taken at `at` or later."""
         return tuple(sample for sample in self.samples if sample.at >= at)
+
+
+def _shared(sample: Sample, before: Sample) -> Sample:
+    """The sample, with what is as it was before in the same objects: hundreds are kept, and most tell the same.
+
+    A partition at rest costs one reading and not one for each look, and its name is one object in all of them.
+    """
+    names = {tp: tp for tp in before.readings}
+    readings = {names.get(tp, tp): _either(before.readings.get(tp), now) for tp, now in sample.readings.items()}
+    return Sample(sample.at, readings, _either(before.group, sample.group), _either(before.details, sample.details))
+
+
+def _either(before: T | None, now: T) -> T:
+    """The older of two that are equal."""
+    return before if before is not None and before == now else now
 
 
 def _offsets(readings: Mapping[TopicPartition, Reading]) -> Mapping[TopicPartition, tuple[int, int | Uncommitted]]:

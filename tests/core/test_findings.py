@@ -186,6 +186,8 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
         CALM, unrest=Unrest(3, again=2), memory=Memory(scales=(Scaled(NOW - 721, 7, 6),))), (), FINE, (STORM,)),
     ("three came and went, and we took one", replace(
         CALM, unrest=Unrest(3, again=2), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),))), (), FINE, ()),
+    ("four came and went, two of them again, and we took one", replace(
+        CALM, unrest=Unrest(4, again=2), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),))), (), FINE, ()),
     ("half of the time in a rebalance", replace(CALM, unrest=Unrest(0, 0.5)), (), FINE, (STORM,)),
     ("less than half", replace(CALM, unrest=Unrest(0, 0.49)), (), FINE, ()),
     ("pods crash", replace(CALM, unrest=Unrest(3), replicas=CRASHES), (), FINE, (Reason.REPLICAS_NOT_JOINING,)),
@@ -259,6 +261,8 @@ def test_evidence_is_told_in_numbers() -> None:
     crashed = replace(EMPTY, memberless_seconds=99.0, replicas=CRASHES)
     assert said(crashed)[NOBODY] == (
         "no member for 99 s (replicas: 6, records behind: 60): 1 of 6 pods in CrashLoopBackOff")
+    one_taken = replace(CALM, unrest=Unrest(5, again=4), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),)))
+    assert said(one_taken)[STORM].startswith("4 members came and went within 10 min")
     assert said(replace(CALM, unrest=Unrest(4, 0.25, again=3)))[STORM] == (
         "4 members came and went within 10 min, 25% of looks in a rebalance")
     assert said(replace(CALM, hung={TPS[0]: Hung(70, 240.0)}))[HUNG] == (

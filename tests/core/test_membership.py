@@ -69,6 +69,10 @@ def test_the_share_of_looks_in_a_rebalance_takes_ten_looks() -> None:
     assert unrest(history(*rebalancing(10))) == Unrest(0, 0.5)
 
 
+def test_members_that_came_and_went_are_counted_beside_the_share_of_rebalances() -> None:
+    assert unrest(looks("a", "ab", "ac", "ad", *["a"] * 9)) == Unrest(3, 0.0, again=2)
+
+
 @pytest.mark.parametrize(("last", "share"), [(119, 0.0), (120, 1.0)])
 def test_a_group_that_has_just_begun_is_not_unsettled_before_two_minutes(last: int, share: float) -> None:
     seen = [look(at, "a", "PreparingRebalance") for at in range(last + 1)]

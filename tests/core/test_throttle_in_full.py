@@ -15,7 +15,7 @@ from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.safe_rate import safe_rate
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Details, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Details, Group, Member, TopicPartition, Unknown
 from kafka_consumer_scaler.core.throttle import CALM_SHARE, Course, Quota, Throttle, unseen
 from tests.core.explaining import judged
 from tests.core.making import NOW, known, orders
@@ -50,6 +50,12 @@ def test_who_is_held_back_is_told_with_rate_floor_and_cause(policy: Policy, verb
     evidence = f"producers {verb} held to 120,000 bytes/s, at least 12,000: {SUSTAINED}, and 909 while some wait"
     assert upstream(policy, throttle(), behind()) == (Finding(Reason.THROTTLING_PRODUCERS, evidence, LIFT),)
     assert upstream(policy, None, behind()) == ()
+
+
+def test_who_is_held_back_is_told_beside_what_else_was_found() -> None:
+    situation = behind(stuck=frozenset({orders(12)[0]}), lag=dict.fromkeys(orders(12), 5))
+    found = [each.reason for each in findings_of(POLICY, situation, (), throttle())]
+    assert found == [Reason.STUCK_PARTITION, Reason.THROTTLING_PRODUCERS]
 
 
 @pytest.mark.parametrize(("floor", "is_reached", "is_told"), [
@@ -115,6 +121,15 @@ def test_a_hot_partition_and_a_bound_are_the_cause_and_what_waits_is_told_after_
         "12 replicas sustain 588 records/s, as 12 did no more; "
         "441 while 60,000 records wait, to be back in 300 s")
     assert safe(behind(each=10_000)).because == f"{SUSTAINED}; 909 while 120,000 records wait, to be back in 300 s"
+
+
+def test_of_two_hot_partitions_of_one_consumer_the_hotter_one_is_named() -> None:
+    """Four consumers; the first has partitions 0 to 2, of which 1 gets 0.3 and 0 gets 0.2."""
+    names = orders(12)
+    shares = {tp: {0: 0.2, 1: 0.3}.get(tp.partition, 0.05) for tp in names}
+    group = Group("Stable", "range", tuple(Member(f"m{n}", frozenset(names[3 * n:3 * n + 3])) for n in range(4)))
+    found = safe(behind(each=0, shares=shares, hot=frozenset(names[:2]), group=group), Policy(max_replicas=4))
+    assert found.partition == names[1]
 
 
 def test_what_a_bound_that_does_not_bind_did_is_no_cause() -> None:
@@ -268,4 +283,10 @@ def test_a_record_a_second_weighs_no_more_than_four_times_what_is_stored() -> No
 
 def test_what_is_held_unseen_is_told_so() -> None:
     said = "producers are held to 120,000 bytes/s: held as it was, as too little is known"
-    assert unseen(POLICY, held(), NOW).why == said
+    blind = behind(memory=held(), ages={orders(12)[0]: Unknown("one sample")})
+    for course in (unseen(POLICY, held(), NOW), steered(blind)):
+        assert (course.throttling, course.why, course.is_released) == (held().throttling, said, False)
+
+
+def test_what_goes_on_is_told_with_its_cause() -> None:
+    assert steered(behind(memory=held(ago=40))).why == f"producers are held to 120,000 bytes/s: {SUSTAINED}"

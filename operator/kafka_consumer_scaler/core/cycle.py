@@ -202,7 +202,7 @@ def _with_usual(memory: Memory, standing: Backlog, rates: Rates, current: Replic
     if standing is not Backlog.CAUGHT_UP or idle or isinstance(rates.arrival, Unknown) or not rates.arrival.average:
         return memory
     capacity = None if isinstance(rates.capacity, Unknown) else rates.capacity.per_consumer
-    usual = memory.usual or Usual(at, 0.0, rates.arrival.average, capacity)
+    usual = memory.usual or Usual(at, 0.0, rates.arrival.average)
     return replace(memory, usual=usual.with_look(at, rates.arrival.average, capacity))
 
 

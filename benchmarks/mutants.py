@@ -1,8 +1,7 @@
 """Mutation testing of the core: each small change to its code should make a test fail. mutmut makes the changes.
 
-Each stage is tried against tests/core alone; decide() with its verdict, which have few tests of their own, also against
-the stories and the control loop's tests. The properties take part in neither: a mutant that survives here may be
-killed by them.
+Each stage is tried against tests/core alone; decide() with its verdict also against the stories and the control loop's
+tests. The properties take part in neither: a mutant that survives here may be killed by them.
 """
 
 from __future__ import annotations

@@ -443,11 +443,12 @@ def test_a_release_is_an_event_and_is_told_in_the_sentence() -> None:
 
 
 def test_unseen_producers_are_held_as_they_were() -> None:
-    for found, current in ((dark(flooded(), 90), Replicas(2, 2)), (flooded(), GONE)):
+    looks: tuple[tuple[History, Replicas | Unknown], ...] = ((dark(flooded(), 90), Replicas(2, 2)), (flooded(), GONE))
+    for found, current in looks:
         verdict = look(found, SHOP, current, Memory(throttling=HELD))
         assert verdict.memory.throttling == HELD
         assert verdict.throttle is not None
-        assert verdict.message.endswith("held as it was, as too little is known") or current is GONE
+        assert "; producers are held to 20,000 bytes/s: held as it was, as too little is known" in verdict.message
 
 
 def test_as_many_as_are_allowed_hold_producers_back_where_the_useful_maximum_is_not_asked_for() -> None:

@@ -14,6 +14,9 @@ from benchmarks.cluster import BenchmarkFailed
 ANSWER_SECONDS = 30.0
 COMMITS_AT_ONCE = 8
 PREFIX = "benchmark-"
+FIRST_END = 500
+"""Where every partition ends at first. Python keeps one object for each whole number up to 256: logs that begin at 0
+would take no memory for their offsets until they pass it, which looks like a leak."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,12 @@ class Groups:
         return f"{PREFIX}topic-{number % self.topics:02}"
 
     def make_topics(self) -> None:
-        """The topics, with one record in each partition. Raises BenchmarkFailed when Kafka refuses."""
+        """The topics, with FIRST_END records in each partition. Raises BenchmarkFailed when Kafka refuses."""
         self.remove()
         wanted = [NewTopic(self.topic(number), self.partitions, 1) for number in range(self.topics)]
         admin = self._admin()  # a client that goes out of scope takes its futures with it
         _settled(admin.create_topics(wanted))
-        self._produce_one_each()
+        self._produce(FIRST_END)
 
     def commit_the_end(self, numbers: range) -> None:
         """Make these groups, caught up. Raises BenchmarkFailed when Kafka refuses."""
@@ -49,23 +52,23 @@ class Groups:
     def _commit(self, number: int) -> None:
         consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": self.name(number)})
         try:
-            partitions = [TopicPartition(self.topic(number), each, 1) for each in range(self.partitions)]
+            partitions = [TopicPartition(self.topic(number), each, FIRST_END) for each in range(self.partitions)]
             consumer.commit(offsets=partitions, asynchronous=False)
         finally:
             consumer.close()
 
-    def advance(self, numbers: range, end: int) -> None:
-        """One more record in each partition, which then ends at `end`; these groups commit that."""
-        self._produce_one_each()
-        admin = self._admin()
+    def advance(self, numbers: range, rounds: int) -> None:
+        """One more record in each partition, the `rounds`th since the first ones; these groups commit its end."""
+        self._produce(1)
+        end, admin = FIRST_END + rounds, self._admin()
         places = {n: [TopicPartition(self.topic(n), each, end) for each in range(self.partitions)] for n in numbers}
         asked = [[ConsumerGroupTopicPartitions(self.name(n), ends)] for n, ends in places.items()]
         _settled({one[0].group_id: admin.alter_consumer_group_offsets(one)[one[0].group_id] for one in asked})
 
-    def _produce_one_each(self) -> None:
+    def _produce(self, each: int) -> None:
         producer = Producer({"bootstrap.servers": self.bootstrap_servers})
         for number in range(self.topics):
-            for partition in range(self.partitions):
+            for partition in [*range(self.partitions)] * each:
                 producer.produce(self.topic(number), b"record", partition=partition)
         if producer.flush(ANSWER_SECONDS):
             raise BenchmarkFailed("the broker did not take the topics' records")

@@ -63,7 +63,7 @@ def _load(served: Fleet) -> Iterator[Callable[[], int]]:
     def play() -> None:
         try:
             while not ended.wait(LOAD_SECONDS):
-                served.groups.advance(range(GROUPS), done[0] + 2)
+                served.groups.advance(range(GROUPS), done[0] + 1)
                 done[0] += 1
         except (BenchmarkFailed, OSError) as problem:
             problems.append(problem)

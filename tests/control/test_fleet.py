@@ -19,7 +19,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection, Mechanism, Sasl
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
-from tests.control.fakes import NoMetrics, Outside, Vault, reconciler, resolver, resource
+from tests.control.fakes import NoMetrics, Outside, Vault, reconciler, resolver, resource, sample
 
 SECRET = {"name": "kafka-user", "key": "password"}
 SECURED = {"bootstrapServers": "kafka:9093", "sasl": {"mechanism": "SCRAM-SHA-512", "username": "orders",
@@ -206,25 +206,32 @@ async def test_two_credentials_of_one_address_have_names_of_their_own_and_a_rota
         await until(lambda: names.forgotten == [("kafka:9093", "bank/ledger")])
 
 
-class Slow(Live):
-    """A cluster whose polls take long, and which tells when one begins."""
+class Held(Live):
+    """A cluster that keeps its answers until it is told to give them; `old` is told another lag than the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given = asyncio.Event()
+        self.old: Connection | None = None
 
     async def poll(
         self, connection: Connection, queries: Sequence[GroupQuery], deadline_seconds: float
     ) -> list[GroupSample]:
-        answers = await super().poll(connection, queries, deadline_seconds)
-        await asyncio.sleep(1)
-        return answers
+        await super().poll(connection, queries, deadline_seconds)
+        await self.given.wait()
+        return [sample(lag=9 if connection == self.old else 5)]
 
 
 async def test_a_sample_of_credentials_that_were_replaced_meanwhile_is_not_used() -> None:
-    outside, registry = Slow(), Registry(SteadyClock())
+    outside, registry = Held(), Registry(SteadyClock())
     vault = Vault({("shop", "kafka-user"): {"password": "old"}})
     registry.put(resource(kafka=SECURED, pollingIntervalSeconds=60))
     async with running(fleet_of(outside, registry, vault)):
         await until(lambda: len(outside.polls) == 1)
+        (watched,), (outside.old,) = registry.all(), registry.connections()
         vault.secrets["shop", "kafka-user"] = {"password": "new"}
-        await until(lambda: len(outside.forgotten) == 1)
-        await until(lambda: outside.statuses != [])
-        (watched,) = registry.all()
-        assert (len(outside.polls), len(watched.history.samples)) == (2, 1)
+        await until(lambda: watched.connection != outside.old)
+        outside.given.set()
+        await until(lambda: outside.forgotten == [outside.old])
+        await until(lambda: watched.history.samples != ())
+    assert all(seen.readings == sample(lag=5).partitions for seen in watched.history.samples)

@@ -124,7 +124,7 @@ async def test_groups_of_one_cluster_share_polls_and_each_keeps_its_interval() -
     polls = outside.polls[:8]
     assert polls[0] == ("g0", "g1", "g2"), "new groups are polled at once, together"
     assert all(groups in {("g0", "g1"), ("g0", "g1", "g2")} for groups in polls)
-    assert 2 <= sum("g2" in groups for groups in polls) <= 4
+    assert 2 <= sum("g2" in groups for groups in polls) <= 5, "every third of 8, the first, and one after a stall"
     assert outside.forgotten == [Connection("kafka:9092")], "a cluster that nobody uses is let go"
 
 

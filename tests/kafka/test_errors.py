@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.kafka import admin
 from kafka_consumer_scaler.kafka.admin import settle
 from kafka_consumer_scaler.kafka.errors import is_retriable, reason_of, unknown_because, words_of
 
@@ -95,12 +96,26 @@ def test_only_the_keys_with_a_retriable_error_are_asked_again() -> None:
     assert answers["forbidden"].code() == KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
-def test_retrying_ends_with_the_time_and_leaves_the_error() -> None:
-    ask, began = Answering({"loading": [KafkaError.COORDINATOR_LOAD_IN_PROGRESS]}), time.monotonic()
-    answers = settle(ask, ["loading"], began + 0.5)
-    assert time.monotonic() - began < 0.6
+class Sleeping:
+    """A time that goes on by sleeping only."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_retrying_ends_with_the_time_and_leaves_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask, clock = Answering({"loading": [KafkaError.COORDINATOR_LOAD_IN_PROGRESS]}), Sleeping()
+    monkeypatch.setattr(admin, "time", clock)
+    answers = settle(ask, ["loading"], by=0.5)
     assert answers["loading"].code() == KafkaError.COORDINATOR_LOAD_IN_PROGRESS
     assert len(ask.rounds) == 3
+    assert clock.now == pytest.approx(0.1 + 0.2)
 
 
 def test_a_question_that_can_not_be_put_is_an_error_for_every_key() -> None:

@@ -125,7 +125,7 @@ def test_without_a_rate_nothing_is_held_back(operator: Endpoint) -> None:
 
 def test_delivery_reports_come_while_a_caller_waits(operator: Endpoint) -> None:
     settings = {"message.timeout.ms": 300}
-    producer = paced(operator, 0.5, WhenFull.BLOCK, settings=settings, timeout_seconds=1.5)
+    producer = paced(operator, 0.05, WhenFull.BLOCK, settings=settings, timeout_seconds=4)
     reports: list[Any] = []
     producer.produce("orders", b"x", on_delivery=lambda error, _: reports.append(error))
     with pytest.raises(SlowDown):

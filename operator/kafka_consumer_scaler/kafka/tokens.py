@@ -101,9 +101,12 @@ class Tokens:
             return _unreachable(self._endpoint, "it did not answer in time")
 
     def _kept(self, asked: Future[Token | Unknown], said: Token | Unknown) -> Token | Unknown:
+        """What was said, or the answer that came at the end of the wait."""
         with self._lock:
-            if asked.done() and self._asked is asked:
-                self._asked = None
+            if asked.done():
+                said = asked.result()
+                if self._asked is asked:
+                    self._asked = None
             self._token = said if isinstance(said, Token) else self._token
             self.trouble = said if isinstance(said, Unknown) else None
         return said

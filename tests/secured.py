@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -28,13 +30,21 @@ OPERATOR_NEEDS = (
 """What docs/guides/secured-brokers.md lets the operator do."""
 
 
+KNOWN_SECONDS = 20.0
+
+
 def allow(servers: str, user: str, *needs: tuple[ResourceType, str, AclOperation]) -> None:
-    """Let a user do this from anywhere; doing it twice changes nothing."""
+    """Let a user do this from anywhere, and return when the broker knows it; doing it twice changes nothing."""
     literal, allowed = ResourcePatternType.LITERAL, AclPermissionType.ALLOW
     bindings = [AclBinding(kind, name, literal, f"User:{user}", "*", what, allowed) for kind, name, what in needs]
     admin = AdminClient({"bootstrap.servers": servers})
     for done in admin.create_acls(bindings).values():
         done.result()
+    everything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{user}", None,
+                                  AclOperation.ANY, AclPermissionType.ANY)
+    until = time.monotonic() + KNOWN_SECONDS
+    while not set(bindings) <= set(admin.describe_acls(everything).result()):
+        assert time.monotonic() < until, f"the broker does not know what {user} may do"
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Operator:
     def get(self, path: str) -> tuple[int, str]:
         """Status and text; 0 while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
                 return answer.status, SUITE.say(f"{self.name}, {path}", answer.read().decode())
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -75,7 +75,7 @@ def play(watch: Watch, stories: dict[str, Story], slowed: Downstream, kubectl: C
     watch.until(RESTARTED_AT)
     restarted = ("deployment/orders-consumer", "-n", stories["restarted"].workload.namespace)
     kubectl("rollout", "restart", *restarted)
-    kubectl("rollout", "status", *restarted, "--timeout=50s")
+    kubectl("rollout", "status", *restarted, "--timeout=90s")
     watch.until(STEP_OVER_AT)
     back_to_a_fifth(stories["step"].flow)
     watch.until(END_AT)

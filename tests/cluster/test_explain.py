@@ -27,7 +27,8 @@ from tests.cli.standings import EXPLANATION, HOT, STATUS
 from tests.cluster.workload import Client, eventually
 from tests.environment import Environment
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("custom_resource_definition")]
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("custom_resource_definition", "no_installed_operator")]
+"""An operator would write a status of its own over the one that is shown here."""
 
 DESCRIBED_LINES = 90
 """A status with a finding and a whole explanation has 83, of which the memory is one."""

@@ -31,8 +31,8 @@ print([line for line in lines if line.startswith("kafka_consumer_scaler_polling_
 def test_a_backlog_is_scaled_up_to_the_partitions_and_down_after_the_window(workload: Workload) -> None:
     workload.create_topic(partitions=4)
     workload.deploy()
-    workload.scaler()
     workload.produce(3000)
+    workload.scaler()
     eventually(lambda: workload.replicas() == 4, what="four replicas for four partitions")
     eventually(lambda: workload.condition("ScalingLimited") == ("True", "AtPartitionLimit"), 20)
     eventually(lambda: workload.replicas() == 1, 120, "one replica once the backlog is drained")
@@ -49,6 +49,8 @@ def test_an_idle_group_goes_to_zero_and_wakes_on_the_first_records(workload: Wor
     workload.scaler(minReplicas=0)
     workload.produce(20)
     eventually(lambda: workload.replicas() == 0, 120, "zero replicas without traffic")
+    pods = ("get", "pods", "-n", workload.namespace, "-o", "name")
+    eventually(lambda: workload.kubectl(*pods).stdout == "", 60, "no pod that would take the records yet")
     workload.produce(5)
     eventually(lambda: workload.replicas() >= 1, 20, "awake")
     eventually(lambda: workload.status().get("lag", {}).get("records") == 0, 90, "the records consumed")
@@ -171,5 +173,5 @@ def test_the_broker_gets_one_end_offset_round_per_interval_and_one_offset_fetch_
     after = workload.environment.broker_request_counts()
     asked = {name: after.get(name, 0) - before.get(name, 0) for name in ("ListOffsets", "OffsetFetch")}
     rounds = seconds / interval
-    assert abs(asked["ListOffsets"] - rounds) <= 2, asked
-    assert abs(asked["OffsetFetch"] - rounds * groups) <= 2 * groups, asked
+    assert abs(asked["ListOffsets"] - rounds) <= 4, asked
+    assert abs(asked["OffsetFetch"] - rounds * groups) <= 4 * groups, asked

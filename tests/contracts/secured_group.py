@@ -69,3 +69,13 @@ def set_password(cluster: Cluster, mechanism: Mechanism, user: str, password: st
     secret = SUITE.plant(password, f"a password of {user}").encode()
     change = UserScramCredentialUpsertion(user, ScramCredentialInfo(kind, 4096), secret)
     cluster.admin.alter_user_scram_credentials([change])[user].result()
+    eventually(lambda: _has(cluster, user))
+
+
+def _has(cluster: Cluster, user: str) -> bool:
+    """Whether the broker knows the user; it answers a change before it has learned of it."""
+    try:
+        cluster.admin.describe_user_scram_credentials([user])[user].result()
+    except KafkaException:
+        return False
+    return True

@@ -183,12 +183,12 @@ def assert_text(shown: str, group: str, topic: str) -> None:
 def assert_object(found: dict[str, Any], group: str, topic: str) -> None:
     assert (found["version"], found["group"], found["backlog"]) == (1, group, "Behind")
     assert found["withinObjective"] is False
-    assert found["watched"]["polls"] >= 12
+    assert found["watched"]["polls"] >= 6
     assert found["watched"]["seconds"] >= 12
     assert [(one["name"], one["partitions"], one["lag"]) for one in found["topics"]] == [(topic, 2, found["lag"])]
     assert found["lag"] > 500
     assert found["lagSeconds"] > 3
-    assert 120 < found["arrival"] < 210
+    assert 60 < found["arrival"] < 210
     assert 10 < found["capacityPerConsumer"] < 25
     assert (found["members"], found["idleMembers"], found["assignor"]) == (2, 0, "range")
     assert found["recommendation"]["now"] == 2
@@ -232,7 +232,8 @@ def test_an_interrupt_ends_it_with_what_is_known_and_leaves_no_process(
     pipe = subprocess.PIPE
     with subprocess.Popen([*COMMAND, *words], stdout=pipe, stderr=pipe, text=True) as process:
         try:
-            time.sleep(7)
+            eventually(lambda: children_of(process.pid) != [])
+            time.sleep(6)
             children = children_of(process.pid)
             process.send_signal(signal.SIGINT)
             said, complained = process.communicate(timeout=15)

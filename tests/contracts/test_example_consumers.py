@@ -175,7 +175,7 @@ def test_work_that_does_not_end_in_time_is_abandoned_and_not_committed(scene: Sc
     assert "assigned [0, 1, 2, 3]" in consumer.stdout.readline()
     time.sleep(1)
     consumer.terminate()
-    assert consumer.wait(9) == 0
+    assert consumer.wait(20) == 0
     assert done(output) == []
     assert sum(scene.committed().values()) == 0
 

@@ -250,7 +250,9 @@ def test_a_living_group_shows_its_assignor_and_who_has_what(
     consumer = cluster.consumer(group, **settings)
     consumer.subscribe([topic])
     eventually(lambda: consumer.poll(0.1) is None and len(consumer.assignment()) == 2)
-    described = ask(source, GroupQuery(group, topics=(topic,))).group
+    query = GroupQuery(group, topics=(topic,))
+    eventually(lambda: consumer.poll(0.1) is None and getattr(ask(source, query).group, "state", "") == "Stable")
+    described = ask(source, query).group
     consumer.close()
     assert isinstance(described, Group)
     assert (described.state, described.assignor) == ("Stable", assignor)

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.cluster
 
 CLUSTERS = 20
 LOOK_SECONDS = 8.0
+TRIES = 3
+"""A machine that stands still for two seconds costs every cluster two polls; what holds polls up does so each time."""
 SECURED = {"sasl": {"mechanism": "SCRAM-SHA-512", "username": "x", "passwordSecretRef": {"name": "x", "key": "x"}}}
 
 
@@ -97,10 +99,12 @@ async def test_a_black_hole_and_a_hanging_secret_among_twenty_clusters_delay_no_
     troubled = registry_of([black_hole, *others])
     troubled.put(resource("hangs", "u-hangs", namespace="billing", scaleTargetRef={"name": "hangs"},
                           kafka={"bootstrapServers": "elsewhere:9092", **SECURED}))  # fmt: skip
-    after = await polled(troubled, Vault(silent={"billing"}))
-
-    assert after.problems[black_hole] == {Reason.BROKERS_UNREACHABLE}
-    assert min(len(after.seconds[cluster]) for cluster in others) >= LOOK_SECONDS / 2
-    fewer = sum(len(before.seconds[cluster]) - len(after.seconds[cluster]) for cluster in others)
-    assert fewer <= len(others), "at most one poll less for each"
-    assert typical(after, others) < typical(before, others) + 0.1
+    for _ in range(TRIES):
+        after = await polled(troubled, Vault(silent={"billing"}))
+        assert after.problems[black_hole] == {Reason.BROKERS_UNREACHABLE}
+        least = min(len(after.seconds[cluster]) for cluster in others)
+        fewer = sum(len(before.seconds[cluster]) - len(after.seconds[cluster]) for cluster in others)
+        later = typical(after, others) - typical(before, others)
+        if least >= LOOK_SECONDS / 2 and fewer <= len(others) and later < 0.1:
+            return
+    raise AssertionError(f"a cluster has {least} polls, all have {fewer} fewer, and a poll takes {later:.3f} s more")

@@ -94,8 +94,7 @@ class TestTokens:
             await asyncio.sleep(0.1)
         assert reason(await hanging) is Reason.IDENTITY_PROVIDER_UNREACHABLE
         assert len(times) > 10, "it hung for so little time that this shows nothing"
-        assert max(times) < 1
-
+        assert max(times) < 3
 
     async def test_a_client_that_waits_for_its_next_token_is_let_go_without_delaying_another(
         self, broker: SecuredBroker, provider: Provider, process: PollingProcess, asked: Asked
@@ -107,7 +106,7 @@ class TestTokens:
         provider.released.clear()
         await asyncio.sleep(3)
         process.forget(waiting)
-        assert max([await timed(asked, process, other) for _ in range(20)]) < 1
+        assert max([await timed(asked, process, other) for _ in range(20)]) < 3
 
 
 class TestRotation:

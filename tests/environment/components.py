@@ -249,9 +249,9 @@ _KAFKA_LOGGING = " ".join(
 )
 
 # One broker, so one replica of everything; few partitions of the inner topics, so that it starts quickly. A killed
-# broker may come back only when its last session has timed out: 3 s instead of 9 s.
+# broker may come back only when its last session has timed out: 6 s instead of 9 s.
 KAFKA_SETTINGS = {
-    "broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "6000", "broker.heartbeat.interval.ms": "500",
     "auto.create.topics.enable": "false", "delete.topic.enable": "true", "group.initial.rebalance.delay.ms": "0",
     "offsets.topic.num.partitions": "4", "offsets.topic.replication.factor": "1",
     "transaction.state.log.num.partitions": "4", "transaction.state.log.replication.factor": "1",

@@ -6,7 +6,6 @@ import base64
 import sys
 import threading
 import time
-from concurrent.futures import Future
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -69,21 +68,29 @@ def test_the_wait_has_an_end_and_is_not_begun_twice() -> None:
     assert tokens.trouble is None
 
 
-def test_a_token_that_comes_at_the_end_of_the_wait_is_not_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    maker = Maker(FRESH)
+def late(*answers: Token | Unknown) -> tuple[Maker, Tokens]:
+    """Tokens whose first answer came after the wait for it."""
+    maker = Maker(*answers)
     maker.go.clear()
     tokens = Tokens(maker, "x")
-    waited = tokens._awaited
+    assert isinstance(tokens.get(0.05), Unknown)
+    assert tokens._asked is not None
+    maker.go.set()
+    tokens._asked.result(20)
+    return maker, tokens
 
-    def waited_in_vain(asked: Future[Token | Unknown], seconds: float) -> Token | Unknown:
-        said = waited(asked, seconds)
-        maker.go.set()
-        asked.result(20)
-        return said
 
-    monkeypatch.setattr(tokens, "_awaited", waited_in_vain)
-    assert [tokens.get(0.05), tokens.get(0.05)] == [FRESH, FRESH]
+def test_a_token_that_comes_after_the_wait_is_used() -> None:
+    maker, tokens = late(FRESH)
+    assert [tokens.get(0), tokens.get(0)] == [FRESH, FRESH]
     assert (maker.asked, tokens.trouble) == (1, None)
+
+
+@pytest.mark.parametrize("answer", [Token.lasting("old", 0), Unknown("refused")])
+def test_what_came_after_the_wait_and_is_of_no_use_by_now_is_asked_for_anew(answer: Token | Unknown) -> None:
+    maker, tokens = late(answer, FRESH)
+    assert tokens.get(1) == FRESH
+    assert (maker.asked, tokens.trouble) == (2, None)
 
 
 def test_a_surprise_is_told_by_its_class_alone() -> None:

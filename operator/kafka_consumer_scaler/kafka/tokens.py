@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPSConnection
 from typing import Any
@@ -78,10 +78,17 @@ class Tokens:
     def get(self, seconds: float) -> Token | Unknown:
         """A token that is fresh, or why there is none after so many seconds."""
         with self._lock:
+            self._keep()
             if self._token and time.monotonic() < self._token.fresh_until:
                 return self._token
             asked = self._asked = self._asked or self._ask()
-        return self._kept(asked, self._awaited(asked, seconds))
+        wait([asked], max(0.0, seconds))
+        with self._lock:
+            self._keep()
+            if asked.done():
+                return asked.result()
+            self.trouble = _unreachable(self._endpoint, "it did not answer in time")
+            return self.trouble
 
     def _ask(self) -> Future[Token | Unknown]:
         answer: Future[Token | Unknown] = Future()
@@ -94,22 +101,12 @@ class Tokens:
         except Exception as problem:  # the class alone: its text may hold what was sent
             answer.set_result(_unreachable(self._endpoint, type(problem).__name__))
 
-    def _awaited(self, asked: Future[Token | Unknown], seconds: float) -> Token | Unknown:
-        try:
-            return asked.result(max(0.0, seconds))
-        except TimeoutError:
-            return _unreachable(self._endpoint, "it did not answer in time")
-
-    def _kept(self, asked: Future[Token | Unknown], said: Token | Unknown) -> Token | Unknown:
-        """What was said, or the answer that came at the end of the wait."""
-        with self._lock:
-            if asked.done():
-                said = asked.result()
-                if self._asked is asked:
-                    self._asked = None
+    def _keep(self) -> None:
+        """The answer to what was asked, if it came, be it after the wait for it."""
+        if self._asked and self._asked.done():
+            said, self._asked = self._asked.result(), None
             self._token = said if isinstance(said, Token) else self._token
             self.trouble = said if isinstance(said, Unknown) else None
-        return said
 
 
 def requested_token(oauth: Oauth) -> Token | Unknown:

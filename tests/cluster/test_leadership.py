@@ -20,7 +20,7 @@ from tests.environment import Environment
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 
-LEASE_SECONDS, RETRY_SECONDS, SLACK_SECONDS = 15, 2.4, 10
+LEASE_SECONDS, RETRY_SECONDS, SLACK_SECONDS = 15, 2.4, 6
 """The slack is for a machine with more to do than cores."""
 COOLDOWN = {"scaleUp": {"cooldownSeconds": 600}, "scaleDown": {"stabilizationWindowSeconds": 5, "cooldownSeconds": 600}}
 

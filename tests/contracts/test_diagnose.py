@@ -183,12 +183,12 @@ def assert_text(shown: str, group: str, topic: str) -> None:
 def assert_object(found: dict[str, Any], group: str, topic: str) -> None:
     assert (found["version"], found["group"], found["backlog"]) == (1, group, "Behind")
     assert found["withinObjective"] is False
-    assert found["watched"]["polls"] >= 6
+    assert found["watched"]["polls"] >= 8, "one every 2 s would be 7"
     assert found["watched"]["seconds"] >= 12
     assert [(one["name"], one["partitions"], one["lag"]) for one in found["topics"]] == [(topic, 2, found["lag"])]
     assert found["lag"] > 500
     assert found["lagSeconds"] > 3
-    assert 60 < found["arrival"] < 210
+    assert 105 < found["arrival"] < 210, "of one partition alone it would be 100"
     assert 10 < found["capacityPerConsumer"] < 25
     assert (found["members"], found["idleMembers"], found["assignor"]) == (2, 0, "range")
     assert found["recommendation"]["now"] == 2

@@ -74,7 +74,7 @@ async def test_an_unreachable_cluster_is_told_within_the_deadline_with_its_cause
     async with running() as process:
         began = time.monotonic()
         samples = await process.poll(nobody, QUERIES, 4)
-        assert time.monotonic() - began < 12, "by the child's deadline: one that hangs is given up after 14 s"
+        assert time.monotonic() - began < 7, "well before one that hangs is given up, after 14 s"
     assert len(samples) == 2
     assert reasons(samples) == {Reason.BROKERS_UNREACHABLE}
     assert isinstance(samples[0].partitions, Unknown)

@@ -60,7 +60,7 @@ def test_the_wait_has_an_end_and_is_not_begun_twice() -> None:
         said = tokens.get(0.1)
         assert isinstance(said, Unknown)
         assert said.reason is Reason.IDENTITY_PROVIDER_UNREACHABLE
-    assert time.monotonic() - began < 9, "the token comes after 10"
+    assert time.monotonic() - began < 2.5
     assert maker.asked == 1
     assert tokens.trouble == said
     maker.go.set()

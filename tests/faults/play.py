@@ -12,14 +12,13 @@ from tests.faults import shop
 from tests.faults.api import Refused
 from tests.faults.fault import Fault
 from tests.faults.invariants import SETTLE_SECONDS, bounds_of
+from tests.faults.peace import CALM_SECONDS, Peace
 from tests.faults.plan import KINDS, Episode, Planned
 from tests.faults.programs import WorldFailed
 from tests.faults.record import Injected, Record, Settled, look_of, writes_of
 from tests.faults.shop import GHOST, GROUPS, Group
 from tests.faults.world import World
 
-CALM_SECONDS = 6.0
-"""What is right must stay for three polls."""
 PACE = (float(shop.UP_COOLDOWN_SECONDS), float(shop.DOWN_COOLDOWN_SECONDS), float(shop.DOWN_WINDOW_SECONDS),
         float(shop.POLLING_SECONDS))
 
@@ -93,30 +92,29 @@ class Run:
         self._say(f"  {planned.kind}: {words}, {time.time() - since:.1f} s")
 
     def _settle(self, episode: Episode) -> None:
-        """Wait until every group has the replicas that are right for its last level, and they stay."""
-        began = time.time()
+        """Wait until every group has had the replicas that are right for its last level, and they stayed."""
+        peace = Peace(time.time())
         right = {group.name: group.levels[episode.levels[group.name][-1]][1] for group in GROUPS}
-        since: dict[str, float] = {}
-        while time.time() < began + SETTLE_SECONDS + CALM_SECONDS:
-            for name, wanted in right.items():
-                since[name] = since.get(name, time.time()) if self._is_right(name, wanted) else 0.0
-                if not since[name]:
-                    del since[name]
-            if len(since) == len(right) and max(since.values()) < time.time() - CALM_SECONDS:
-                break
+        until = peace.began + SETTLE_SECONDS + CALM_SECONDS
+        while time.time() < until and any(peace.seconds(name) is None for name in right):
             time.sleep(0.5)
+            for name, wanted in right.items():
+                peace.see(name, self._is_right(name, wanted, peace.began), time.time())
         for group in GROUPS:
-            seconds = max(0.0, since[group.name] - began) if group.name in since else None
-            self._note(episode, group, right[group.name], seconds)
+            self._note(episode, group, right[group.name], peace.seconds(group.name))
 
-    def _is_right(self, name: str, wanted: int) -> bool:
-        """The replicas are right, and what the scaler says of itself is about its newest generation."""
-        if self.world.workload.replicas(name) != wanted:
+    def _is_right(self, name: str, wanted: int, since: float) -> bool:
+        """The replicas are right, the lag was wholly known since, and the status is of the newest generation."""
+        if self.world.workload.replicas(name) != wanted or not self._is_known(name, since):
             return False
         with suppress(OSError, Refused):
             found = shop.look(self.world.api)[name]
             return bool(found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"])
         return False
+
+    def _is_known(self, name: str, since: float) -> bool:
+        looks = (one for operator in self.world.operators for one in reversed(operator.looks) if one["scaler"] == name)
+        return any(one["at"] >= since and not look_of(one).doubt for one in looks)
 
     def _note(self, episode: Episode, group: Group, right: int, seconds: float | None) -> None:
         words = ""

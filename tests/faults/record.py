@@ -69,7 +69,10 @@ class Write:
 
 @dataclass(frozen=True)
 class Look:
-    """What one decision of one operator was given: `doubt` is empty, or why the lag was not wholly known."""
+    """What one decision of one operator was given, `at` the time of its sample.
+
+    `doubt` is empty, or why the lag was not wholly known.
+    """
 
     at: float
     scaler: str

@@ -22,7 +22,7 @@ from tests.spilled import Spilled
 
 ROOT = Path(__file__).parents[1]
 
-REAL = {"cluster", "contracts", "environment", "faults"}
+REAL = {"cluster", "contracts", "environment"}
 """Folders whose tests start programs and networks, and look for what is left of them."""
 Client = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import Environment
-from tests.environment.model import REPOSITORY, Unsupported
+from tests.environment import choice
+from tests.environment.model import DEFAULT_STATE, REPOSITORY, State
 from tests.faults.record import load
 
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(choice.choose(State(DEFAULT_STATE)) != "local",
+                       reason="the world of faults is made of the parts of the local environment"),
+]
 SEED, FAULTS = 1, 20
 VARIABLES = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'operator'}{os.pathsep}{REPOSITORY}"}
 
@@ -23,11 +28,8 @@ def played(module: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=REPOSITORY, env=VARIABLES, capture_output=True, text=True, timeout=900)
 
 
-@pytest.mark.cluster
-def test_a_short_run_of_faults_is_survived(environment: Environment, tmp_path: Path) -> None:
+def test_a_short_run_of_faults_is_survived(tmp_path: Path) -> None:
     """The run prints the command that repeats it; its record is kept in pytest's folder."""
-    if environment.kind != "local":
-        raise Unsupported("the world of faults is made of the parts of the local environment")
     output = tmp_path / "faults"
     words = ["--seed", str(SEED), "--faults", str(FAULTS), "--operators", "1", "--output", str(output)]
     done = played("tests.faults", *words)
@@ -38,11 +40,8 @@ def test_a_short_run_of_faults_is_survived(environment: Environment, tmp_path: P
     assert any(write.user in record.users and write.replicas is not None for write in record.writes)
 
 
-@pytest.mark.cluster
-def test_groups_whose_coordinator_moved_are_read_again_within_seconds(environment: Environment) -> None:
+def test_groups_whose_coordinator_moved_are_read_again_within_seconds() -> None:
     """The one before goes on, so that no connection ends; a poll a second, and brokers need a few to agree."""
-    if environment.kind != "local":
-        raise Unsupported("the world of faults is made of the parts of the local environment")
     done = played("tests.faults.moved_coordinator")
     assert done.returncode == 0, done.stderr[-6000:]
     looks = [line for line in done.stdout.splitlines() if line[:1].isdigit()]

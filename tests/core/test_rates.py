@@ -274,6 +274,13 @@ def test_a_commit_at_every_poll_counts_as_kafkas_default_of_5_s(every: int, poll
     assert likely_commit_interval(committing(every, polls), policy) == likely
 
 
+@pytest.mark.parametrize("looks", [(16.0, 16.5, 31.5, 46.5, 61.5), (0, 15, 30, 60, 75), (0, 5, 20, 35)])
+def test_commits_are_counted_in_looks_which_need_not_be_even(looks: tuple[float, ...]) -> None:
+    """The second comes soon after the first, and one that failed is missing: a commit is seen at each all the same."""
+    found = history(*(seen(at, (int(at * 10), int(at // 5 * 50))) for at in looks))
+    assert likely_commit_interval(found, POLICY) == 5.0
+
+
 def test_one_move_is_enough_to_expect_kafkas_default() -> None:
     one = history(seen(0, (9, 1)), seen(5, (9, 2)))
     assert likely_commit_interval(one, EVERY_5_S) == 5.0

@@ -104,36 +104,38 @@ def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, i
 def commit_interval_seconds(history: History) -> float | Unknown:
     """Median time between two moves of a partition's committed offset, as far as the polls can tell."""
     gaps = _commit_gaps(history)
-    return median(gaps) if gaps else NO_MOVES
+    return median(seconds for seconds, _ in gaps) if gaps else NO_MOVES
 
 
-def _commit_gaps(history: History) -> list[float]:
+def _commit_gaps(history: History) -> list[tuple[float, int]]:
+    """(seconds, looks) from each commit that was seen to the next one of its partition."""
     if not history.samples:
         return []
     first, last = history.samples[0], history.samples[-1]
-    moving = [tp for tp in last.readings if _committed(first, tp) != _committed(last, tp)]
+    moving = [tp for tp in last.readings if _has_committed(first, last, tp)]
     return [gap for tp in moving[:ASKED_PARTITIONS] for gap in _gaps(history.samples, tp)]
 
 
 def likely_commit_interval(history: History, policy: Policy) -> float | Unknown:
     """The commit interval; where every look saw a new commit, it is shorter than a look: Kafka's default, 5 s.
 
-    The mean tells what the median cannot: looks 15 s apart see commits 20 s apart after 15, 15 and 30 s. A single
-    commit among several looks tells by its size: 600 records where 10 a second arrive are 60 s of them.
+    The mean tells what the median cannot: looks 15 s apart see commits 20 s apart after 1, 1 and 2 of them. Looks are
+    counted, since they need not be even: the second one comes soon after the first. A single commit among several looks
+    tells by its size: 600 records where 10 a second arrive are 60 s of them.
     """
     gaps = _commit_gaps(history)
     if not gaps:
         return _interval_by_size(history, policy.offset_reset)
-    looks = fmean(later.at - earlier.at for earlier, later in pairwise(history.samples))
-    seen, mean = median(gaps), fmean(gaps)
-    if seen > 1.5 * max(looks, policy.polling_interval_seconds):
+    mean, looks = fmean(seconds for seconds, _ in gaps), fmean(looks for _, looks in gaps)
+    seen = median(seconds for seconds, _ in gaps)
+    if seen > 1.5 * max(mean / looks, policy.polling_interval_seconds):
         return seen
-    return mean if mean > SEEN_TIMES * looks else min(seen, COMMIT_SECONDS)
+    return mean if looks > SEEN_TIMES else min(seen, COMMIT_SECONDS)
 
 
 def _interval_by_size(history: History, reset: OffsetReset) -> float | Unknown:
     moves = [(before, now) for before, now in pairwise(history.samples)
-             if any(_committed(before, tp) != _committed(now, tp) for tp in now.readings)]
+             if any(_has_committed(before, now, tp) for tp in now.readings)]
     if not moves:
         return NO_MOVES
     arrived = arrival(history)
@@ -248,8 +250,9 @@ def _estimated_age(newest: Sample, first: Sample, tp: TopicPartition, lag: float
     return max(watched, lag * watched / arrived) if arrived > 0 else watched
 
 
-def _gaps(samples: tuple[Sample, ...], tp: TopicPartition) -> list[float]:
-    return [later.at - earlier.at for earlier, later in pairwise(_commits(samples, tp))]
+def _gaps(samples: tuple[Sample, ...], tp: TopicPartition) -> list[tuple[float, int]]:
+    moves = [look for look, (before, now) in enumerate(pairwise(samples), start=1) if _has_committed(before, now, tp)]
+    return [(samples[later].at - samples[earlier].at, later - earlier) for earlier, later in pairwise(moves)]
 
 
 def _committed(sample: Sample, tp: TopicPartition) -> object:
@@ -297,7 +300,11 @@ def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: 
 
 def _commits(window: tuple[Sample, ...], tp: TopicPartition) -> list[Sample]:
     """The samples in which a commit was first seen."""
-    return [now for before, now in pairwise(window) if _committed(before, tp) != _committed(now, tp)]
+    return [now for before, now in pairwise(window) if _has_committed(before, now, tp)]
+
+
+def _has_committed(before: Sample, now: Sample, tp: TopicPartition) -> bool:
+    return _committed(before, tp) != _committed(now, tp)
 
 
 def _window(history: History, since: float, seconds: float) -> tuple[Sample, ...]:

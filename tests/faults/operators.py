@@ -86,17 +86,13 @@ class Operator:
                     self._take(name, [json.loads(line) for line in text.splitlines()])
 
     def _take(self, name: str, lines: list[dict[str, Any]]) -> None:
-        """The newest look is left for the next time: a change that it leads to may still be under way.
-
-        A look is as old as its sample, from which the operator counts too; decisions on it may come seconds later.
-        """
+        """The newest look is left for the next time: a change that it leads to may still be under way."""
         offset = self._started_offset_seconds
         for line in lines[:-1]:
             decided = line["decidedAt"] - offset
             if decided > self._fetched.get(name, 0.0):
                 self._fetched[name] = decided
-                at = line["at"] - offset
-                self.looks.append({"at": at, "scaler": name, "instance": self.instance, "look": line})
+                self.looks.append({"offset": offset, "scaler": name, "instance": self.instance, "look": line})
 
 
 def _argv(layout: Layout, instance: str, port: int, lease: str | None) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from tests.faults.invariants import SETTLE_SECONDS, bounds_of
 from tests.faults.peace import CALM_SECONDS, Peace
 from tests.faults.plan import KINDS, Episode, Planned
 from tests.faults.programs import WorldFailed
-from tests.faults.record import Injected, Record, Settled, look_of, writes_of
+from tests.faults.record import Injected, Record, Settled, look_of, was_known, writes_of
 from tests.faults.shop import GHOST, GROUPS, Group
 from tests.faults.world import World
 
@@ -105,16 +105,13 @@ class Run:
 
     def _is_right(self, name: str, wanted: int, since: float) -> bool:
         """The replicas are right, the lag was wholly known since, and the status is of the newest generation."""
-        if self.world.workload.replicas(name) != wanted or not self._is_known(name, since):
+        looks = (look_of(one) for operator in self.world.operators for one in reversed(operator.looks))
+        if self.world.workload.replicas(name) != wanted or not was_known(looks, name, since):
             return False
         with suppress(OSError, Refused):
             found = shop.look(self.world.api)[name]
             return bool(found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"])
         return False
-
-    def _is_known(self, name: str, since: float) -> bool:
-        looks = (one for operator in self.world.operators for one in reversed(operator.looks) if one["scaler"] == name)
-        return any(one["at"] >= since and not look_of(one).doubt for one in looks)
 
     def _note(self, episode: Episode, group: Group, right: int, seconds: float | None) -> None:
         words = ""

@@ -193,12 +193,17 @@ def _seconds(stamp: str) -> float:
 
 
 def look_of(fetched: dict[str, Any]) -> Look:
-    """One look as the operator recorded it."""
+    """One look as the operator recorded it, as old as its sample, from which the operator counts too, by a right clock."""
     line = fetched["look"]
     metric, group = _metric_doubt(line["partitions"]), line["group"].get("unknown", "")
     replicas, scaled = line["replicas"].get("spec"), line.get("scaled")
-    return Look(fetched["at"], fetched["scaler"], fetched["instance"], metric or group, bool(metric),
+    return Look(line["at"] - fetched["offset"], fetched["scaler"], fetched["instance"], metric or group, bool(metric),
                 replicas, None if scaled is None else scaled["to"])  # fmt: skip
+
+
+def was_known(looks: Iterable[Look], scaler: str, since: float) -> bool:
+    """Whether a sample since then told a scaler's lag wholly."""
+    return any(look.scaler == scaler and look.at >= since and not look.doubt for look in looks)
 
 
 def _metric_doubt(partitions: dict[str, Any]) -> str:

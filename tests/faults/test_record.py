@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.faults.record import look_of, writes_of
+from tests.faults.record import look_of, was_known, writes_of
 
 AT = "2026-01-01T00:00:00.000000Z"
 EPOCH = 1767225600.0
@@ -19,10 +19,10 @@ def line(resource: str, subresource: str = "", **more: Any) -> str:
 
 
 def look(**more: Any) -> dict[str, Any]:
-    line = {"decidedAt": EPOCH, "partitions": {"orders/0": {"start": 0, "end": 5, "committed": 2}},
+    line = {"at": EPOCH, "decidedAt": EPOCH + 3.0, "partitions": {"orders/0": {"start": 0, "end": 5, "committed": 2}},
             "group": {"state": "Stable", "assignor": "range", "members": []}, "replicas": {"spec": 3, "ready": 3},
             "scaled": None, **more}
-    return {"at": 10.0, "scaler": "orders", "instance": "operator-a", "look": line}
+    return {"offset": 3600.0, "scaler": "orders", "instance": "operator-a", "look": line}
 
 
 def test_a_scale_that_was_written_has_its_replicas() -> None:
@@ -81,3 +81,15 @@ def test_one_partition_or_the_group_in_doubt_is_a_doubt() -> None:
 def test_a_look_that_led_to_a_change_tells_to_how_many() -> None:
     assert look_of(look(scaled={"at": EPOCH, "to": 6})).scaled_to == 6
     assert look_of(look(replicas={"unknown": "403", "reason": "x"})).replicas is None
+
+
+def test_a_look_is_as_old_as_its_sample_by_a_right_clock() -> None:
+    assert look_of(look()).at == EPOCH - 3600.0, "the operator's clock is an hour ahead, and it decided 3 s later"
+
+
+def test_a_lag_is_known_since_a_moment_by_a_whole_sample_of_that_scaler_after_it() -> None:
+    then = EPOCH - 3600.0
+    assert was_known([look_of(look())], "orders", since=then)
+    assert not was_known([look_of(look())], "orders", since=then + 1.0)
+    assert not was_known([look_of(look())], "payments", since=then)
+    assert not was_known([look_of(look(group={"unknown": "loading", "reason": "x"}))], "orders", since=then)

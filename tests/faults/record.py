@@ -193,7 +193,7 @@ def _seconds(stamp: str) -> float:
 
 
 def look_of(fetched: dict[str, Any]) -> Look:
-    """One look as the operator recorded it, as old as its sample, from which the operator counts too, by a right clock."""
+    """One look as the operator recorded it, as old as its sample by a right clock: the operator counts from it too."""
     line = fetched["look"]
     metric, group = _metric_doubt(line["partitions"]), line["group"].get("unknown", "")
     replicas, scaled = line["replicas"].get("spec"), line.get("scaled")

@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint environment environment-down benchmark proof generate docs lock sbom audit clean
+.PHONY: help demo check test nightly faults lint environment environment-down benchmark proof generate docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -12,8 +12,18 @@ help: ## list the targets
 demo: .venv/.installed ## the main job on a real cluster and broker, with a picture at the end (DEMO=--keep keeps them)
 	$(BIN)/python -m tests.demo $(DEMO)
 
-test: lint environment ## every test, on a real cluster and broker
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(TESTS)
+check: lint ## lint, and every test that needs no cluster and no broker (TESTS=tests/core for some of them)
+	@$(BIN)/python -m tests.prepare --check $(TESTS)
+	$(BIN)/pytest --numprocesses logical -m "not real" $(TESTS)
+
+test: lint ## every test, on real clusters and brokers that it starts (TESTS=tests/contracts for some of them)
+	@$(BIN)/python -m tests.prepare $(TESTS)
+	$(BIN)/pytest --numprocesses auto $(TESTS)
+
+nightly: .venv/.installed ## every test with the heavy ones in full size, then 200 faults
+	@$(BIN)/python -m tests.prepare
+	FULL=1 $(BIN)/pytest --numprocesses auto
+	$(BIN)/python -m tests.faults.nightly $(FAULTS)
 
 faults: .venv/.installed ## inject 200 faults into real worlds under load, nightly (FAULTS="--seed 7" for others)
 	$(BIN)/python -m tests.faults.nightly $(FAULTS)

@@ -1,4 +1,4 @@
-"""Fixtures of the real cluster and broker. They stay up for the next run; `make environment-down` ends them."""
+"""Fixtures of the real cluster and broker. See tests/lanes.py for which process runs what."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests import environment as environments
-from tests.environment import Environment, Unsupported
+from tests import lanes
+from tests.environment import DEFAULT_STATE, Environment, Part, Unsupported
 from tests.environment.model import BrokerSecurity
 from tests.planted import SUITE
 from tests.spilled import Spilled
 
 ROOT = Path(__file__).parents[1]
 
-REAL = {"cluster", "contracts", "environment"}
-"""Folders whose tests start programs and networks, and look for what is left of them."""
 Client = Callable[..., "subprocess.CompletedProcess[str]"]
 
 settings.register_profile("same", max_examples=100, deadline=None, derandomize=True)
@@ -41,16 +41,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Spilled(config))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Of `--numprocesses auto`."""
+    return lanes.processes()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.LaneScheduling:
+    return lanes.LaneScheduling(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, one has the environment to itself: some tests stop its broker, or its API server.
-
-    All else is dealt by files, whose fixtures are made once. First, since the groups are read by another such hook.
-    """
+    """First, since the groups and the marker are read by other such hooks."""
     for item in items:
-        path = item.path.relative_to(ROOT)
-        needs_it = "environment" in getattr(item, "fixturenames", ()) or path.parts[1] in REAL
-        item.add_marker(pytest.mark.xdist_group("environment" if needs_it else str(path)))
+        if lanes.lane(item) != "pure":
+            item.add_marker(lanes.NEEDS)
+        item.add_marker(pytest.mark.xdist_group(lanes.group(item)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -70,12 +76,45 @@ def _image(environment: Environment, tag: str, context: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def environment() -> Environment:
-    """The running environment; one is started when there is none."""
-    found = environments.running() or environments.up()
+def machine() -> Iterator[Environment]:
+    """This process's environment, of which only those parts run that a test has asked for.
+
+    The first process's stays up for the next run; `make environment-down` ends it.
+    """
+    folder = lanes.state_folder()
+    found = environments.up(folder=folder, parts=())
     with suppress(Unsupported):
         _plant(found.security())
-    return found
+    yield found
+    if folder != DEFAULT_STATE:
+        environments.down(folder=folder)
+
+
+@pytest.fixture(scope="session")
+def with_broker(machine: Environment) -> Environment:
+    """The environment with a running broker."""
+    machine.ensure(Part.BROKER)
+    return machine
+
+
+@pytest.fixture(scope="session")
+def with_api(machine: Environment) -> Environment:
+    """The environment with a running API server and its controllers, and no node."""
+    machine.ensure(Part.API)
+    return machine
+
+
+@pytest.fixture(scope="session")
+def with_node(with_api: Environment) -> Environment:
+    """The environment with a node besides, which runs pods."""
+    with_api.ensure(Part.NODE)
+    return with_api
+
+
+@pytest.fixture(scope="session")
+def environment(with_broker: Environment, with_api: Environment) -> Environment:
+    """The environment with a broker and an API server."""
+    return with_broker
 
 
 def _plant(security: BrokerSecurity) -> None:
@@ -87,8 +126,8 @@ def _plant(security: BrokerSecurity) -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap_servers(environment: Environment) -> str:
-    return environment.kafka_bootstrap_servers
+def kafka_bootstrap_servers(with_broker: Environment) -> str:
+    return with_broker.kafka_bootstrap_servers
 
 
 ASKED_AGAIN = 20
@@ -115,22 +154,22 @@ def _client(binary: Path, kubeconfig: Path) -> Client:
 
 
 @pytest.fixture(scope="session")
-def kubectl(environment: Environment) -> Client:
-    return _client(environment.kubectl, environment.kubeconfig)
+def kubectl(with_api: Environment) -> Client:
+    return _client(with_api.kubectl, with_api.kubeconfig)
 
 
 @pytest.fixture(scope="session")
-def helm(environment: Environment) -> Client:
-    return _client(environment.helm, environment.kubeconfig)
+def helm(with_api: Environment) -> Client:
+    return _client(with_api.helm, with_api.kubeconfig)
 
 
 @pytest.fixture
-def namespace(environment: Environment, kubectl: Client) -> Iterator[str]:
+def namespace(with_api: Environment, kubectl: Client) -> Iterator[str]:
     """A fresh namespace, deleted afterwards; what its pods logged is kept for the search, where it is a file here."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     kubectl("create", "namespace", name)
     yield name
-    for file in (environment.state.folder / "var" / "log" / "pods").glob(f"{name}_*/*/*.log"):
+    for file in (with_api.state.folder / "var" / "log" / "pods").glob(f"{name}_*/*/*.log"):
         SUITE.say(f"log of the container {file.parent.name}", file.read_text(errors="replace"))
     kubectl("delete", "namespace", name, "--wait=false")
 
@@ -144,12 +183,12 @@ def custom_resource_definition(kubectl: Client) -> None:
 
 
 @pytest.fixture(scope="session")
-def operator_image(environment: Environment) -> str:
+def operator_image(with_node: Environment) -> str:
     """The operator's image, built from this tree and known to the cluster's nodes."""
-    return _image(environment, "kafka-consumer-scaler:test", ROOT)
+    return _image(with_node, "kafka-consumer-scaler:test", ROOT)
 
 
 @pytest.fixture(scope="session")
-def example_image(environment: Environment) -> str:
+def example_image(with_node: Environment) -> str:
     """The image of the example consumer and producer."""
-    return _image(environment, "kafka-example:test", ROOT / "examples")
+    return _image(with_node, "kafka-example:test", ROOT / "examples")

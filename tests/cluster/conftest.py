@@ -23,27 +23,20 @@ print(urllib.request.urlopen("http://127.0.0.1:8080/debug/scalers/{}/orders/snap
 def operator(custom_resource_definition: None, helm: Client, kubectl: Client, operator_image: str) -> Iterator[str]:
     """The namespace of an operator that watches the whole cluster, installed by the chart."""
     repository, _, tag = operator_image.rpartition(":")
+    values = f"image.repository={repository},image.tag={tag},crd.install=false,debug.recordSnapshots=1000"
     helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait", check=False)
     helm(
         "install", RELEASE, str(ROOT / "charts" / "kafka-consumer-scaler"), "-n", OPERATOR_NAMESPACE,
-        "--create-namespace", "--set", f"image.repository={repository},image.tag={tag},crd.install=false", "--wait",
+        "--create-namespace", "--set", values, "--wait",
     )
     yield OPERATOR_NAMESPACE
     helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait")
 
 
-@pytest.fixture(scope="module")
-def recording(operator: str, helm: Client, kubectl: Client) -> Iterator[Callable[[str], str]]:
-    """The installed operator records while a module's tests run; answers the looks of a namespace's `orders`."""
-    chart = str(ROOT / "charts" / "kafka-consumer-scaler")
-
-    def upgrade(looks: int) -> None:
-        value = f"debug.recordSnapshots={looks}"
-        helm("upgrade", RELEASE, chart, "-n", operator, "--reuse-values", "--set", value, "--wait")
-
-    upgrade(1000)
-    yield lambda namespace: run_in_operator(kubectl, operator, LOOKS.format(namespace))
-    upgrade(0)
+@pytest.fixture(scope="session")
+def recording(operator: str, kubectl: Client) -> Callable[[str], str]:
+    """Answers the samples of a namespace's `orders` that the installed operator has recorded."""
+    return lambda namespace: run_in_operator(kubectl, operator, LOOKS.format(namespace))
 
 
 @pytest.fixture

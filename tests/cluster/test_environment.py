@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import environment
-from tests.environment import cgroups, choice, host
+from tests.environment import WHOLE, Part, cgroups, choice, host, network
 from tests.environment.cache import cache_folder
 from tests.environment.local import component_states
 from tests.environment.model import DEFAULT_STATE, REPOSITORY, State
@@ -34,28 +34,46 @@ def state(tmp_path: Path) -> Iterator[State]:
     environment.down(_silent, state.folder)
 
 
-def test_a_second_environment_runs_beside_the_first_and_a_second_up_finds_it(state: State) -> None:
-    first = environment.up(_silent, state.folder)
-    pid = host.machine_pid(state)
-    again = environment.up(_silent, state.folder)
-    assert again == first
-    assert host.machine_pid(state) == pid
-    assert " Ready " in _kubectl(first, "get", "nodes", "--no-headers")
-
-
-def test_a_second_up_releases_what_was_held_down(state: State) -> None:
-    found = environment.up(_silent, state.folder)
-    found.stop("kube-proxy")
-    assert component_states(state)["kube-proxy"] == "held"
-    environment.up(_silent, state.folder)
-    assert component_states(state)["kube-proxy"] == "ready"
-
-
-def test_down_leaves_nothing_behind(state: State) -> None:
-    environment.up(_silent, state.folder)
-    assert traces(state)
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
+    """The state of an environment that several tests find running; the first of them starts it."""
+    state = State(tmp_path_factory.mktemp("shared").resolve() / "second")
+    yield state
     environment.down(_silent, state.folder)
-    assert traces(state) == []
+
+
+def test_an_environment_starts_with_the_parts_that_are_asked_for_and_others_join_it(shared: State) -> None:
+    environment.down(_silent, shared.folder)
+    found = environment.up(_silent, shared.folder, parts=(Part.BROKER,))
+    assert set(component_states(shared).values()) == {"ready", "held"}
+    assert {name for name, now in component_states(shared).items() if now == "ready"} == set(Part.BROKER.value)
+    assert found.broker_request_counts()
+    found.ensure(*WHOLE)
+    assert set(component_states(shared).values()) == {"ready"}
+    assert " Ready " in _kubectl(found, "get", "nodes", "--no-headers")
+
+
+def test_a_second_up_finds_the_environment_running(shared: State) -> None:
+    first = environment.up(_silent, shared.folder)
+    pid = host.machine_pid(shared)
+    again = environment.up(_silent, shared.folder)
+    assert again == first
+    assert host.machine_pid(shared) == pid
+
+
+def test_a_second_up_releases_what_was_held_down(shared: State) -> None:
+    found = environment.up(_silent, shared.folder)
+    found.stop("kube-proxy")
+    assert component_states(shared)["kube-proxy"] == "held"
+    environment.up(_silent, shared.folder)
+    assert component_states(shared)["kube-proxy"] == "ready"
+
+
+def test_down_leaves_nothing_behind(shared: State) -> None:
+    environment.up(_silent, shared.folder)
+    assert traces(shared)
+    environment.down(_silent, shared.folder)
+    assert traces(shared) == []
 
 
 @pytest.mark.parametrize("seconds", [0.6, 2, 6])
@@ -79,20 +97,20 @@ def test_a_start_after_a_killed_start_succeeds(state: State) -> None:
 
 def test_a_killed_machine_takes_processes_mounts_and_rules_with_it_without_any_down(state: State) -> None:
     environment.up(_silent, state.folder)
-    before = set(_mounts())
+    before = _mounts(state)
     pid = host.machine_pid(state)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _processes(state) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert _processes(state) == []
-    assert set(_mounts()) == before
+    assert _mounts(state) == before
     assert environment.running(state.folder) is None
 
 
-def test_a_held_component_stays_away_and_comes_back_with_its_data(state: State) -> None:
-    found = environment.up(_silent, state.folder)
+def test_a_held_component_stays_away_and_comes_back_with_its_data(shared: State) -> None:
+    found = environment.up(_silent, shared.folder)
     _kubectl(found, "create", "namespace", "kept")
     for component in ("kafka", "kube-apiserver", "etcd"):
         found.stop(component)
@@ -107,7 +125,7 @@ def test_a_held_component_stays_away_and_comes_back_with_its_data(state: State) 
 def test_a_failed_start_prints_the_failing_parts_last_lines_and_leaves_nothing(state: State, tmp_path: Path) -> None:
     broken = _cache_with_a_broken_etcd(tmp_path)
     start = _command(state, "up", KAFKA_CONSUMER_SCALER_CACHE=str(broken))
-    _, errors = start.communicate(timeout=120)
+    _, errors = start.communicate(timeout=600)
     assert start.returncode == 1
     assert "error: etcd ends again and again" in errors
     assert "etcd: no space left on device" in errors
@@ -119,9 +137,9 @@ def traces(state: State) -> list[str]:
     """All that this environment has on the host: processes, mounts, interfaces, packet filter rules, cgroups, files."""
     name = cgroups.path(state)[1:]
     groups = [str(root / name) for root in cgroups.roots() if (root / name).exists()]
-    mounts = [line for line in _mounts() if str(state.folder) in line]
+    links = [network.name(state)] if network.exists(network.name(state)) else []
     files = [str(state.folder)] if state.folder.exists() else []
-    return [*_processes(state), *mounts, *_links(state), *_packet_filter_rules(), *groups, *files]
+    return [*_processes(state), *_mounts(state), *links, *_packet_filter_rules(), *groups, *files]
 
 
 def _processes(state: State) -> list[str]:
@@ -141,15 +159,8 @@ def _command_line(pid: Path) -> str:
         return ""
 
 
-def _mounts() -> list[str]:
-    return Path("/proc/self/mountinfo").read_text().splitlines()
-
-
-def _links(state: State) -> list[str]:
-    """Interfaces named like ours, but those of the shared environment, which may run meanwhile."""
-    shared = DEFAULT_STATE / "link"
-    others = {shared.read_text()} if shared.exists() else set()
-    return [link.name for link in Path("/sys/class/net").glob("kcs*") if link.name not in others]
+def _mounts(state: State) -> list[str]:
+    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(state.folder) in line]
 
 
 def _packet_filter_rules() -> list[str]:

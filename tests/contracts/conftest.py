@@ -22,16 +22,16 @@ from tests.secured import SecuredBroker
 
 
 @pytest_asyncio.fixture
-async def api(environment: Environment) -> AsyncIterator[ApiClient]:
-    connected = await connect(str(environment.kubeconfig))
+async def api(with_api: Environment) -> AsyncIterator[ApiClient]:
+    connected = await connect(str(with_api.kubeconfig))
     yield connected
     await connected.close()
 
 
 @pytest_asyncio.fixture
-async def api_of_nobody(environment: Environment) -> AsyncIterator[ApiClient]:
+async def api_of_nobody(with_api: Environment) -> AsyncIterator[ApiClient]:
     """Connected as a user whom no role names."""
-    connected = await connect(str(environment.kubeconfig))
+    connected = await connect(str(with_api.kubeconfig))
     connected.set_default_header("Impersonate-User", "nobody")
     yield connected
     await connected.close()
@@ -51,9 +51,9 @@ async def orders(api: ApiClient, namespace: str, custom_resource_definition: Non
 
 
 @pytest.fixture(scope="module")
-def broker(environment: WholeEnvironment) -> SecuredBroker:
+def broker(with_broker: WholeEnvironment) -> SecuredBroker:
     try:
-        return SecuredBroker.of(environment)
+        return SecuredBroker.of(with_broker)
     except Unsupported as reason:
         pytest.skip(str(reason))
 

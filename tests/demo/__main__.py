@@ -20,7 +20,7 @@ from tests.demo.shop import Shop
 from tests.demo.show import display
 from tests.demo.timeline import Row
 from tests.demo.watch import Onlooker, watch
-from tests.environment import Environment, EnvironmentFailed, Unsupported
+from tests.environment import WHOLE, Environment, EnvironmentFailed, Unsupported
 from tests.environment.cache import locked
 from tests.environment.progress import Progress
 from tests.environment.tools import Tools, complain
@@ -69,6 +69,7 @@ def _environment(keep: bool) -> Iterator[tuple[Environment, bool]]:
     """The running environment, or one that lasts as long as the demo; and whether it was running before."""
     running = environment.running()
     if running is not None:
+        running.ensure(*WHOLE)
         yield running, True
         return
     try:

@@ -11,22 +11,28 @@ from pathlib import Path
 
 from . import caller, choice, host, kind, local
 from .cache import locked
-from .model import DEFAULT_STATE, Environment, EnvironmentFailed, State, Unsupported
+from .model import DEFAULT_STATE, WHOLE, Environment, EnvironmentFailed, Part, State, Unsupported
 from .progress import Progress
 
-__all__ = ["DEFAULT_STATE", "Environment", "EnvironmentFailed", "Unsupported", "down", "running", "up"]
+__all__ = ["DEFAULT_STATE", "WHOLE", "Environment", "EnvironmentFailed", "Part", "Unsupported", "down", "down_all",
+           "running", "up"]  # fmt: skip
 
 
-def up(report: Callable[[str], None] = print, folder: Path = DEFAULT_STATE) -> Environment:
+def up(
+    report: Callable[[str], None] = print, folder: Path = DEFAULT_STATE, parts: tuple[Part, ...] = WHOLE
+) -> Environment:
     """The environment of this state folder: found, healed, replaced or started.
 
     The caller's, when KUBECONFIG and KAFKA_BOOTSTRAP_SERVERS are set; else on Docker, when it answers; else local.
+    A local one starts with the parts alone; `Environment.ensure` adds others.
     Raises EnvironmentFailed with the last log lines of the part that failed.
     """
     state, progress = _state(folder), Progress(report)
-    ways = {"caller": caller.up, "kind": kind.up, "local": local.up}
     with locked(f"state-{state.identity}", progress):
-        return ways[choice.choose(state)](state, progress)
+        way = choice.choose(state)
+        if way == "local":
+            return local.up(state, progress, parts)
+        return caller.up(state, progress) if way == "caller" else kind.up(state, progress)
 
 
 def down(report: Callable[[str], None] = print, folder: Path = DEFAULT_STATE) -> None:
@@ -35,6 +41,12 @@ def down(report: Callable[[str], None] = print, folder: Path = DEFAULT_STATE) ->
     with locked(f"state-{state.identity}", progress), progress.step("removing the environment"):
         host.destroy(state)
         kind.down(state)
+
+
+def down_all(report: Callable[[str], None] = print) -> None:
+    """`down` for the default state folder and for those that test processes have beside it."""
+    for folder in (DEFAULT_STATE, *DEFAULT_STATE.parent.glob(f"{DEFAULT_STATE.name}-*")):
+        down(report, folder)
 
 
 def running(folder: Path = DEFAULT_STATE) -> Environment | None:

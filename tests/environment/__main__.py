@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import DEFAULT_STATE, EnvironmentFailed, Unsupported, choice, down, host, local, running, up
+from . import DEFAULT_STATE, EnvironmentFailed, Unsupported, choice, down, down_all, host, local, running, up
 from .model import Environment, State
 from .progress import Progress
 
@@ -63,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.verb == "up":
         _describe(up(folder=folder))
     elif options.verb == "down":
-        down(folder=folder)
+        down_all() if folder == DEFAULT_STATE else down(folder=folder)
     elif options.verb == "build":
         local.build(Progress())
     elif options.verb == "status":

@@ -17,6 +17,7 @@ from .progress import Progress, contained, run
 
 BASE_IMAGE = f"localhost/debian-python:{debian.SUITE}"
 CERTIFICATES = Path("/etc/ssl/certs")
+PAUSE_ARCHIVE = "pause.tar"
 PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "cert", "proxy", "default-timeout")
 
 
@@ -60,7 +61,7 @@ def pause(kubernetes: Path) -> Part:
         shutil.copy(kubernetes / "pause", draft)
         (draft / "Dockerfile").write_text('FROM scratch\nCOPY pause /pause\nUSER 65535:65535\nENTRYPOINT ["/pause"]\n')
         build(PAUSE_IMAGE, draft, draft / "Dockerfile", {}, log)
-        export(PAUSE_IMAGE, draft / "pause.tar", log)
+        export(PAUSE_IMAGE, draft / PAUSE_ARCHIVE, log)
 
     return Part("pause", "1", kubernetes.name, make)
 

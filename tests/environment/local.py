@@ -17,7 +17,18 @@ from . import broker, buildah, cgroups, debian, host, network, recipes, security
 from .api import api_get
 from .cache import cache_folder, ensure, locked
 from .components import CONTAINERD, KAFKA_METRICS_PORT, KAFKA_PORT, KAFKA_PORT_FOR_PODS, NODE, Layout, make_plan
-from .model import REPOSITORY, BrokerSecurity, Environment, EnvironmentFailed, State, qualified, read_env, write_env
+from .model import (
+    REPOSITORY,
+    WHOLE,
+    BrokerSecurity,
+    Environment,
+    EnvironmentFailed,
+    Part,
+    State,
+    qualified,
+    read_env,
+    write_env,
+)
 from .plan import is_ready, read_plan, write_plan
 from .progress import Progress, tail
 
@@ -28,11 +39,10 @@ CRASHES_THAT_FAIL_A_START = 4
 
 @dataclass(frozen=True)
 class Parts:
-    """The folders of the built parts and the pause image's archive."""
+    """The folders of the built parts."""
 
     kubernetes: Path
     kafka: Path
-    pause: Path
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class LocalEnvironment(Environment):
     def load_image(self, tag: str, context: Path, dockerfile: Path, build_args: Mapping[str, str] | None = None) -> str:
         """See Environment. The Dockerfile's BASE_IMAGE is the Debian made here unless the caller names another."""
         buildah.require_context(context, dockerfile)
+        self.ensure(*WHOLE)
         name, log, progress = qualified(tag), self.state.log("image"), Progress(lambda _: None)
         with locked("buildah", progress):
             arguments = {"BASE_IMAGE": buildah.ensure_base(progress), **(build_args or {})}
@@ -60,6 +71,11 @@ class LocalEnvironment(Environment):
         import_archive(self.state, archive)
         archive.unlink()
         record.write_text(json.dumps({**loaded, name: image}))
+
+    def ensure(self, *parts: Part) -> None:
+        """See Environment."""
+        with locked(f"parts-{self.state.identity}", Progress(lambda _: None)):
+            _release(self.state, self.kubectl.parent, parts, START_SECONDS)
 
     def stop(self, component: str) -> None:
         """See Environment. Returns when its process is gone."""
@@ -102,8 +118,8 @@ def build(progress: Progress) -> Parts:
     if not pause.exists():
         with locked("buildah", progress):
             buildah.ensure_base(progress)
-            pause = ensure(buildah.pause(kubernetes), progress)
-    return Parts(kubernetes, kafka, pause / "pause.tar")
+            ensure(buildah.pause(kubernetes), progress)
+    return Parts(kubernetes, kafka)
 
 
 def require_root() -> None:
@@ -113,19 +129,19 @@ def require_root() -> None:
                                 " or set KUBECONFIG and KAFKA_BOOTSTRAP_SERVERS")  # fmt: skip
 
 
-def up(state: State, progress: Progress) -> Environment:
+def up(state: State, progress: Progress, wanted: tuple[Part, ...] = WHOLE) -> Environment:
     """The running environment, healed or replaced when it is broken, started when there is none."""
     require_root()
     if host.machine_pid(state) is not None:
         try:
-            return _heal(state, progress)
+            return _heal(state, progress, wanted)
         except EnvironmentFailed as failure:
             progress.say(f"replacing a broken environment: {failure}")
     parts = build(progress)
     host.destroy(state)
     try:
         with progress.step("starting the local environment"):
-            environment = _start(state, parts)
+            environment = _start(state, parts, wanted)
     except BaseException:
         _keep_logs(state)
         host.destroy(state)
@@ -165,31 +181,42 @@ def import_archive(state: State, archive: Path) -> None:
         raise EnvironmentFailed("containerd did not take the image", tuple(done.stderr.splitlines()[-20:]))
 
 
-def _start(state: State, parts: Parts) -> Environment:
-    state.folder.mkdir(parents=True, exist_ok=True)
+def _start(state: State, parts: Parts, wanted: tuple[Part, ...]) -> Environment:
+    (state.folder / "hold").mkdir(parents=True, exist_ok=True)
+    for name in (name for part in Part for name in part.value):
+        (state.folder / "hold" / name).touch()
     cgroups.make(state)
     pid = host.start_machine(state)
     layout = Layout(state, network.connect(state, pid), parts.kubernetes, parts.kafka)
     kept = (state.folder, cache_folder(), REPOSITORY, Path(sys.prefix), Path(sys.base_prefix))
     write_plan(make_plan(layout, kept), state.folder)
-    _await((state.folder / "ready" / "containerd").exists, "containerd", state, START_SECONDS)
-    import_archive(state, parts.pause)
-    for component, check in _checks(state):
-        _await(check, component, state, START_SECONDS)
+    _release(state, parts.kubernetes, wanted, START_SECONDS)
     return _described(state, parts.kubernetes)
 
 
-def _heal(state: State, progress: Progress) -> Environment:
+def _heal(state: State, progress: Progress, wanted: tuple[Part, ...]) -> Environment:
     """Release what is held and wait a little for what restarts; a start that was cut off is not healed."""
     known = running(state)
     if known is None:
         raise EnvironmentFailed("its start was cut off")
-    for hold in (state.folder / "hold").iterdir():
-        hold.unlink()
-    for component, check in _checks(state):
-        _await(check, component, state, HEAL_SECONDS)
+    _release(state, known.kubectl.parent, wanted, HEAL_SECONDS)
     progress.say("the local environment is running")
     return known
+
+
+def _release(state: State, kubernetes: Path, wanted: tuple[Part, ...], seconds: float) -> None:
+    """Let the parts' components run, and return when they answer and the node has the image that pods need first."""
+    names = {name for part in wanted for name in part.value}
+    for name in names:
+        (state.folder / "hold" / name).unlink(missing_ok=True)
+    has_image = state.folder / "has-pause-image"
+    if Part.NODE in wanted and not has_image.exists():
+        _await((state.folder / "ready" / "containerd").exists, "containerd", state, seconds)
+        import_archive(state, cache_folder() / buildah.pause(kubernetes).key / buildah.PAUSE_ARCHIVE)
+        has_image.touch()
+    for component, check in _checks(state):
+        if component in names:
+            _await(check, component, state, seconds)
 
 
 def _checks(state: State) -> tuple[tuple[str, Callable[[], bool]], ...]:

@@ -5,10 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_STATE = REPOSITORY / ".environment"
+
+
+class Part(Enum):
+    """What a user of an environment may need; the value lists the components of the local one."""
+
+    BROKER = ("kafka",)
+    API = ("etcd", "kube-apiserver", "kube-controller-manager")
+    NODE = ("containerd", "kube-scheduler", "kubelet", "kube-proxy")
+
+
+WHOLE = tuple(Part)
 
 
 class EnvironmentFailed(Exception):
@@ -90,6 +102,9 @@ class Environment:
         An unchanged image is not handed over again. Raises EnvironmentFailed with the build's last lines.
         """
         raise Unsupported(f"a {self.kind} environment takes no images from this machine")
+
+    def ensure(self, *parts: Part) -> None:
+        """Start the parts that do not run yet; returns when they answer. Only a local environment starts in parts."""
 
     def stop(self, component: str) -> None:
         """Kill a component ("kafka", "kube-apiserver", ...) and hold it down until `start`."""

@@ -42,8 +42,8 @@ class Judge:
 
 
 @pytest.fixture(scope="module")
-def judge(environment: Environment, custom_resource_definition: None) -> Iterator[Judge]:
+def judge(with_api: Environment, custom_resource_definition: None) -> Iterator[Judge]:
     with asyncio.Runner() as runner:
-        api = runner.run(connect(str(environment.kubeconfig)))
+        api = runner.run(connect(str(with_api.kubeconfig)))
         yield Judge(runner, api)
         runner.run(api.close())

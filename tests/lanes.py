@@ -1,0 +1,108 @@
+"""Lanes: which process runs a test, by what the test needs.
+
+Each test process has an environment of its own, and starts only the parts that its tests ask for. So a test may stop a
+broker, replace a definition or count requests without a neighbour. Files are dealt to processes; a process keeps to one
+lane as long as the lane has files, because a lane's first test pays for the start of what the lane needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from xdist.scheduler.loadgroup import LoadGroupScheduling
+
+from tests.environment import DEFAULT_STATE, choice
+from tests.environment.model import State
+
+ROOT = Path(__file__).parents[1]
+PROCESSES_PER_CORE = 3
+"""Tests on real parts wait more than they compute."""
+NEEDS = "real"
+"""The marker of tests that need more than this interpreter: what `make check` leaves out."""
+SHARED = "environment"
+"""The one lane of all real tests on somebody's own cluster, or on kind: there is one environment, and no second."""
+LONG_SECONDS: dict[str, int] = {}
+"""What the longest files take; the rest is estimated by its number of tests. Only the order depends on it."""
+SECONDS_OF_A_TEST = {"pure": 0.15}
+
+
+def lane(item: pytest.Item) -> str:
+    """The lane by the folder, and by the fixtures that the test takes."""
+    folder = item.path.relative_to(ROOT).parts[1]
+    fixtures = set(getattr(item, "fixturenames", ()))
+    is_marked = item.get_closest_marker("cluster") is not None
+    if folder == "faults" and is_marked:
+        return "faults"
+    if item.path.name == "test_environment.py" and is_marked:
+        return "machines"
+    if "machine" not in fixtures and not is_marked:
+        return "pure"
+    if "with_node" in fixtures:
+        return "pods"
+    if "with_api" in fixtures:
+        return "broker and API server" if "with_broker" in fixtures else "API server"
+    return "broker"
+
+
+def group(item: pytest.Item) -> str:
+    """`LANE:FILE`, the unit that is dealt to a process."""
+    own = lane(item)
+    if own != "pure" and not has_own_environments():
+        return f"{SHARED}:all"
+    return f"{own}:{item.path.relative_to(ROOT)}"
+
+
+def has_own_environments() -> bool:
+    """Whether environments are built from local parts, so that each process may have one."""
+    return choice.choose(State(DEFAULT_STATE)) == "local"
+
+
+def processes() -> int:
+    """How many test processes this machine gets."""
+    return PROCESSES_PER_CORE * (os.cpu_count() or 1)
+
+
+def state_folder() -> Path:
+    """The state folder of this process's environment: the first process has the one of `make environment`."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    if worker == "gw0" or not has_own_environments():
+        return DEFAULT_STATE
+    return DEFAULT_STATE.with_name(f"{DEFAULT_STATE.name}-{worker}")
+
+
+class LaneScheduling(LoadGroupScheduling):  # type: ignore[misc]
+    """Deals the longest file of a process's lane; a process whose lane is empty joins the one with most left to do."""
+
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+        super().__init__(config, log)
+        self._lanes: dict[Any, str] = {}
+
+    def _assign_work_unit(self, node: Any) -> None:
+        self.workqueue.move_to_end(self._next(node), last=False)
+        super()._assign_work_unit(node)
+
+    def _next(self, node: Any) -> str:
+        left: Counter[str] = Counter()
+        scope: str
+        for scope, tests in self.workqueue.items():
+            left[lane_of(scope)] += seconds(scope, len(tests))
+        if self._lanes.get(node) not in left:
+            busy = Counter(lane for other, lane in self._lanes.items() if other is not node)
+            self._lanes[node] = max(left, key=lambda each: left[each] / (1 + busy[each]))
+        scopes: list[str] = [scope for scope in self.workqueue if lane_of(scope) == self._lanes[node]]
+        return max(scopes, key=lambda scope: seconds(scope, len(self.workqueue[scope])))
+
+
+def lane_of(scope: str) -> str:
+    """The lane of a unit: of `broker:tests/contracts/test_quotas.py`, `broker`."""
+    return scope.partition(":")[0]
+
+
+def seconds(scope: str, tests: int) -> int:
+    """An estimate of what a unit takes, at least 1."""
+    own, _, file = scope.partition(":")
+    return LONG_SECONDS.get(file, round(tests * SECONDS_OF_A_TEST.get(own, 2.0)) + 1)

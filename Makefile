@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test nightly faults lint environment environment-down benchmark proof generate docs lock sbom audit clean
+.PHONY: help demo check test durations nightly faults lint environment environment-down benchmark proof generate docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -19,6 +19,9 @@ check: lint ## lint, and every test that needs no cluster and no broker (TESTS=t
 test: lint ## every test, on real clusters and brokers that it starts (TESTS=tests/contracts for some of them)
 	@$(BIN)/python -m tests.prepare $(TESTS)
 	$(BIN)/pytest --numprocesses auto $(TESTS)
+
+durations: .venv/.installed ## write docs/test-durations.md from the last run of the whole suite
+	$(BIN)/python -m tests.durations
 
 nightly: .venv/.installed ## every test with the heavy ones in full size, then 200 faults
 	@$(BIN)/python -m tests.prepare

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 from tests import environment as environments
 from tests import lanes
@@ -29,6 +30,9 @@ Client = Callable[..., "subprocess.CompletedProcess[str]"]
 settings.register_profile("same", max_examples=100, deadline=None, derandomize=True)
 settings.register_profile("explore", max_examples=5000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+if settings.get_current_profile_name() == "same":
+    # Hypothesis also draws constants of all modules of ours that are loaded: which those are depends on the process.
+    providers._get_local_constants = lambda: providers._local_constants
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,6 +7,7 @@ lane as long as the lane has files, because a lane's first test pays for the sta
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import Counter
 from pathlib import Path
@@ -56,6 +57,7 @@ def group(item: pytest.Item) -> str:
     return f"{own}:{item.path.relative_to(ROOT)}"
 
 
+@functools.cache
 def has_own_environments() -> bool:
     """Whether environments are built from local parts, so that each process may have one."""
     return choice.choose(State(DEFAULT_STATE)) == "local"

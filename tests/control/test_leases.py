@@ -93,7 +93,7 @@ def test_a_lease_is_read_from_the_status_as_it_was_written(lease: Lease) -> None
 @pytest.mark.parametrize("spoilt", [
     {"clientId": None}, {"user": "shop"}, {"clientId": ""}, {"bytesPerSecond": -1}, {"bytesPerSecond": True},
     {"bytesPerSecond": "5"}, {"previousBytesPerSecond": 1.5}, {"previousBytesPerSecond": 2**63}, {"since": "yesterday"},
-    {"clusterId": 7}, {"isSeen": "yes"}, {"bytesPerSecond": None},
+    {"clusterId": 7}, {"clusterId": "\n"}, {"clientId": "web\x1b[2J"}, {"isSeen": "yes"}, {"bytesPerSecond": None},
 ])
 def test_what_is_no_lease_is_not_taken_for_one(spoilt: dict[str, object]) -> None:
     [good] = leases_as_status([SEEN])["quotaLeases"]

@@ -48,10 +48,14 @@ class TextRule:
         cel = f"!self.matches(r'{self.pattern}')" if self.forbidden else f"self.matches(r'^(?:{self.pattern})$')"
         return {"rule": cel, "message": self.message}
 
+    def holds(self, text: str) -> bool:
+        """Whether the text satisfies the rule."""
+        find = re.search if self.forbidden else re.fullmatch
+        return bool(find(self.pattern, text)) != self.forbidden
+
     def require(self, text: str) -> str:
         """The text itself, or a refusal."""
-        find = re.search if self.forbidden else re.fullmatch
-        if bool(find(self.pattern, text)) == self.forbidden:
+        if not self.holds(text):
             raise PydanticCustomError("rule", "{message}", {"message": self.message})
         return text
 

@@ -204,6 +204,11 @@ class FallbackSpec(Part):
 Producer = Annotated[str, text(255, _PRODUCER), AfterValidator(_PRODUCER.require)]
 
 
+def is_producer(name: str) -> bool:
+    """Whether a spec could name a client id or a user so."""
+    return _PRODUCER.holds(name)
+
+
 class ProducerQuotaSpec(Part):
     """Producers that may be held back by a quota at the brokers, once the administrator allowed it."""
 

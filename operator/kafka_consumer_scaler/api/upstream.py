@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from kafka_consumer_scaler.api.conditions import is_timestamp, timestamp
 from kafka_consumer_scaler.api.parts import Part
-from kafka_consumer_scaler.api.spec import Int32, Int64
+from kafka_consumer_scaler.api.spec import Int32, Int64, is_producer
 
 LEASES_AT_MOST: Final = 20
 """More than the entries of a spec: those of the spec before may still have to be put back."""
@@ -120,6 +120,8 @@ def _lease(entry: Any) -> Lease | None:
     except ValidationError:
         return None
     if (said.client_id is None) == (said.user is None) or not is_timestamp(said.since):
+        return None
+    if not all(map(is_producer, filter(None, (said.client_id, said.user, said.cluster_id)))):
         return None
     return Lease(said.bytes_per_second, datetime.fromisoformat(said.since).timestamp(), said.cluster_id, said.client_id,
                  said.user, said.previous_bytes_per_second, said.former_bytes_per_second, said.is_seen)

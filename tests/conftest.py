@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from tests import environment as environments
+from tests.durations import Durations
 from tests.environment import Environment, Unsupported
 from tests.environment.model import BrokerSecurity
 from tests.planted import SUITE
@@ -32,13 +33,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """All that is said is searched for planted secrets at the end.
+    """All that is said is searched for planted secrets at the end, and the time that each test took is kept.
 
     A shell lets what it starts in the background ignore interrupts, and so would all that tests start and interrupt.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Spilled(config))
+    config.pluginmanager.register(Durations(config))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -18,6 +18,7 @@ from hypothesis.internal.conjecture import providers
 
 from tests import environment as environments
 from tests import lanes
+from tests.durations import Durations
 from tests.environment import DEFAULT_STATE, Environment, Part, Unsupported
 from tests.environment.model import BrokerSecurity
 from tests.planted import SUITE
@@ -36,13 +37,14 @@ if settings.get_current_profile_name() == "same":
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """All that is said is searched for planted secrets at the end.
+    """All that is said is searched for planted secrets at the end, and the time that each test took is kept.
 
     A shell lets what it starts in the background ignore interrupts, and so would all that tests start and interrupt.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Spilled(config))
+    config.pluginmanager.register(Durations(config))
 
 
 def pytest_xdist_auto_num_workers() -> int:

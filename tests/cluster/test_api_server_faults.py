@@ -32,8 +32,8 @@ DEFINITION = "kafkaconsumerscalers.kafka-consumer-scaler.dev"
 SILENT_SECONDS, STALL_SECONDS = 70, 15
 """A watch that says nothing for so long is renewed; a machine that stands still meanwhile may be later by the other."""
 REACTION_SECONDS = 40
-"""What a living watch needs at most, on a machine with much else to do. Without one, the list of every 60 s would show a
-change; of two changes one after the other it shows the second 60 s after the first."""
+"""What a living watch needs at most, on a machine with much else to do. Without one, the list of every 60 s would show
+a change; of two changes one after the other it shows the second 60 s after the first."""
 RESOURCES = 5_000
 
 

@@ -49,29 +49,36 @@ class Workload:
     image: str
 
     def create_topic(self, partitions: int) -> None:
+        """Returns when each partition has a leader: before, clients are told of none."""
         admin = AdminClient({"bootstrap.servers": self.environment.kafka_bootstrap_servers})
-        admin.create_topics([NewTopic(self.namespace, partitions, 1)])[self.namespace].result(30)
+        admin.create_topics([NewTopic(self.namespace, partitions, 1)])[self.namespace].result(PATIENCE_SECONDS)
+
+        def led() -> bool:
+            known = admin.list_topics(self.namespace, 60).topics[self.namespace].partitions
+            return len(known) == partitions and all(each.leader >= 0 for each in known.values())
+
+        eventually(led, what=f"leaders of {self.namespace}")
 
     def delete_topic(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.environment.kafka_bootstrap_servers})
-        admin.delete_topics([self.namespace])[self.namespace].result(30)
+        admin.delete_topics([self.namespace])[self.namespace].result(PATIENCE_SECONDS)
 
     def produce(self, records: int) -> None:
         """So many records, dealt evenly to the partitions."""
         producer = Producer({"bootstrap.servers": self.environment.kafka_bootstrap_servers, "linger.ms": 20})
-        partitions = len(producer.list_topics(self.namespace, 10).topics[self.namespace].partitions)
+        partitions = len(producer.list_topics(self.namespace, 60).topics[self.namespace].partitions)
         for number in range(records):
             producer.produce(self.namespace, b"record", partition=number % partitions)
             producer.poll(0)
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE_SECONDS) == 0
 
     def commit_the_end(self, group: str) -> None:
         """A group without members that has consumed everything."""
         settings = {"bootstrap.servers": self.environment.kafka_bootstrap_servers, "group.id": group}
         consumer = Consumer(settings)
-        count = len(consumer.list_topics(self.namespace, 10).topics[self.namespace].partitions)
+        count = len(consumer.list_topics(self.namespace, 60).topics[self.namespace].partitions)
         partitions = [TopicPartition(self.namespace, number) for number in range(count)]
-        ends = [consumer.get_watermark_offsets(each, 10)[1] for each in partitions]
+        ends = [consumer.get_watermark_offsets(each, 60)[1] for each in partitions]
         offsets = [TopicPartition(self.namespace, number, end) for number, end in enumerate(ends)]
         consumer.commit(offsets=offsets, asynchronous=False)
         consumer.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tests.cluster.workload import eventually
+from tests.cluster.workload import PATIENCE_SECONDS, eventually
 from tests.environment import Environment
 from tests.planted import SUITE
+from tests.ports import reserved_port
 
 LEASE = "operators"
 LEADS = "kafka_consumer_scaler_leader 1.0"
@@ -36,17 +36,20 @@ class Operator:
 
     @property
     def leads(self) -> bool:
-        return LEADS in self.get("/metrics")[1]
+        return LEADS in self.metrics()
 
     @property
     def last_words(self) -> str:
         """The last line that is no log line: what it ended with."""
         return self.log.read_text().splitlines()[-1]
 
+    def metrics(self) -> str:
+        return self.get("/metrics")[1]
+
     def get(self, path: str) -> tuple[int, str]:
         """Status and text; 0 while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
                 return answer.status, SUITE.say(f"{self.name}, {path}", answer.read().decode())
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -76,7 +79,7 @@ def operators(
 def _operator(
     environment: Environment, namespace: str, folder: Path, name: str, options: tuple[str, ...]
 ) -> Iterator[Operator]:
-    port, log = _free_port(), folder / f"{name}.log"
+    port, log = reserved_port(), folder / f"{name}.log"
     words = ("run", "--kubeconfig", str(environment.kubeconfig), "--namespace", namespace, "--http-port", str(port),
              "--lease", LEASE, *options)
     variables = {**os.environ, "POD_NAME": name, "POD_NAMESPACE": namespace}
@@ -94,13 +97,7 @@ def _started(command: list[str], variables: dict[str, str], log: IO[bytes]) -> s
     return subprocess.Popen(command, stdout=log, stderr=log, env=variables)
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def leader_of(running: list[Operator], within_seconds: float = 120) -> Operator:
+def leader_of(running: list[Operator], within_seconds: float = PATIENCE_SECONDS) -> Operator:
     """The one that leads; there are never two."""
     def found() -> Operator | None:
         leading = [each for each in running if each.leads]
@@ -111,7 +108,7 @@ def leader_of(running: list[Operator], within_seconds: float = 120) -> Operator:
     return leader
 
 
-def leads_after(operator: Operator, since: float, within_seconds: float) -> float:
+def leads_after(operator: Operator, since: float, within_seconds: float = PATIENCE_SECONDS) -> float:
     """Seconds from `since` until it leads; asked 20 times a second."""
     while not operator.leads:
         assert time.monotonic() - since < within_seconds, f"{operator.name} does not lead"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -14,14 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cluster.workload import eventually
+from tests.cluster.workload import PATIENCE_SECONDS, eventually
 from tests.planted import SUITE
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+from tests.ports import reserved_port
 
 
 @dataclass
@@ -35,19 +29,22 @@ class Process:
     def get(self, path: str) -> str:
         """The answer's text; empty while there is none."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
                 return SUITE.say(path, str(answer.read().decode()))
         except (OSError, urllib.error.HTTPError):
             return ""
 
+    def metrics(self) -> str:
+        return self.get("/metrics")
+
     def value(self, series: str) -> float | None:
         """The series' value, by its name and labels as they are exposed."""
-        lines = (line for line in self.get("/metrics").splitlines() if line.startswith(f"{series} "))
+        lines = (line for line in self.metrics().splitlines() if line.startswith(f"{series} "))
         return next((float(line.rsplit(" ", 1)[1]) for line in lines), None)
 
     def count(self, series: str) -> int:
         """How many series of that name there are."""
-        return sum(line.startswith(series + "{") for line in self.get("/metrics").splitlines())
+        return sum(line.startswith(series + "{") for line in self.metrics().splitlines())
 
     def said(self, words: str) -> int:
         """How many log lines have these words in their message or their fields."""
@@ -55,9 +52,9 @@ class Process:
 
 
 @contextmanager
-def operator_process(kubeconfig: Path, namespace: str, ready_seconds: float = 90) -> Iterator[Process]:
+def operator_process(kubeconfig: Path, namespace: str, ready_seconds: float = PATIENCE_SECONDS) -> Iterator[Process]:
     """One that watches a namespace and is ready; killed at the end."""
-    port = free_port()
+    port = reserved_port()
     words = ("run", "--kubeconfig", str(kubeconfig), "--namespace", namespace, "--http-port", str(port))
     command = [sys.executable, "-m", "kafka_consumer_scaler", *words]
     running = Process(port, subprocess.Popen(command, stderr=subprocess.PIPE, text=True))

@@ -24,12 +24,13 @@ from tests.api.test_memory import FULL
 from tests.api.test_memory import NOW as REMEMBERED_AT
 from tests.cli.html import PageOf
 from tests.cli.standings import EXPLANATION, HOT, STATUS
-from tests.cluster.workload import Client, eventually
+from tests.cluster.workload import PATIENCE_SECONDS, Client, eventually
 from tests.environment import Environment
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("custom_resource_definition", "no_installed_operator")]
 """An operator would write a status of its own over the one that is shown here."""
 
+LOOK_SECONDS = 0.5
 DESCRIBED_LINES = 90
 """A status with a finding and a whole explanation has 83, of which the memory is one."""
 SCRIPTS = Path(sys.executable).parent
@@ -84,7 +85,7 @@ def write_status(kubectl: Client, namespace: str, status: dict[str, Any]) -> Non
 def explain(environment: Environment) -> Explain:
     """Runs the command with the cluster's kubeconfig."""
     return lambda *words, kubeconfig=environment.kubeconfig, program="kafka-consumer-scaler": subprocess.run(
-        [SCRIPTS / program, "explain", *words], capture_output=True, text=True, timeout=60,
+        [SCRIPTS / program, "explain", *words], capture_output=True, text=True, timeout=PATIENCE_SECONDS,
         env={**os.environ, "KUBECONFIG": str(kubeconfig)})
 
 
@@ -129,10 +130,11 @@ def test_kubectl_finds_it_as_a_plugin(environment: Environment, orders: str) -> 
     paths = os.pathsep.join([str(SCRIPTS), os.environ["PATH"]])
     variables = {**os.environ, "KUBECONFIG": str(environment.kubeconfig), "PATH": paths}
     words = [str(environment.kubectl), "kcs", "explain", f"{orders}/orders"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=variables)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=variables)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{orders}/orders: Behind")
-    missing = subprocess.run([*words[:-1], f"{orders}/none"], capture_output=True, text=True, timeout=60, env=variables)
+    missing = subprocess.run([*words[:-1], f"{orders}/none"], capture_output=True, text=True, env=variables,
+                             timeout=PATIENCE_SECONDS)
     assert missing.returncode == 1
     assert missing.stderr.startswith("kubectl kcs explain: there is no KafkaConsumerScaler none in namespace")
 
@@ -195,7 +197,8 @@ class Watching:
         self._reading, writing = pty.openpty() if terminal else os.pipe()
         os.set_blocking(self._reading, False)
         self.seen = ""
-        self.process = subprocess.Popen([SCRIPTS / "kafka-consumer-scaler", "explain", name, "--watch", "0.5"],
+        self.process = subprocess.Popen([SCRIPTS / "kafka-consumer-scaler", "explain", name, "--watch",
+                                         str(LOOK_SECONDS)],
                                         stdout=writing, stderr=subprocess.PIPE, env=variables)
         os.close(writing)
 
@@ -209,7 +212,7 @@ class Watching:
 
     def ended(self) -> tuple[int, bytes]:
         """Exit code and last words."""
-        _, said = self.process.communicate(timeout=30)
+        _, said = self.process.communicate(timeout=PATIENCE_SECONDS)
         self.read()
         os.close(self._reading)
         return self.process.returncode, said
@@ -225,11 +228,11 @@ def test_watching_shows_each_change_and_ends_in_order(
     environment: Environment, kubectl: Client, orders: str, terminal: bool
 ) -> None:
     watching = Watching(environment.kubeconfig, f"{orders}/orders", terminal)
-    eventually(lambda: "Behind" in watching.read(), 30, "the first view")
-    time.sleep(1.5)
+    eventually(lambda: "Behind" in watching.read(), what="the first view")
+    time.sleep(3 * LOOK_SECONDS)  # it has nothing to show for these looks, and shows nothing
     first = watching.read()
     write_status(kubectl, orders, {"backlog": "Draining", "lag": {"records": 77}})
-    eventually(lambda: "Draining" in watching.read(), 30, "the second view")
+    eventually(lambda: "Draining" in watching.read(), what="the second view")
     code, said = watching.interrupted()
     assert (code, said) == (0, b"")
     if terminal:
@@ -242,7 +245,7 @@ def test_watching_shows_each_change_and_ends_in_order(
 
 def test_a_resource_that_is_deleted_ends_the_watch(environment: Environment, kubectl: Client, orders: str) -> None:
     watching = Watching(environment.kubeconfig, f"{orders}/orders", terminal=False)
-    eventually(lambda: "Behind" in watching.read(), 30)
+    eventually(lambda: "Behind" in watching.read(), what="the first view")
     kubectl("delete", "kcs", "orders", "-n", orders)
     code, said = watching.ended()
     assert code == 1

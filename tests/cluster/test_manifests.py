@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 import yaml
 
-from kafka_consumer_scaler.api.crd import DEFINITIONS, as_yaml
+from kafka_consumer_scaler.api.crd import DEFINITIONS
 from kafka_consumer_scaler.api.memory import memory_from_status
 from kafka_consumer_scaler.api.status import explained, safe_rate_as_status, status_of
 from kafka_consumer_scaler.api.upstream import Lease, leases_as_status, leases_from_status
@@ -37,6 +36,7 @@ from tests.api.manifests import (
     with_field,
 )
 from tests.api.verdicts import MEMORY, NOW, VERDICT
+from tests.cluster.workload import eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -51,25 +51,10 @@ class Kubectl(Protocol):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def crd(kubectl: Kubectl) -> Iterator[None]:
-    """The CRDs, installed for these tests only, unless they are there already."""
-    names = [definition.name for definition in DEFINITIONS]
-    if kubectl("get", "crd", *names, check=False).returncode == 0:
-        yield
-        return
-    kubectl("apply", "--server-side", "--force-conflicts", "--filename", "-", stdin=as_yaml())
-    kubectl("wait", "crd", *names, "--for=condition=Established", "--timeout=30s")
-    discovered(kubectl)
-    yield
-    kubectl("delete", "crd", *names)
-
-
-def discovered(kubectl: Kubectl) -> None:
-    """Wait until the API server serves the resources: a moment after they are established."""
-    until = time.monotonic() + 30
+def served(kubectl: Kubectl, custom_resource_definition: None) -> None:
+    """The API server serves the resources a moment after their definitions are established."""
     kinds = ",".join(definition.plural for definition in DEFINITIONS)
-    while kubectl("get", kinds, check=False).returncode and time.monotonic() < until:
-        time.sleep(0.1)
+    eventually(lambda: kubectl("get", kinds, "--namespace", "default", check=False).returncode == 0, what="served")
 
 
 def apply(
@@ -291,22 +276,23 @@ def test_a_shared_connection_needs_no_servers_and_gets_the_namespaces_kind(kubec
 
 
 @pytest.mark.parametrize(("manifest", "shown"), [
-    (CONNECTION, ["shop", "kafka:9093", "SCRAM-SHA-512"]),
-    (CLUSTER_CONNECTION, ["shop", "kafka:9093", "SCRAM-SHA-512", '["shop","billing"]']),
+    (CONNECTION, ["kafka:9093", "SCRAM-SHA-512"]),
+    (CLUSTER_CONNECTION, ["kafka:9093", "SCRAM-SHA-512", '["shop","billing"]']),
 ], ids=["KafkaConnection", "ClusterKafkaConnection"])  # fmt: skip
 def test_connections_are_accepted_and_listed(
     kubectl: Kubectl, namespace: str, manifest: dict[str, Any], shown: list[str]
 ) -> None:
+    """The name is that of the namespace: one of the two kinds is in none."""
     short = "kconn" if manifest is CONNECTION else "ckconn"
-    answer = apply(kubectl, namespace, manifest)
+    answer = apply(kubectl, namespace, manifest | {"metadata": {"name": namespace}})
     assert answer.returncode == 0, answer.stderr
     try:
         place = ("-n", namespace) if manifest is CONNECTION else ()
-        assert kubectl("get", short, "shop", *place, "--no-headers").stdout.split()[:-1] == shown
+        assert kubectl("get", short, namespace, *place, "--no-headers").stdout.split()[:-1] == [namespace, *shown]
         listed = kubectl("get", "kafka-consumer-scaler", "-n", namespace, "-o", "name").stdout
-        assert f"{manifest['kind'].lower()}.{GROUP}/shop" in listed
+        assert f"{manifest['kind'].lower()}.{GROUP}/{namespace}" in listed
     finally:
-        kubectl("delete", short, "shop", "-n", namespace)
+        kubectl("delete", short, namespace, "-n", namespace)
 
 
 @pytest.mark.parametrize("manifest", [CONNECTION, CLUSTER_CONNECTION], ids=lambda manifest: manifest["kind"])

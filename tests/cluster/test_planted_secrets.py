@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.workload import Client, eventually
+from tests.cluster.workload import PATIENCE_SECONDS, Client, eventually
 from tests.environment import Environment
 from tests.planted import Planted
+from tests.ports import reserved_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 
@@ -79,10 +79,7 @@ class Operator:
     """The operator as a process that tells as much as it can, and all that it said."""
 
     def __init__(self, environment: Environment, namespace: str, servers: str, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        self.log = log
+        self.port, self.log = reserved_port(), log
         words = ("run", "--kubeconfig", str(environment.kubeconfig), "--namespace", namespace, "--log-level", "debug",
                  "--http-port", str(self.port), "--record-snapshots", "100", "--metrics-per-partition",
                  "--allowed-broker", "127.0.0.1", "--allowed-broker", servers)  # fmt: skip
@@ -91,7 +88,7 @@ class Operator:
                 [sys.executable, "-X", "dev", "-m", "kafka_consumer_scaler", *words], stdout=file, stderr=file)
 
     def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
             return str(answer.read().decode())
 
     def children(self) -> list[int]:
@@ -107,7 +104,7 @@ class Operator:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(30)
+            self.process.wait(PATIENCE_SECONDS)
         finally:
             self.process.kill()
 
@@ -157,15 +154,15 @@ def test_no_planted_value_comes_to_light_whatever_fails(
     failing = cases(planted, environment.kafka_bootstrap_servers, certificate.read_text())
     for name, case in failing.items():
         make(kubectl, namespace, name, case)
-    eventually(lambda: unexpected(kubectl, namespace, failing) == {}, 90, "all have told how they fare")
+    eventually(lambda: unexpected(kubectl, namespace, failing) == {}, what="all have told how they fare")
 
     lines = operator_process.command_lines()
     for child in operator_process.children():
         os.kill(child, signal.SIGKILL)  # what dies must not leave its request in the log
-    eventually(lambda: "polling process" in operator_process.log.read_text(), 30, "the child's end was told")
+    eventually(lambda: "polling process" in operator_process.log.read_text(), what="the child's end was told")
     rotated = Case(scram(NOWHERE, "a"), {"a": {"password": planted.new()}}, frozenset())
     make(kubectl, namespace, "nobody-listens", rotated)
-    eventually(lambda: "connection changed" in operator_process.log.read_text(), 60, "the rotation was seen")
+    eventually(lambda: "connection changed" in operator_process.log.read_text(), what="the rotation was seen")
 
     said = {
         "processes": lines,

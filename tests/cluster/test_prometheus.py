@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.workload import Client, Workload, eventually
+from tests.cluster.workload import PATIENCE, Client, Workload, eventually
 from tests.environment import Environment
+from tests.ports import reserved_port
 from tests.telemetry.monitoring import ALERTS
 from tests.telemetry.scraping import Prometheus, programs, prometheus
 
@@ -34,7 +34,7 @@ def group(
         story.deploy(replicas=0)
         story.plain_scaler(mode="Advisory", pollingIntervalSeconds=1)
         yield story
-        kubectl("delete", "kcs", "--all", "-n", namespace, "--timeout=30s")
+        kubectl("delete", "kcs", "--all", "-n", namespace, PATIENCE)
     finally:
         story.delete_topic()
 
@@ -44,10 +44,7 @@ def scraped(
     request: pytest.FixtureRequest, group: Workload, tmp_path: Path
 ) -> Iterator[tuple[Prometheus, Workload]]:
     """The operator as a process, and a Prometheus that scrapes it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    kubeconfig = str(group.environment.kubeconfig)
+    port, kubeconfig = reserved_port(), str(group.environment.kubeconfig)
     words = ["run", "--kubeconfig", kubeconfig, "--namespace", group.namespace, "--http-port", str(port)]
     command = [sys.executable, "-m", "kafka_consumer_scaler", *words, *request.param]
     operator = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -56,16 +53,16 @@ def scraped(
             yield server, group
     finally:
         operator.kill()
-        operator.wait(30)
+        operator.wait()
 
 
 def test_lag_is_asked_for_by_group_and_topic_whether_it_is_told_by_topic_or_by_partition(
     request: pytest.FixtureRequest, scraped: tuple[Prometheus, Workload]
 ) -> None:
     server, group = scraped
-    found = eventually(lambda: server.query(f"sum by (namespace, consumergroup, topic) ({LAG}) == 30"), 60, "the lag")
+    found = eventually(lambda: server.query(f"sum by (namespace, consumergroup, topic) ({LAG}) == 30"), what="the lag")
     name = group.namespace
     assert [one["metric"] for one in found] == [{"namespace": name, "consumergroup": name, "topic": name}]
     by_partition = [one["metric"].get("partition") for one in server.query(LAG)]
     assert by_partition == (["0", "1", "2"] if "partition" in request.node.callspec.id else [None])
-    eventually(lambda: server.query("sum(kafka_consumer_scaler_topic_record_bytes) > 0"), 90, "the size of records")
+    eventually(lambda: server.query("sum(kafka_consumer_scaler_topic_record_bytes) > 0"), what="the size of records")

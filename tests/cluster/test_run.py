@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -12,18 +11,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.workload import eventually
+from tests.cluster.workload import PATIENCE_SECONDS, eventually
 from tests.environment import Environment
 from tests.planted import SUITE
+from tests.ports import reserved_port
 
 pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return reserved_port()
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ def running(
 def get(port: int, path: str) -> tuple[int, str]:
     """Status and text; 0 while nobody listens."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -50,13 +48,13 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 def test_it_becomes_ready_shows_its_series_and_ends_in_order(running: subprocess.Popen[str], port: int) -> None:
-    eventually(lambda: get(port, "/readyz") == (200, "ok\n"), 30, "ready")
+    eventually(lambda: get(port, "/readyz") == (200, "ok\n"), what="ready")
     assert get(port, "/healthz") == (200, "ok\n")
     status, series = get(port, "/metrics")
     assert status == 200
     assert "kafka_consumer_scaler_resources 0" in series
     running.send_signal(signal.SIGTERM)
-    log = SUITE.say("the operator's log", running.communicate(timeout=30)[1])
+    log = SUITE.say("the operator's log", running.communicate(timeout=PATIENCE_SECONDS)[1])
     assert running.returncode == 0
     assert '"message": "stopped"' in log.splitlines()[-1]
 
@@ -64,6 +62,6 @@ def test_it_becomes_ready_shows_its_series_and_ends_in_order(running: subprocess
 def test_without_an_api_server_to_speak_to_it_says_so_and_ends(port: int) -> None:
     nowhere = {"KUBERNETES_SERVICE_HOST": "", "KUBECONFIG": "/does/not/exist", "PATH": ""}
     words = [sys.executable, "-m", "kafka_consumer_scaler", "run", "--http-port", str(port)]
-    done = subprocess.run(words, capture_output=True, text=True, env=nowhere, timeout=30)
+    done = subprocess.run(words, capture_output=True, text=True, env=nowhere, timeout=PATIENCE_SECONDS)
     assert done.returncode == 1
     assert "no API server configured" in done.stderr.splitlines()[-1]

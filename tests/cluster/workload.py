@@ -14,13 +14,23 @@ import yaml
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from kafka_consumer_scaler.kube.client import path_of
+from kafka_consumer_scaler.kube.resources import API_VERSION, PLURAL
+from tests.cluster.reading import api_server
 from tests.environment import Environment
+from tests.planted import SUITE
 
 ROOT = Path(__file__).parents[2]
 Client = Callable[..., "subprocess.CompletedProcess[str]"]
 
+PATIENCE_SECONDS = 180.0
+"""How long a test waits for a state that must come. It costs nothing when the state comes, and a machine with much else
+to do, or one that stands still for a while, keeps it. A law about time has a bound of its own."""
+PATIENCE = f"--timeout={PATIENCE_SECONDS:.0f}s"
+"""The same for kubectl."""
 
-def eventually(done: Callable[[], Any], within_seconds: float = 60, what: str = "") -> Any:
+
+def eventually(done: Callable[[], Any], within_seconds: float = PATIENCE_SECONDS, what: str = "") -> Any:
     """The first true answer; an AssertionError with the last one when the time is over."""
     deadline = time.monotonic() + within_seconds
     while not (answer := done()):
@@ -39,29 +49,36 @@ class Workload:
     image: str
 
     def create_topic(self, partitions: int) -> None:
+        """Returns when each partition has a leader: before, clients are told of none."""
         admin = AdminClient({"bootstrap.servers": self.environment.kafka_bootstrap_servers})
-        admin.create_topics([NewTopic(self.namespace, partitions, 1)])[self.namespace].result(30)
+        admin.create_topics([NewTopic(self.namespace, partitions, 1)])[self.namespace].result(PATIENCE_SECONDS)
+
+        def led() -> bool:
+            known = admin.list_topics(self.namespace, 60).topics[self.namespace].partitions
+            return len(known) == partitions and all(each.leader >= 0 for each in known.values())
+
+        eventually(led, what=f"leaders of {self.namespace}")
 
     def delete_topic(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.environment.kafka_bootstrap_servers})
-        admin.delete_topics([self.namespace])[self.namespace].result(30)
+        admin.delete_topics([self.namespace])[self.namespace].result(PATIENCE_SECONDS)
 
     def produce(self, records: int) -> None:
         """So many records, dealt evenly to the partitions."""
         producer = Producer({"bootstrap.servers": self.environment.kafka_bootstrap_servers, "linger.ms": 20})
-        partitions = len(producer.list_topics(self.namespace, 10).topics[self.namespace].partitions)
+        partitions = len(producer.list_topics(self.namespace, 60).topics[self.namespace].partitions)
         for number in range(records):
             producer.produce(self.namespace, b"record", partition=number % partitions)
             producer.poll(0)
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE_SECONDS) == 0
 
     def commit_the_end(self, group: str) -> None:
         """A group without members that has consumed everything."""
         settings = {"bootstrap.servers": self.environment.kafka_bootstrap_servers, "group.id": group}
         consumer = Consumer(settings)
-        count = len(consumer.list_topics(self.namespace, 10).topics[self.namespace].partitions)
+        count = len(consumer.list_topics(self.namespace, 60).topics[self.namespace].partitions)
         partitions = [TopicPartition(self.namespace, number) for number in range(count)]
-        ends = [consumer.get_watermark_offsets(each, 10)[1] for each in partitions]
+        ends = [consumer.get_watermark_offsets(each, 60)[1] for each in partitions]
         offsets = [TopicPartition(self.namespace, number, end) for number, end in enumerate(ends)]
         consumer.commit(offsets=offsets, asynchronous=False)
         consumer.close()
@@ -119,8 +136,7 @@ class Workload:
         self.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
 
     def get(self, name: str = "orders") -> dict[str, Any]:
-        found = self.kubectl("get", "kcs", name, "-n", self.namespace, "-o", "json")
-        return dict(json.loads(found.stdout))
+        return self._read(API_VERSION, PLURAL, name)
 
     def status(self, name: str = "orders") -> dict[str, Any]:
         return dict(self.get(name).get("status") or {})
@@ -130,18 +146,23 @@ class Workload:
         found = [each for each in self.status(name).get("conditions", []) if each["type"] == kind]
         return (found[0]["status"], found[0]["reason"]) if found else ("", "")
 
+    def deployment(self) -> dict[str, Any]:
+        return self._read("apps/v1", "deployments", "orders-consumer")
+
     def replicas(self) -> int:
         """What the Deployment asks for."""
-        words = ("get", "deployment", "orders-consumer", "-n", self.namespace, "-o", "jsonpath={.spec.replicas}")
-        return int(self.kubectl(*words).stdout or 0)
+        return int(self.deployment()["spec"].get("replicas", 0))
 
-    def replicas_for(self, seconds: float) -> set[int]:
-        """Every number of replicas that was asked for during that time."""
-        until, seen = time.monotonic() + seconds, set()
-        while time.monotonic() < until:
-            seen.add(self.replicas())
-            time.sleep(0.5)
-        return seen
+    def replicas_while(self, passes: Callable[[], object]) -> int | None:
+        """What the Deployment asks for from now until that returns; None if it was changed, for however short a time.
+
+        The API server counts the changes of a specification.
+        """
+        before = self.deployment()
+        passes()
+        after = self.deployment()
+        is_same = after["metadata"]["generation"] == before["metadata"]["generation"]
+        return int(after["spec"].get("replicas", 0)) if is_same else None
 
     def events(self, name: str = "orders") -> list[dict[str, Any]]:
         """What `kubectl events --for` shows, oldest first."""
@@ -152,6 +173,13 @@ class Workload:
     def reasons(self, name: str = "orders") -> list[str]:
         """The events' reasons, a series counted once."""
         return [event["reason"] for event in self.events(name)]
+
+    def _read(self, api_version: str, plural: str, name: str) -> dict[str, Any]:
+        path = path_of(api_version, "namespaces", self.namespace, plural, name)
+        found = api_server(self.environment.kubeconfig).find(path)
+        assert found is not None, f"there is no {path}"
+        SUITE.say(path, json.dumps(found))
+        return found
 
     def changes(self) -> list[str]:
         """The scale events' sentences."""

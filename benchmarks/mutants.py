@@ -46,6 +46,8 @@ create_mutants(1)
 """
 LINE = re.compile(
     r"^kafka_consumer_scaler\.core\.(?P<module>\w+)\.(?P<name>\S+__mutmut_\d+) (?P<status>\w+) .*$", re.MULTILINE)
+SHARE = "MUTANTS_SHARE"
+"""The variable that gives `mutants_tried` the share of the mutants to try."""
 KILLED = frozenset({"killed", "timeout"})
 
 
@@ -56,8 +58,8 @@ def main(words: list[str] | None = None) -> int:
     whole = [each for each in asked.files if each in WHOLE]
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.folder or Path(scratch)
-        listed = _tried(folder / "stages", stages, STAGE_TESTS) if stages else ""
-        listed += _tried(folder / "whole", whole, WHOLE_TESTS) if whole else ""
+        listed = _tried(folder / "stages", stages, STAGE_TESTS, asked.share) if stages else ""
+        listed += _tried(folder / "whole", whole, WHOLE_TESTS, asked.share) if whole else ""
     print(table(listed))
     return 0 if listed else 1
 
@@ -67,15 +69,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=main.__doc__)
     parser.add_argument("files", nargs="*", default=files, metavar="FILE",
                         help="files of the core, such as `advice`; all of them by default")  # fmt: skip
+    parser.add_argument("--share", type=float, default=1.0, help="of the mutants, such as 0.06 for some 500 (%(default)s)")
     parser.add_argument("--folder", type=Path, help="kept, so that a run that was ended goes on where it was")
     return parser
 
 
-def _tried(folder: Path, files: list[str], tests: tuple[str, ...]) -> str:
+def _tried(folder: Path, files: list[str], tests: tuple[str, ...], share: float) -> str:
     """A line for each try, by a session of pytest that tries them all; kept beside the other results."""
     _prepare(folder, files)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
-    subprocess.run(command, cwd=folder / "mutants", env=_variables(), check=False)
+    subprocess.run(command, cwd=folder / "mutants", env=_variables() | {SHARE: str(share)}, check=False)
     found = folder / "mutants" / "tried.txt"
     listed = found.read_text() if found.exists() else ""
     RESULTS.mkdir(exist_ok=True)

@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=main.__doc__)
     parser.add_argument("files", nargs="*", default=files, metavar="FILE",
                         help="files of the core, such as `advice`; all of them by default")  # fmt: skip
-    parser.add_argument("--share", type=float, default=1.0, help="of the mutants, such as 0.06 for some 500 (%(default)s)")
+    parser.add_argument("--share", type=float, default=1.0,
+                        help="of the mutants, such as 0.06 for some 500 (%(default)s)")  # fmt: skip
     parser.add_argument("--folder", type=Path, help="kept, so that a run that was ended goes on where it was")
     return parser
 

@@ -15,7 +15,7 @@ from kafka_consumer_scaler.kube.pods import Pods
 from kafka_consumer_scaler.kube.target import Target
 from tests.contracts.kube_objects import Kubectl, workload
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("with_node")]
 
 ALLOCATE = "rows = [bytearray(b'x' * 2**20) for _ in range(512)]"
 Deploy = Callable[..., Target]

@@ -8,15 +8,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import broker, buildah, cgroups, debian, host, network, recipes, security
 from .api import api_get
-from .cache import cache_folder, ensure, locked
+from .cache import Part, cache_folder, ensure, locked
 from .components import CONTAINERD, KAFKA_METRICS_PORT, KAFKA_PORT, KAFKA_PORT_FOR_PODS, NODE, Layout, make_plan
+from .first_build import IMAGE_SECONDS, PACKAGE_SECONDS, absent, announce
 from .model import REPOSITORY, BrokerSecurity, Environment, EnvironmentFailed, State, qualified, read_env, write_env
 from .plan import is_ready, read_plan, write_plan
 from .progress import Progress, tail
@@ -93,9 +94,10 @@ class LocalEnvironment(Environment):
 def build(progress: Progress) -> Parts:
     """Everything that a start needs, from the cache or built now."""
     require_root()
-    debian.install(debian.NODE_PACKAGES, progress)
     parts = (recipes.kubernetes(), recipes.kafka(), recipes.debian_base())
-    if not all((cache_folder() / part.key).exists() for part in parts):
+    announce(parts, progress, _steps_beside(parts))
+    debian.install(debian.NODE_PACKAGES, progress)
+    if absent(parts):
         debian.install(debian.BUILD_PACKAGES, progress)
     kubernetes, kafka = ensure(recipes.kubernetes(), progress), ensure(recipes.kafka(), progress)
     pause = cache_folder() / buildah.pause(kubernetes).key
@@ -104,6 +106,14 @@ def build(progress: Progress) -> Parts:
             buildah.ensure_base(progress)
             pause = ensure(buildah.pause(kubernetes), progress)
     return Parts(kubernetes, kafka, pause / "pause.tar")
+
+
+def _steps_beside(parts: Sequence[Part]) -> dict[str, float]:
+    """What a first build does beside its parts, with seconds."""
+    packages = len({*debian.missing(debian.NODE_PACKAGES), *debian.missing(debian.BUILD_PACKAGES)})
+    steps = {"Debian packages": packages * PACKAGE_SECONDS} if packages else {}
+    base_is_absent = any(part.name == "debian" for part in absent(parts))
+    return {**steps, "Debian image": IMAGE_SECONDS} if base_is_absent else steps
 
 
 def require_root() -> None:

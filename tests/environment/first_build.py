@@ -10,7 +10,7 @@ from .forecast import cores, roughly
 from .progress import Progress
 
 PACKAGE_SECONDS = 1.5
-"""Installing a named Debian package with what it needs, as measured: 8 of them took 11 s."""
+"""Installing a named Debian package with what it needs, as measured: 7 of them took 11 s."""
 IMAGE_SECONDS = 9.0
 """Making the Debian image of the Debian base, as measured."""
 

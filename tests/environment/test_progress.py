@@ -48,7 +48,7 @@ class TestProgress:
         progress.run(["echo", "compiled"], tmp_path / "log", heading="to compile: 1\n")
         assert (tmp_path / "log").read_text() == "to compile: 1\ncompiled\n"
 
-    def test_a_long_step_tells_the_elapsed_time_and_the_tools_last_line(
+    def test_a_long_step_shows_the_elapsed_time_and_the_tools_last_line(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(progress, "LINE_EVERY_SECONDS", 0.05)
@@ -60,7 +60,7 @@ class TestProgress:
         assert re.fullmatch(r"building x ... \d\d:\d\d \(last: compiling b\)", said[1])
         assert re.fullmatch(r"building x: \d\d:\d\d", said[-1])
 
-    def test_a_step_with_a_known_effort_tells_the_percent_and_the_time_left_too(
+    def test_a_step_with_a_known_effort_shows_the_percent_and_the_time_left_too(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(progress, "LINE_EVERY_SECONDS", 0.05)

@@ -19,7 +19,7 @@ from hypothesis.internal.conjecture import providers
 from tests import environment as environments
 from tests import lanes
 from tests.durations import Durations
-from tests.environment import DEFAULT_STATE, Environment, Part, Unsupported
+from tests.environment import DEFAULT_STATE, Environment, Service, Unsupported
 from tests.environment.model import BrokerSecurity
 from tests.planted import SUITE
 from tests.spilled import Spilled
@@ -83,12 +83,12 @@ def _image(environment: Environment, tag: str, context: Path) -> str:
 
 @pytest.fixture(scope="session")
 def machine() -> Iterator[Environment]:
-    """This process's environment, of which only those parts run that a test has asked for.
+    """This process's environment, of which only those services run that a test has asked for.
 
     The first process's stays up for the next run; `make environment-down` ends it.
     """
     folder = lanes.state_folder()
-    found = environments.up(folder=folder, parts=())
+    found = environments.up(folder=folder, services=())
     with suppress(Unsupported):
         _plant(found.security())
     yield found
@@ -99,21 +99,21 @@ def machine() -> Iterator[Environment]:
 @pytest.fixture(scope="session")
 def with_broker(machine: Environment) -> Environment:
     """The environment with a running broker."""
-    machine.ensure(Part.BROKER)
+    machine.ensure(Service.BROKER)
     return machine
 
 
 @pytest.fixture(scope="session")
 def with_api(machine: Environment) -> Environment:
     """The environment with a running API server and its controllers, and no node."""
-    machine.ensure(Part.API)
+    machine.ensure(Service.API)
     return machine
 
 
 @pytest.fixture(scope="session")
 def with_node(with_api: Environment) -> Environment:
     """The environment with a node besides, which runs pods."""
-    with_api.ensure(Part.NODE)
+    with_api.ensure(Service.NODE)
     return with_api
 
 

@@ -1,8 +1,8 @@
 """Lanes: which process runs a test, by what the test needs.
 
-Each test process has an environment of its own, and starts only the parts that its tests ask for. So a test may stop a
-broker, replace a definition or count requests without a neighbour. Files are dealt to processes; a process keeps to one
-lane as long as the lane has files, because a lane's first test pays for the start of what the lane needs.
+Each test process has an environment of its own, and starts only the services that its tests ask for. So a test may stop
+a broker, replace a definition or count requests without a neighbour. Files are dealt to processes. A process keeps to
+one lane as long as the lane has files, because a lane's first test pays for the start of what the lane needs.
 """
 
 from __future__ import annotations
@@ -26,9 +26,22 @@ NEEDS = "real"
 """The marker of tests that need more than this interpreter: what `make check` leaves out."""
 SHARED = "environment"
 """The one lane of all real tests on somebody's own cluster, or on kind: there is one environment, and no second."""
-LONG_SECONDS: dict[str, int] = {}
-"""What the longest files take; the rest is estimated by its number of tests. Only the order depends on it."""
-SECONDS_OF_A_TEST = {"pure": 0.15}
+LONG_SECONDS = {
+    "tests/faults/test_faults.py": 360,
+    "tests/cluster/test_scaling.py": 330,
+    "tests/cluster/test_decisions.py": 300,
+    "tests/cluster/test_findings.py": 270,
+    "tests/cluster/test_backpressure.py": 250,
+    "tests/cluster/test_api_server_faults.py": 200,
+    "tests/cluster/test_leadership.py": 200,
+    "tests/cluster/test_install.py": 150,
+    "tests/cluster/test_environment.py": 130,
+    "tests/cluster/test_manifests.py": 120,
+    "tests/cluster/test_prometheus.py": 100,
+    "tests/contracts/test_example_consumers.py": 100,
+}
+"""What the longest files take, in docs/test-durations.md. Others are estimated by their number of tests."""
+SECONDS_OF_A_TEST, SECONDS_OF_A_PURE_TEST = 2.0, 0.1
 
 
 def lane(item: pytest.Item) -> str:
@@ -107,4 +120,5 @@ def lane_of(scope: str) -> str:
 def seconds(scope: str, tests: int) -> int:
     """An estimate of what a unit takes, at least 1."""
     own, _, file = scope.partition(":")
-    return LONG_SECONDS.get(file, round(tests * SECONDS_OF_A_TEST.get(own, 2.0)) + 1)
+    each = SECONDS_OF_A_PURE_TEST if own == "pure" else SECONDS_OF_A_TEST
+    return LONG_SECONDS.get(file, round(tests * each) + 1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import environment
-from tests.environment import WHOLE, Part, cgroups, choice, host, network
+from tests.environment import WHOLE, Service, cgroups, choice, host, network
 from tests.environment.cache import cache_folder
 from tests.environment.local import component_states
 from tests.environment.model import DEFAULT_STATE, REPOSITORY, State
@@ -42,11 +42,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
     environment.down(_silent, state.folder)
 
 
-def test_an_environment_starts_with_the_parts_that_are_asked_for_and_others_join_it(shared: State) -> None:
+def test_an_environment_starts_with_the_services_that_are_asked_for_and_others_join_it(shared: State) -> None:
     environment.down(_silent, shared.folder)
-    found = environment.up(_silent, shared.folder, parts=(Part.BROKER,))
+    found = environment.up(_silent, shared.folder, services=(Service.BROKER,))
     assert set(component_states(shared).values()) == {"ready", "held"}
-    assert {name for name, now in component_states(shared).items() if now == "ready"} == set(Part.BROKER.value)
+    assert {name for name, now in component_states(shared).items() if now == "ready"} == set(Service.BROKER.value)
     assert found.broker_request_counts()
     found.ensure(*WHOLE)
     assert set(component_states(shared).values()) == {"ready"}

@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         with _environment(options.keep) as (running, is_borrowed):
             _Run(running, options.output, keeps=options.keep, cleans=is_borrowed and not options.keep).play()
     except KeyboardInterrupt:
-        print("demo: interrupted", file=sys.stderr)
+        print("demo: interrupted; what was built is kept: the same command goes on from there", file=sys.stderr)
         return 130
     except (EnvironmentFailed, Unsupported) as failure:
         complain("demo", failure)

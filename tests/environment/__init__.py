@@ -11,27 +11,27 @@ from pathlib import Path
 
 from . import caller, choice, host, kind, local
 from .cache import locked
-from .model import DEFAULT_STATE, WHOLE, Environment, EnvironmentFailed, Part, State, Unsupported
+from .model import DEFAULT_STATE, WHOLE, Environment, EnvironmentFailed, Service, State, Unsupported
 from .progress import Progress
 
-__all__ = ["DEFAULT_STATE", "WHOLE", "Environment", "EnvironmentFailed", "Part", "Unsupported", "down", "down_all",
+__all__ = ["DEFAULT_STATE", "WHOLE", "Environment", "EnvironmentFailed", "Service", "Unsupported", "down", "down_all",
            "running", "up"]  # fmt: skip
 
 
 def up(
-    report: Callable[[str], None] = print, folder: Path = DEFAULT_STATE, parts: tuple[Part, ...] = WHOLE
+    report: Callable[[str], None] = print, folder: Path = DEFAULT_STATE, services: tuple[Service, ...] = WHOLE
 ) -> Environment:
     """The environment of this state folder: found, healed, replaced or started.
 
     The caller's, when KUBECONFIG and KAFKA_BOOTSTRAP_SERVERS are set; else on Docker, when it answers; else local.
-    A local one starts with the parts alone; `Environment.ensure` adds others.
+    A local one starts with these services alone; `Environment.ensure` adds others.
     Raises EnvironmentFailed with the last log lines of the part that failed.
     """
     state, progress = _state(folder), Progress(report)
     with locked(f"state-{state.identity}", progress):
         way = choice.choose(state)
         if way == "local":
-            return local.up(state, progress, parts)
+            return local.up(state, progress, services)
         return caller.up(state, progress) if way == "caller" else kind.up(state, progress)
 
 

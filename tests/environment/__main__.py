@@ -7,20 +7,34 @@ import os
 import sys
 from pathlib import Path
 
-from . import DEFAULT_STATE, EnvironmentFailed, Unsupported, choice, down, down_all, host, local, running, up
+from . import (
+    DEFAULT_STATE,
+    EnvironmentFailed,
+    Unsupported,
+    choice,
+    down,
+    down_all,
+    host,
+    interruption,
+    local,
+    running,
+    up,
+)
 from .model import Environment, State
 from .progress import Progress
 
 DESCRIPTION = """\
 A real Kubernetes cluster and a real Kafka broker. `up` uses, in this order: the cluster and broker that KUBECONFIG and
 KAFKA_BOOTSTRAP_SERVERS name; Docker with kind, when a Docker daemon answers; parts that are built once and started
-here, without Docker and without an image registry (root on Linux; the first build takes 10 to 15 minutes).
+here, without Docker and without an image registry (root on Linux; the first build takes minutes, and `up` says how
+many on this machine). ^C stops a build; the same command goes on where it stopped.
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; answers the exit code: 0 done, 1 failed."""
+    """Run one verb; answers the exit code: 0 done, 1 failed, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    interruption.terminate_like_interrupt()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         return _run(options)
@@ -31,7 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as failure:
         print(f"error: {failure}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
+        again = "; run the same command again to go on" if options.verb in ("up", "build") else ""
+        print(f"error: interrupted{again}", file=sys.stderr)
+        return interruption.STATUS
     return 1
 
 

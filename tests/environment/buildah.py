@@ -26,7 +26,9 @@ def build(tag: str, context: Path, dockerfile: Path, build_args: Mapping[str, st
     arguments = [word for name, value in sorted(build_args.items()) for word in ("--build-arg", f"{name}={value}")]
     trust = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro", "--volume", f"{pip_settings()}:/etc/pip.conf:ro"]
     options = ["--isolation", "chroot", "--layers", "--pull-never", *trust, *arguments]
-    run([*_buildah(), "build", *options, "--tag", tag, "--file", dockerfile, context], log)
+    if _has_containers():
+        run([*_buildah(), "rm", "--all"], log)
+    run([*_buildah(), "build", *options, "--tag", tag, "--file", dockerfile, context], log, env=_temporary())
     return image_id(tag)
 
 
@@ -38,7 +40,7 @@ def image_id(tag: str) -> str:
 
 def export(tag: str, archive: Path, log: Path) -> None:
     """Write the image to an archive that containerd can import."""
-    run([*_buildah(), "push", tag, f"docker-archive:{archive}:{tag}"], log)
+    run([*_buildah(), "push", tag, f"docker-archive:{archive}:{tag}"], log, env=_temporary())
 
 
 def ensure_base(progress: Progress) -> str:
@@ -73,6 +75,20 @@ def _buildah() -> list[str | Path]:
     storage.mkdir(parents=True, exist_ok=True)
     driver = "overlay" if snapshotter(storage) == "overlayfs" else "vfs"
     return ["buildah", "--root", storage / "root", "--runroot", storage / "run", "--storage-driver", driver]
+
+
+def _has_containers() -> bool:
+    """Whether a build that was stopped has left its container, which may be as large as the image."""
+    records = (cache_folder() / "buildah" / "root").glob("*-containers/containers.json")
+    return any(record.read_text().strip() not in ("", "[]") for record in records)
+
+
+def _temporary() -> dict[str, str]:
+    """The environment that has buildah put its temporary files into the cache; those of a stopped call are removed."""
+    folder = cache_folder() / "buildah" / "temporary"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return {"TMPDIR": str(folder)}
 
 
 def pip_settings() -> Path:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .forecast import Effort
 from .progress import Progress
 
 
@@ -24,13 +25,17 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Part:
-    """Something built once. `make` fills an empty folder and writes its tool's output to a log file."""
+    """Something built once. `make` fills an empty folder and writes its tool's output to a log file.
+
+    `effort` is what that takes, where it was measured; `takes` says it in words, where it was not.
+    """
 
     name: str
     version: str
     recipe: str
     make: Callable[[Path, Path], None]
     takes: str = ""
+    effort: Effort | None = None
 
     @property
     def key(self) -> str:
@@ -41,7 +46,7 @@ class Part:
 def ensure(part: Part, progress: Progress) -> Path:
     """The part's folder, built now if it is not in the cache.
 
-    It is made in a temporary folder and renamed when complete: an interrupted build leaves no half part.
+    It is made in a temporary folder and renamed when complete: a failed or interrupted build leaves no half part.
     """
     folder = cache_folder() / part.key
     with locked(part.name, progress):
@@ -68,6 +73,11 @@ def _build(part: Part, folder: Path, progress: Progress) -> None:
     draft, log = cache_folder() / "drafts" / part.name, cache_folder() / "logs" / f"{part.name}.log"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    with progress.step(f"building {part.name} {part.version}{part.takes}", log):
-        part.make(draft, log)
+    log.unlink(missing_ok=True)
+    try:
+        with progress.step(f"building {part.name} {part.version}{part.takes}", log, part.effort):
+            part.make(draft, log)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     draft.rename(folder)

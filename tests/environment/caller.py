@@ -11,6 +11,7 @@ from pathlib import Path
 from . import recipes
 from .cache import ensure
 from .choice import SERVERS, SERVERS_IN_CLUSTER
+from .first_build import announce
 from .model import Environment, EnvironmentFailed, State, Unsupported, write_env
 from .progress import Progress
 
@@ -48,5 +49,6 @@ def client_tools(progress: Progress) -> dict[str, Path]:
     found = {name: shutil.which(name) for name in ("kubectl", "helm")}
     if all(found.values()):
         return {name: Path(path) for name, path in found.items() if path}
+    announce([recipes.clients()], progress)
     folder = ensure(recipes.clients(), progress)
     return {name: Path(path) if path else folder / name for name, path in found.items()}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from .cache import cache_folder
+from .interruption import held_back
 from .model import EnvironmentFailed
 from .progress import Progress, run
 
@@ -25,7 +26,10 @@ BUILD_PACKAGES = {"go": "golang-go", "mvn": "maven", "debootstrap": "debootstrap
 
 
 def install(packages: Mapping[str, str], progress: Progress) -> None:
-    """Install the packages whose command or file is missing. Raises EnvironmentFailed when that is not possible."""
+    """Install the packages whose command or file is missing. Raises EnvironmentFailed when that is not possible.
+
+    Only the download can be interrupted: a dpkg that was killed leaves apt unusable.
+    """
     wanted = sorted(set(missing(packages)))
     if not wanted:
         return
@@ -33,9 +37,12 @@ def install(packages: Mapping[str, str], progress: Progress) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise EnvironmentFailed(f"packages are missing and can't be installed here (not root, or no apt): {names}")
     log, env = cache_folder() / "logs" / "apt.log", {"DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "install", "--yes", "--no-install-recommends"]
     with progress.step(f"installing Debian packages: {names}", log):
         run(["apt-get", "update"], log, env=env)
-        run(["apt-get", "install", "--yes", "--no-install-recommends", *wanted], log, env=env)
+        run([*command, "--download-only", *wanted], log, env=env)
+        with held_back(progress.say, "the Debian packages are installed"):
+            run([*command, *wanted], log, env=env)
 
 
 def download(package: str, folder: Path, log: Path) -> Path:

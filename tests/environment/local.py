@@ -8,22 +8,23 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import broker, buildah, cgroups, debian, host, network, recipes, security
 from .api import api_get
-from .cache import cache_folder, ensure, locked
+from .cache import Part, cache_folder, ensure, locked
 from .components import CONTAINERD, KAFKA_METRICS_PORT, KAFKA_PORT, KAFKA_PORT_FOR_PODS, NODE, Layout, make_plan
+from .first_build import IMAGE_SECONDS, PACKAGE_SECONDS, absent, announce
 from .model import (
     REPOSITORY,
     WHOLE,
     BrokerSecurity,
     Environment,
     EnvironmentFailed,
-    Part,
+    Service,
     State,
     qualified,
     read_env,
@@ -72,10 +73,10 @@ class LocalEnvironment(Environment):
         archive.unlink()
         record.write_text(json.dumps({**loaded, name: image}))
 
-    def ensure(self, *parts: Part) -> None:
+    def ensure(self, *services: Service) -> None:
         """See Environment."""
-        with locked(f"parts-{self.state.identity}", Progress(lambda _: None)):
-            _release(self.state, self.kubectl.parent, parts, START_SECONDS)
+        with locked(f"services-{self.state.identity}", Progress(lambda _: None)):
+            _release(self.state, self.kubectl.parent, services, START_SECONDS)
 
     def stop(self, component: str) -> None:
         """See Environment. Returns when its process is gone."""
@@ -109,9 +110,10 @@ class LocalEnvironment(Environment):
 def build(progress: Progress) -> Parts:
     """Everything that a start needs, from the cache or built now."""
     require_root()
-    debian.install(debian.NODE_PACKAGES, progress)
     parts = (recipes.kubernetes(), recipes.kafka(), recipes.debian_base())
-    if not all((cache_folder() / part.key).exists() for part in parts):
+    announce(parts, progress, _steps_beside(parts))
+    debian.install(debian.NODE_PACKAGES, progress)
+    if absent(parts):
         debian.install(debian.BUILD_PACKAGES, progress)
     kubernetes, kafka = ensure(recipes.kubernetes(), progress), ensure(recipes.kafka(), progress)
     pause = cache_folder() / buildah.pause(kubernetes).key
@@ -122,6 +124,14 @@ def build(progress: Progress) -> Parts:
     return Parts(kubernetes, kafka)
 
 
+def _steps_beside(parts: Sequence[Part]) -> dict[str, float]:
+    """What a first build does beside its parts, with seconds."""
+    packages = len({*debian.missing(debian.NODE_PACKAGES), *debian.missing(debian.BUILD_PACKAGES)})
+    steps = {"Debian packages": packages * PACKAGE_SECONDS} if packages else {}
+    base_is_absent = any(part.name == "debian" for part in absent(parts))
+    return {**steps, "Debian image": IMAGE_SECONDS} if base_is_absent else steps
+
+
 def require_root() -> None:
     """Raise EnvironmentFailed for other users, with what they can do instead."""
     if os.geteuid() != 0:
@@ -129,7 +139,7 @@ def require_root() -> None:
                                 " or set KUBECONFIG and KAFKA_BOOTSTRAP_SERVERS")  # fmt: skip
 
 
-def up(state: State, progress: Progress, wanted: tuple[Part, ...] = WHOLE) -> Environment:
+def up(state: State, progress: Progress, wanted: tuple[Service, ...] = WHOLE) -> Environment:
     """The running environment, healed or replaced when it is broken, started when there is none."""
     require_root()
     if host.machine_pid(state) is not None:
@@ -181,9 +191,9 @@ def import_archive(state: State, archive: Path) -> None:
         raise EnvironmentFailed("containerd did not take the image", tuple(done.stderr.splitlines()[-20:]))
 
 
-def _start(state: State, parts: Parts, wanted: tuple[Part, ...]) -> Environment:
+def _start(state: State, parts: Parts, wanted: tuple[Service, ...]) -> Environment:
     (state.folder / "hold").mkdir(parents=True, exist_ok=True)
-    for name in (name for part in Part for name in part.value):
+    for name in (name for service in Service for name in service.value):
         (state.folder / "hold" / name).touch()
     cgroups.make(state)
     pid = host.start_machine(state)
@@ -194,7 +204,7 @@ def _start(state: State, parts: Parts, wanted: tuple[Part, ...]) -> Environment:
     return _described(state, parts.kubernetes)
 
 
-def _heal(state: State, progress: Progress, wanted: tuple[Part, ...]) -> Environment:
+def _heal(state: State, progress: Progress, wanted: tuple[Service, ...]) -> Environment:
     """Release what is held and wait a little for what restarts; a start that was cut off is not healed."""
     known = running(state)
     if known is None:
@@ -204,13 +214,13 @@ def _heal(state: State, progress: Progress, wanted: tuple[Part, ...]) -> Environ
     return known
 
 
-def _release(state: State, kubernetes: Path, wanted: tuple[Part, ...], seconds: float) -> None:
-    """Let the parts' components run, and return when they answer and the node has the image that pods need first."""
-    names = {name for part in wanted for name in part.value}
+def _release(state: State, kubernetes: Path, wanted: tuple[Service, ...], seconds: float) -> None:
+    """Let the services' components run, and return when they answer and the node has the image that pods need first."""
+    names = {name for service in wanted for name in service.value}
     for name in names:
         (state.folder / "hold" / name).unlink(missing_ok=True)
     has_image = state.folder / "has-pause-image"
-    if Part.NODE in wanted and not has_image.exists():
+    if Service.NODE in wanted and not has_image.exists():
         _await((state.folder / "ready" / "containerd").exists, "containerd", state, seconds)
         import_archive(state, cache_folder() / buildah.pause(kubernetes).key / buildah.PAUSE_ARCHIVE)
         has_image.touch()

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_STATE = REPOSITORY / ".environment"
 
 
-class Part(Enum):
+class Service(Enum):
     """What a user of an environment may need; the value lists the components of the local one."""
 
     BROKER = ("kafka",)
@@ -20,7 +20,7 @@ class Part(Enum):
     NODE = ("containerd", "kube-scheduler", "kubelet", "kube-proxy")
 
 
-WHOLE = tuple(Part)
+WHOLE = tuple(Service)
 
 
 class EnvironmentFailed(Exception):
@@ -103,8 +103,8 @@ class Environment:
         """
         raise Unsupported(f"a {self.kind} environment takes no images from this machine")
 
-    def ensure(self, *parts: Part) -> None:
-        """Start the parts that do not run yet; returns when they answer. Only a local environment starts in parts."""
+    def ensure(self, *services: Service) -> None:
+        """Start the services that do not run yet; returns when they answer. Elsewhere than here all of them run."""
 
     def stop(self, component: str) -> None:
         """Kill a component ("kafka", "kube-apiserver", ...) and hold it down until `start`."""

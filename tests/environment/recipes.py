@@ -6,14 +6,25 @@ import re
 import shutil
 from pathlib import Path
 
-from . import debian
-from .cache import Part
+from . import debian, go_build
+from .cache import Part, cache_folder
+from .forecast import Effort, Stage, staged
 from .progress import run
 
 HERE = Path(__file__).resolve().parent
-GO_MODULE = HERE / "go"
+GO_MODULE = go_build.MODULE
 KAFKA_POM = HERE / "kafka" / "pom.xml"
 KIND = "sigs.k8s.io/kind@v0.33.0"
+MAVEN_STAGES = (
+    Stage(r"\[INFO\] Downloaded from ", 409, 0.95),
+    Stage(r"\[INFO\] Copying ", 46, 0.05),
+)
+DEBIAN_STAGES = (
+    Stage("I: Resolving ", 2, 0.08),
+    Stage("I: Validating ", 119, 0.45),
+    Stage("I: Extracting ", 88, 0.05),
+    Stage("I: (Unpacking|Configuring) ", 233, 0.40),
+)
 CLIENTS = ("k8s.io/kubernetes/cmd/kubectl", "helm.sh/helm/v4/cmd/helm")
 
 
@@ -49,31 +60,26 @@ def _go_recipe(targets: tuple[str, ...]) -> str:
     return "".join(file.read_text() for file in sources) + " ".join(_go_build(targets))
 
 
-def _compile(draft: Path, log: Path, targets: tuple[str, ...]) -> None:
-    debian.go_is_new_enough()
-    command = _go_build(targets)
-    command[2:2] = ["-o", f"{draft}/"]
-    run(command, log, cwd=GO_MODULE, env={"CGO_ENABLED": "0"})
-
-
 def kubernetes() -> Part:
     """etcd, Helm, kubectl, the pause program and Kubernetes' own programs, from their Go modules."""
     targets = ("tool", "./pause")
 
     def make(draft: Path, log: Path) -> None:
-        _compile(draft, log, targets)
+        go_build.compile_into(draft, log, _go_build(targets), targets)
         (draft / "server").rename(draft / "etcd")
 
-    return Part("kubernetes", kubernetes_version(), _go_recipe(targets), make, " (once; 10 to 15 minutes on 2 cores)")
+    effort = go_build.effort(680, 165, targets)
+    return Part("kubernetes", kubernetes_version(), _go_recipe(targets), make, effort=effort)
 
 
 def clients() -> Part:
-    """kubectl and Helm alone, for a cluster that is not built here."""
+    """kubectl and Helm alone, for a cluster that is not built here. Their effort is their packages' share of all."""
 
     def make(draft: Path, log: Path) -> None:
-        _compile(draft, log, CLIENTS)
+        go_build.compile_into(draft, log, _go_build(CLIENTS), CLIENTS)
 
-    return Part("clients", kubernetes_version(), _go_recipe(CLIENTS), make, " (once; a few minutes)")
+    effort = go_build.effort(220, 100, CLIENTS)
+    return Part("clients", kubernetes_version(), _go_recipe(CLIENTS), make, effort=effort)
 
 
 def kind() -> Part:
@@ -93,11 +99,12 @@ def kafka() -> Part:
     def make(draft: Path, log: Path) -> None:
         shutil.copy(KAFKA_POM, draft)
         goal = ["dependency:copy-dependencies", "-Dmdep.stripVersion=false", f"-DoutputDirectory={draft}/libs"]
-        run(["mvn", "--batch-mode", "--no-transfer-progress", "--file", draft / "pom.xml", *goal], log)
+        run(["mvn", "--batch-mode", "--file", draft / "pom.xml", *goal], log)
         agent = next((draft / "libs").glob("jmx_prometheus_javaagent-*.jar"))
         agent.rename(draft / "jmx-agent.jar")
 
-    return Part("kafka", kafka_version(), recipe, make, " (once; half a minute)")
+    effort = Effort(8, 1, 59, lambda lines: staged(lines, MAVEN_STAGES))
+    return Part("kafka", kafka_version(), recipe, make, effort=effort)
 
 
 def prometheus() -> Part:
@@ -115,13 +122,18 @@ def prometheus() -> Part:
 
 
 def debian_base() -> Part:
-    """The root of a small Debian with Python, as a tar file; stands for the public slim image, without a registry."""
+    """The root of a small Debian with Python, as a tar file; stands for the public slim image, without a registry.
+
+    Downloaded packages are kept until it is complete: an interrupted run does not have to fetch them again.
+    """
     include = "python3,python3-venv,ca-certificates"
 
     def make(draft: Path, log: Path) -> None:
-        root, address = draft / "root", debian.mirror()
+        root, address, packages = draft / "root", debian.mirror(), cache_folder().absolute() / "downloads" / "debian"
+        packages.mkdir(parents=True, exist_ok=True)
         options: list[str | Path] = [
             "--variant=minbase",
+            f"--cache-dir={packages}",
             f"--include={include}",
             debian.SUITE,
             root,
@@ -131,5 +143,7 @@ def debian_base() -> Part:
         shutil.rmtree(root / "var/cache/apt/archives")
         run(["tar", "--create", "--file", draft / "base.tar", "--directory", root, "."], log)
         shutil.rmtree(root)
+        shutil.rmtree(packages)
 
-    return Part("debian", debian.SUITE, include, make, " (once; 1 to 2 minutes)")
+    effort = Effort(0, 38, 55, lambda lines: staged(lines, DEBIAN_STAGES))
+    return Part("debian", debian.SUITE, include, make, effort=effort)

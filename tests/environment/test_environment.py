@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import ipaddress
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import buildah, cache, choice, components, debian, kind, network, progress, recipes
+from tests.environment import buildah, cache, choice, components, debian, kind, network, recipes
 from tests.environment.broker import request_counts
 from tests.environment.model import REPOSITORY, Environment, EnvironmentFailed, State, Unsupported, read_env, write_env
 from tests.environment.plan import Component, Plan, is_ready, read_plan, write_plan
@@ -188,41 +187,6 @@ class TestCache:
                 assert "waiting for another process that works on tool" in said[0]
 
 
-class TestProgress:
-    """Work is seen, its failure is explained, and nothing outlives us."""
-
-    def test_a_failing_tool_ends_with_its_last_twenty_lines(self, tmp_path: Path) -> None:
-        with pytest.raises(EnvironmentFailed, match="sh failed with status 3") as failure:
-            progress.run(["sh", "-c", "seq 1 50; exit 3"], tmp_path / "sh.log")
-        assert failure.value.log == tuple(str(number) for number in range(31, 51))
-
-    def test_a_long_step_tells_the_elapsed_time_and_the_tools_last_line(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(progress, "LINE_EVERY_SECONDS", 0.2)
-        said: list[str] = []
-        with Progress(said.append).step("building x", tmp_path / "x.log"):
-            (tmp_path / "x.log").write_text("compiling a\ncompiling b\n\n")
-            time.sleep(0.5)
-        assert said[0] == "building x ..."
-        assert any(re.fullmatch(r"building x ... 00:\d\d \(last: compiling b\)", line) for line in said)
-        assert re.fullmatch(r"building x: 00:\d\d", said[-1])
-
-    def test_elapsed_time_is_minutes_and_seconds(self) -> None:
-        assert [progress.clock(seconds) for seconds in (0, 59.9, 105.2, 3600)] == ["00:00", "00:59", "01:45", "60:00"]
-
-    @pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces, which needs root")
-    def test_a_tool_dies_with_the_process_that_started_it_even_if_that_is_killed(self, tmp_path: Path) -> None:
-        mark = f"{time.time():.6f}"
-        code = "from pathlib import Path; from tests.environment.progress import run\n"
-        code += f"run(['sleep', '{mark}'], Path('{tmp_path}/log'))"
-        starter = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
-        assert eventually(lambda: _sleepers(mark) > 0)
-        starter.kill()
-        starter.wait()
-        assert eventually(lambda: _sleepers(mark) == 0)
-
-
 class TestMachine:
     """The plan and the supervisor that runs it, here without namespaces."""
 
@@ -376,11 +340,6 @@ class TestDescription:
 
 def _nothing(draft: Path, log: Path) -> None:
     return None
-
-
-def _sleepers(mark: str) -> int:
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return listing.splitlines().count(f"sleep {mark}")
 
 
 def _absolute_imports(file: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Ports for programs that bind them later: each is held by a socket of this process, so that nobody else is given it."""
+"""Ports for programs that bind them later. A socket of this process holds each, so that nobody else is given it."""
 
 from __future__ import annotations
 

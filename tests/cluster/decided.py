@@ -1,6 +1,6 @@
-"""What an installed operator decided at each poll: the looks that it recorded, decided again as `replay` does.
+"""What an installed operator decided at each poll: the samples that it recorded, decided again as `replay` does.
 
-Bounds are counted in these polls. A machine that stands still, or a slow one, holds up the polls as it does the clock.
+Bounds are counted in these polls. A machine that stands still makes none, so it does not use a bound up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.cluster.workload import Workload
 
 @dataclass(frozen=True)
 class Poll:
-    """One look and what was decided on it."""
+    """One sample and what was decided on it."""
 
     look: Look
     verdict: Verdict

@@ -22,7 +22,7 @@ from tests.environment import Environment
 
 LOOK_SECONDS = 2.0
 RECORDED_EVERY_SECONDS = 5.0
-"""The operator's pod starts a Python for each question about its looks."""
+"""The operator's pod starts a Python each time its recording is read."""
 DOWNSTREAM_PORT = 7000
 
 

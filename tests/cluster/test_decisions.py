@@ -35,7 +35,7 @@ WINDOW_SECONDS = 60
 BEHIND_SECONDS = 20
 """A consumer that gets too much is behind by then."""
 NAMED_POLLS = 5
-"""Three that a law asks for, and two for looks that a machine with much else to do took late."""
+"""Three that a law asks for, and two for samples that a machine with much else to do took late."""
 
 
 def fivefold(flow: Flow) -> None:

@@ -31,7 +31,7 @@ TROUBLES = {"spike": "ProducerSpike", "slower": "SlowConsumers", "nobody": "NoMe
             "few": "AtPartitionLimit"}
 POLL_SECONDS, CALM_SECONDS = 5, 20
 NAMED_POLLS = 5
-"""Three, as docs promise, and two for looks that a machine with much else to do took late. A window of a minute alone
+"""Three, as docs promise, and two for samples that a machine with much else to do took late. A window of a minute alone
 would be twelve."""
 MEMBERLESS_SECONDS, STUCK_SECONDS, LEARNED_SECONDS = 30, 60, 60
 """How long the core asks for that evidence; see docs/how-it-decides.md."""

@@ -49,7 +49,8 @@ def scaler_manifest(name: str) -> dict[str, Any]:
 
 
 async def create_scaler(api: ApiClient, namespace: str, name: str) -> dict[str, Any]:
-    return await call(api, "POST", path_of(API_VERSION, "namespaces", namespace, PLURAL), body=scaler_manifest(name))
+    return await call(api, "POST", path_of(API_VERSION, "namespaces", namespace, PLURAL), body=scaler_manifest(name),
+                      timeout_seconds=60)
 
 
 async def scaler(api: ApiClient, namespace: str, name: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def details(source: LagSource, *topics: str) -> Details:
 
 
 def measured(servers: str, *topics: str) -> tuple[LagSource, Details]:
-    """A source, and the details that it was told in time: brokers have 5 s, and another source asks them again."""
+    """A source, and the details that it got in time: brokers have 5 s, then another source asks them again."""
     found = list[tuple[LagSource, Details]]()
 
     def is_told() -> bool:

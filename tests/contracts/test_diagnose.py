@@ -167,10 +167,10 @@ def test_a_healthy_idle_group_is_within_its_objective(broker: Broker) -> None:
 def test_a_growing_backlog_of_slow_members_is_told_in_numbers_and_as_json_the_same(
     broker: Broker, overrun: tuple[str, str]
 ) -> None:
-    in_one_of_several_trials(lambda: told_in_both_forms(broker, *overrun))
+    in_one_of_several_trials(lambda: shown_in_both_forms(broker, *overrun))
 
 
-def told_in_both_forms(broker: Broker, group: str, topic: str) -> None:
+def shown_in_both_forms(broker: Broker, group: str, topic: str) -> None:
     words = ["--for", "12s", "--every", "1s", "--lag-seconds", "3", "--output"]
     with ThreadPoolExecutor() as both:
         asked = [both.submit(diagnose, broker.servers, group, *words, form) for form in ("text", "json")]

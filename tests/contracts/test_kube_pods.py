@@ -44,7 +44,7 @@ async def told(api: ApiClient, target: Target, *words: str) -> str:
     deadline = time.monotonic() + PATIENCE_SECONDS
     phrase = await Pods(api).trouble(target)
     while not all(word in phrase for word in words):
-        assert time.monotonic() < deadline, f"not told: {words}, last: {phrase!r}"
+        assert time.monotonic() < deadline, f"never seen: {words}, last: {phrase!r}"
         await asyncio.sleep(0.5)
         phrase = await Pods(api).trouble(target)
     return phrase

@@ -56,13 +56,13 @@ async def test_offsets_are_read_by_every_way_in(
 def test_log_sizes_and_settings_are_told_by_every_way_in(
     way: str, connect: Callable[[str], Connection], asked: Asked
 ) -> None:
-    told = told_in_time(connect(way), asked, retention=True)
+    told = answered_in_time(connect(way), asked, retention=True)
     assert told.log_bytes[asked.partition] > 0
     assert told.offsets_retention_seconds == 7 * 86_400
 
 
-def told_in_time(connection: Connection, asked: Asked, *, retention: bool) -> brokers.Told:
-    """What brokers tell that have answered each question within 5 s: others are asked again."""
+def answered_in_time(connection: Connection, asked: Asked, *, retention: bool) -> brokers.Told:
+    """What brokers answer within the 5 s that they have for each question: they are asked again until they do."""
     answers = list[brokers.Told]()
 
     def is_whole() -> bool:
@@ -85,7 +85,7 @@ async def test_a_password_is_taken_to_the_letter(
     assert await asked.by(process, broker.by_password(mechanism, user, ODD)) == READ
     assert reason(await asked.by(process, broker.by_password(mechanism, user, ODD[:-1]))) is (
         Reason.AUTHENTICATION_FAILED)  # fmt: skip
-    told = told_in_time(broker.by_password(mechanism, user, ODD), asked, retention=False)
+    told = answered_in_time(broker.by_password(mechanism, user, ODD), asked, retention=False)
     assert told.log_bytes[asked.partition] > 0
 
 

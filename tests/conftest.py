@@ -185,7 +185,7 @@ def custom_resource_definition(kubectl: Client) -> None:
     """The definitions as deploy/ has them."""
     file = str(ROOT / "deploy" / "crd.yaml")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", file)
-    kubectl("wait", "--for=condition=Established", "-f", file, "--timeout=30s")
+    kubectl("wait", "--for=condition=Established", "-f", file, "--timeout=180s")
 
 
 @pytest.fixture(scope="session")

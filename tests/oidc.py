@@ -33,7 +33,8 @@ class Provider:
         clients: secrets by client id; the id is the token's subject, which is the broker's principal.
         life_seconds: of a token.
         released: while it is cleared, requests are taken and not answered.
-        asked: requests for tokens so far.
+        received: requests for tokens so far.
+        asked: those of them that were not held back any more.
         forms: what they contained.
         status: answered instead of a token, when set.
     """
@@ -42,6 +43,7 @@ class Provider:
     clients: dict[str, str]
     life_seconds: int = 300
     released: threading.Event = field(default_factory=threading.Event)
+    received: int = 0
     asked: int = 0
     forms: list[dict[str, list[str]]] = field(default_factory=list)
     status: int | None = None
@@ -127,7 +129,8 @@ def _handler_of(provider: Provider) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            provider.released.wait(60)
+            provider.received += 1
+            provider.released.wait(300)
             if self.path == "/token":
                 self.reply(*provider.answered(self.headers.get("Authorization", ""), parse_qs(body)))
             else:

@@ -1,4 +1,4 @@
-"""Ports for programs that bind them later: a socket of this process holds each, so that nobody else is given it."""
+"""Ports for programs that bind them later. A socket of this process holds each, so that nobody else is given it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _HELD: Final[list[socket.socket]] = []
 def reserved_port() -> int:
     """A port of this host that no other test gets, in this process or in another one.
 
-    The socket that holds it never listens and allows its address to be used again: a program that asks for that too, as
-    asyncio, uvicorn and Go do, can listen on the port, and listen again after its end. Whoever asks the kernel for any
-    free port is given another one.
+    The socket that holds it never listens and allows its address to be used again: a program that allows that too, as
+    asyncio, uvicorn and Go do, can listen on the port, and listen again after its end. A program that asks the kernel
+    for any free port gets another one.
     """
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -10,7 +10,7 @@ import pytest
 from tests.ports import reserved_port
 
 
-async def test_a_reserved_port_is_for_the_program_that_is_told_it_and_for_nobody_else() -> None:
+async def test_a_reserved_port_is_for_the_program_that_gets_it_and_for_nobody_else() -> None:
     ports = [reserved_port() for _ in range(50)]
     assert len(set(ports)) == 50
     with socket.socket() as other, pytest.raises(OSError, match="in use"):

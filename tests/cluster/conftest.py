@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from tests.cluster.workload import ROOT, Client, Workload, eventually
+from tests.cluster.workload import PATIENCE, ROOT, Client, Workload, eventually
 from tests.environment import Environment
 
 OPERATOR_NAMESPACE = "kafka-consumer-scaler"
@@ -46,8 +46,8 @@ def workload(
     """Names for the pieces of one story; the resource, the consumers and the topic are taken away afterwards."""
     story = Workload(environment, kubectl, namespace, example_image)
     yield story
-    kubectl("delete", "kcs", "--all", "-n", namespace, "--timeout=30s")
-    kubectl("delete", "deployment", "--all", "-n", namespace, "--timeout=60s")
+    kubectl("delete", "kcs", "--all", "-n", namespace, PATIENCE)
+    kubectl("delete", "deployment", "--all", "-n", namespace, PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +59,10 @@ def no_installed_operator(kubectl: Client) -> Iterator[None]:
         yield
         return
     kubectl("scale", "deployment", *where, "--replicas=0")
-    kubectl("wait", "pod", *where, "--for=delete", "--timeout=60s")
+    kubectl("wait", "pod", *where, "--for=delete", PATIENCE)
     yield
     kubectl("scale", "deployment", *where, f"--replicas={replicas}")
-    kubectl("rollout", "status", "deployment", *where, "--timeout=90s")
+    kubectl("rollout", "status", "deployment", *where, PATIENCE)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def in_operator(operator: str, kubectl: Client) -> Callable[[str], str]:
 
 def run_in_operator(kubectl: Client, operator: str, code: str) -> str:
     """What the code prints, in the pod that leads."""
-    pod = eventually(lambda: leading_pod(kubectl, operator), 60, "a leader")
+    pod = eventually(lambda: leading_pod(kubectl, operator), what="a leader")
     return kubectl("exec", "-n", operator, pod, "--", "python", "-c", code).stdout
 
 

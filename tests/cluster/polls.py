@@ -1,4 +1,4 @@
-"""Time counted in the operator's own polls: a machine that stands still, or is slow, holds both up alike."""
+"""Time counted in the operator's own polls: a machine that stands still makes none."""
 
 from __future__ import annotations
 

@@ -15,11 +15,14 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
+from tests.cluster.decided import Poll, polls_of
 from tests.cluster.traffic import Flow, Traffic
-from tests.cluster.workload import Client, Workload, eventually
+from tests.cluster.workload import PATIENCE, Client, Workload, eventually
 from tests.environment import Environment
 
-LOOK_SECONDS = 2.5
+LOOK_SECONDS = 2.0
+RECORDED_EVERY_SECONDS = 5.0
+"""The operator's pod starts a Python each time its recording is read."""
 DOWNSTREAM_PORT = 7000
 
 
@@ -34,13 +37,22 @@ class Look:
 
 @dataclass
 class Story:
-    """One workload, what arrives, what was seen; `began_at` is when its trouble was there, seconds."""
+    """One workload, what is produced for it, what was seen, and each poll of it once it is over.
+
+    `began_at` is when its trouble was there, in seconds since the epoch, as the times of polls are.
+    """
 
     workload: Workload
     flow: Flow
     began_at: float = 0.0
     looks: list[Look] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    polls: list[Poll] = field(default_factory=list)
+
+    @property
+    def backlog(self) -> str:
+        """As it is shown now; empty before it is shown."""
+        return str(self.looks[-1].status.get("backlog", "")) if self.looks else ""
 
     @property
     def replicas(self) -> list[int]:
@@ -52,25 +64,19 @@ class Story:
         """The events' reasons, oldest first."""
         return [event["reason"] for event in self.events]
 
-    def backlogs(self, since: float = 0.0) -> set[str]:
-        """Every state of the backlog that was shown from that second on."""
-        return {look.status["backlog"] for look in self.looks if look.seconds > since and "backlog" in look.status}
+    def backlogs(self) -> set[str]:
+        """Every state of the backlog that was shown."""
+        return {look.status["backlog"] for look in self.looks if "backlog" in look.status}
 
     def conditions(self, kind: str) -> set[tuple[str, str]]:
         """Every status and reason that a condition had."""
         shown = [each for look in self.looks for each in look.status.get("conditions", ()) if each["type"] == kind]
         return {(each["status"], each["reason"]) for each in shown}
 
-    def named_at(self, finding: str) -> float:
-        """When the finding was first shown, seconds."""
-        return next(look.seconds for look in self.looks
-                    if any(each["type"] == finding for each in look.status.get("conditions", ())))
-
-    def bound_at(self, reason: str) -> float:
-        """When scaling was first shown to be limited by that, seconds."""
-        return next(look.seconds for look in self.looks if any(
-            (each["type"], each["status"], each["reason"]) == ("ScalingLimited", "True", reason)
-            for each in look.status.get("conditions", ())))
+    def shows(self, reason: str) -> bool:
+        """Whether a true condition had that reason: a finding, or what limits scaling."""
+        shown = [each for look in self.looks for each in look.status.get("conditions", ())]
+        return any((each["status"], each["reason"]) == ("True", reason) for each in shown)
 
     def capacities(self) -> list[float]:
         """Records/s of a consumer, as they were shown: at each change of meaning, else once a minute."""
@@ -93,9 +99,8 @@ class Story:
 class Watch:
     """Looks at all stories every few seconds; a context manager."""
 
-    def __init__(self, kubectl: Client, stories: Mapping[str, Story]) -> None:
-        self._kubectl = kubectl
-        self._stories = {story.workload.namespace: story for story in stories.values()}
+    def __init__(self, stories: Mapping[str, Story]) -> None:
+        self._stories = list(stories.values())
         self._began = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -118,17 +123,10 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
-            found = self._kubectl("get", "kcs,deployments", "-A", "-o", "json", check=False)
-            if found.returncode == 0:
-                self._note(json.loads(found.stdout)["items"], self.seconds())
-
-    def _note(self, items: list[dict[str, Any]], seconds: float) -> None:
-        by_kind = {(each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]): each for each in items}
-        for namespace, story in self._stories.items():
-            deployment = by_kind.get(("Deployment", namespace, "orders-consumer"))
-            scaler = by_kind.get(("KafkaConsumerScaler", namespace, "orders"))
-            if deployment is not None and scaler is not None:
-                story.looks.append(Look(seconds, deployment["spec"]["replicas"], scaler.get("status") or {}))
+            for story in self._stories:
+                with suppress(AssertionError):  # it is not there yet
+                    status, replicas = story.workload.status(), story.workload.replicas()
+                    story.looks.append(Look(self.seconds(), replicas, status))
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def start_downstream(workload: Workload, *words: str) -> Downstream:
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": where, "spec": spec}
     workload.kubectl("apply", "-f", "-", stdin=json.dumps(deployment))
     here = ("-n", workload.namespace)
-    workload.kubectl("rollout", "status", "deployment/downstream", *here, "--timeout=90s")
+    workload.kubectl("rollout", "status", "deployment/downstream", *here, PATIENCE)
     address = workload.kubectl("get", "pod", *here, "-l", "app=downstream", "-o", "jsonpath={.items[0].status.podIP}")
     return Downstream(workload, f"{address.stdout}:{DOWNSTREAM_PORT}")
 
@@ -170,7 +168,7 @@ def workloads(kubectl: Client, made: Mapping[str, Workload]) -> Iterator[None]:
         yield
     finally:
         for workload in made.values():
-            kubectl("delete", "kcs", "--all", "-n", workload.namespace, "--timeout=30s", check=False)
+            kubectl("delete", "kcs", "--all", "-n", workload.namespace, PATIENCE, check=False)
             kubectl("delete", "namespace", workload.namespace, "--wait=false")
             with suppress(KafkaException):  # it may not have been made yet
                 workload.delete_topic()
@@ -179,19 +177,29 @@ def workloads(kubectl: Client, made: Mapping[str, Workload]) -> Iterator[None]:
 def await_ready(kubectl: Client, workload: Workload) -> None:
     """Return when all consumers are there and the group has its members."""
     where = ("-n", workload.namespace)
-    kubectl("rollout", "status", "deployment/orders-consumer", *where, "--timeout=90s")
+    kubectl("rollout", "status", "deployment/orders-consumer", *where, PATIENCE)
     logs = ("logs", *where, "-l", "app=orders-consumer", "--tail=50")
-    eventually(lambda: "assigned" in kubectl(*logs).stdout, 30, "a consumer with partitions")
+    eventually(lambda: "assigned" in kubectl(*logs).stdout, what="a consumer with partitions")
 
 
 def keep(told: Mapping[str, Story], recording: Callable[[str], str], folder: Path) -> None:
     """What each was told, and what `replay` needs to decide it again, in the folder that pytest keeps."""
     for name, story in told.items():
-        story.events = story.workload.events()
+        story.events, recorded = story.workload.events(), recording(story.workload.namespace)
         (folder / f"{name}.txt").write_text(story.told())
-        (folder / f"{name}.jsonl").write_text(recording(story.workload.namespace))
+        (folder / f"{name}.jsonl").write_text(recorded)
+        story.polls = polls_of(story.workload, recorded)
         (folder / f"{name}.yaml").write_text(story.workload.kubectl(
             "get", "kcs", "orders", "-n", story.workload.namespace, "-o", "yaml").stdout)
+
+
+Polls = Callable[[Story], list[Poll]]
+
+
+def recorded(story: Story, recording: Callable[[str], str]) -> list[Poll]:
+    """The polls of a story up to now."""
+    time.sleep(RECORDED_EVERY_SECONDS)
+    return polls_of(story.workload, recording(story.workload.namespace))
 
 
 @dataclass(frozen=True)
@@ -202,17 +210,19 @@ class Plot:
         rates: records/s of each partition, by the story's name.
         deploy: starts the consumers of all, and answers the service that will change.
         scale: applies their manifests.
-        play: lets things happen, and returns at the end.
+        play: lets things happen, and returns at the end; asked with what shows the polls of a story up to now.
     """
 
     rates: Mapping[str, tuple[float, ...]]
     deploy: Callable[[dict[str, Workload]], Downstream]
     scale: Callable[[dict[str, Workload]], None]
-    play: Callable[[Watch, dict[str, Story], Downstream, Client], None]
+    play: Callable[[Watch, dict[str, Story], Downstream, Polls], None]
 
 
 @contextmanager
-def played(plot: Plot, environment: Environment, kubectl: Client, image: str) -> Iterator[dict[str, Story]]:
+def played(
+    plot: Plot, environment: Environment, kubectl: Client, image: str, recording: Callable[[str], str]
+) -> Iterator[dict[str, Story]]:
     """All stories of the plot at once, played to the end; what they are made of is there until the context ends."""
     run = uuid.uuid4().hex[:6]
     made = {name: Workload(environment, kubectl, f"t-{name}-{run}", image) for name in plot.rates}
@@ -224,7 +234,7 @@ def played(plot: Plot, environment: Environment, kubectl: Client, image: str) ->
         for workload in made.values():
             await_ready(kubectl, workload)
         flows = [story.flow for story in told.values()]
-        with Traffic(environment.kafka_bootstrap_servers, flows), Watch(kubectl, told) as watch:
+        with Traffic(environment.kafka_bootstrap_servers, flows), Watch(told) as watch:
             plot.scale(made)
-            plot.play(watch, told, service, kubectl)
+            plot.play(watch, told, service, lambda story: recorded(story, recording))
         yield told

@@ -5,15 +5,20 @@ Rates are records/s. A consumer that works 50 ms on a record does just under 20.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tests.cluster.stories import Downstream, Plot, Story, Watch, keep, played, start_downstream
+from kafka_consumer_scaler.api.snapshots import Carried
+from kafka_consumer_scaler.core.snapshot import Replicas
+from kafka_consumer_scaler.core.verdict import ScaleTo
+from tests.cluster.decided import commits, first, polls_until
+from tests.cluster.stories import Downstream, Plot, Polls, Story, Watch, keep, played, start_downstream
 from tests.cluster.traffic import Flow
-from tests.cluster.workload import Client, Workload
+from tests.cluster.workload import PATIENCE, Client, Workload, eventually
 from tests.environment import Environment
 
 pytestmark = pytest.mark.cluster
@@ -26,12 +31,13 @@ RATES: dict[str, tuple[float, ...]] = {
     "restarted": (36 / 6,) * 6,
     "lazy": (10 / 6,) * 6,
 }
-SLOWED_AT, RESTARTED_AT, STEP_AT, STEP_OVER_AT, END_AT = 30, 65, 20, 115, 225
-SECOND_COMMIT_AT = 130
-WINDOW_SECONDS, THREE_POLLS = 60, 15
-"""What a consumer can do is told by a window in which it was behind; so is what a scale-up brought, once all joined."""
-BEHIND_SECONDS, JOIN_SECONDS = 20, 30
-"""A consumer that gets too much is behind by then, and a pod that was asked for has joined."""
+POLL_SECONDS, STEP_AT, SLOWED_AT = 5, 20, 30
+WINDOW_SECONDS = 60
+"""What a consumer can do is known by a window in which it was behind; and what a scale-up brought, once all joined."""
+BEHIND_SECONDS = 20
+"""A consumer that gets too much is behind by then."""
+NAMED_POLLS = 5
+"""Three that a law asks for, and two for samples that a machine with much else to do took late."""
 
 
 def fivefold(flow: Flow) -> None:
@@ -63,22 +69,39 @@ def scale(made: dict[str, Workload]) -> None:
     down = {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 60, "cooldownSeconds": 30}}}
     odd: dict[str, dict[str, Any]] = {"step": {"target": {"lagSeconds": 40}, **down}, "restarted": down}
     for name, workload in made.items():
-        workload.plain_scaler(pollingIntervalSeconds=5, **odd.get(name, {}))
+        workload.plain_scaler(pollingIntervalSeconds=POLL_SECONDS, **odd.get(name, {}))
 
 
-def play(watch: Watch, stories: dict[str, Story], slowed: Downstream, kubectl: Client) -> None:
-    """What happens when, to whom."""
+def play(watch: Watch, stories: dict[str, Story], slowed: Downstream, polls: Polls) -> None:
+    """What happens to whom. It ends when all that must come has come."""
+    step, bound, restarted, lazy = (stories[name] for name in ("step", "bound", "restarted", "lazy"))
+    eventually(lambda: step.backlog == restarted.backlog == "CaughtUp", what="calm")
+    calm_at = watch.seconds()
     watch.until(STEP_AT)
-    fivefold(stories["step"].flow)
+    step.began_at = time.time()
+    fivefold(step.flow)
     watch.until(SLOWED_AT)
     slowed.change("seconds 0.16")
-    watch.until(RESTARTED_AT)
-    restarted = ("deployment/orders-consumer", "-n", stories["restarted"].workload.namespace)
-    kubectl("rollout", "restart", *restarted)
-    kubectl("rollout", "status", *restarted, "--timeout=90s")
-    watch.until(STEP_OVER_AT)
-    back_to_a_fifth(stories["step"].flow)
-    watch.until(END_AT)
+    watch.until(calm_at + WINDOW_SECONDS)
+    rolled(restarted)
+    watch.until(STEP_AT + WINDOW_SECONDS)
+    eventually(lambda: step.replicas[-1] >= 3 and step.backlog == "CaughtUp", what="the step is climbed and drained")
+    back_to_a_fifth(step.flow)
+    eventually(lambda: step.replicas[-1] < max(step.replicas) and step.backlog == "CaughtUp", what="the step is left")
+    eventually(lambda: bound.shows("IneffectiveScaling") and bound.replicas[-1] == 2, what="a scale-up is withdrawn")
+    eventually(lambda: len(stories["slowed"].replicas) > 1 and stories["slowed"].replicas[-1] >= 4, what="help")
+    eventually(lambda: stories["hot"].shows("HotPartition"), what="a hot partition")
+    eventually(lambda: len(commits(polls(lazy))) >= 3, what="a whole interval between commits that were seen")
+    eventually(lambda: polls(restarted)[-1].at > restarted.began_at + WINDOW_SECONDS, what="a window of calm")
+    watch.until(watch.seconds() + 3 * POLL_SECONDS)
+
+
+def rolled(story: Story) -> None:
+    """All consumers are replaced, one after the other."""
+    deployment = ("deployment/orders-consumer", "-n", story.workload.namespace)
+    story.workload.kubectl("rollout", "restart", *deployment)
+    story.workload.kubectl("rollout", "status", *deployment, PATIENCE)
+    story.began_at = time.time()
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +110,7 @@ def stories(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Story]]:
     """All six at once, played to the end."""
-    with played(Plot(RATES, deploy, scale, play), environment, kubectl, example_image) as told:
+    with played(Plot(RATES, deploy, scale, play), environment, kubectl, example_image, recording) as told:
         keep(told, recording, tmp_path_factory.mktemp("decisions"))
         yield told
 
@@ -101,7 +124,8 @@ def test_a_fivefold_step_is_climbed_in_at_most_two_moves_drained_and_left_again_
 ) -> None:
     """50 records/s need 3 consumers of 20; 6 is the next step but one of 12 partitions."""
     step = stories["step"]
-    assert {look.replicas for look in step.looks if look.seconds < STEP_AT} == {1}, step.told()
+    assert {poll.look.replicas.spec for poll in step.polls
+            if poll.at < step.began_at and isinstance(poll.look.replicas, Replicas)} == {1}, step.told()
     assert 3 <= max(step.replicas) <= 6, step.told()
     peak = step.replicas.index(max(step.replicas))
     assert ups(step.replicas[: peak + 1]) == peak <= 2, step.told()
@@ -115,7 +139,8 @@ def test_a_hot_partition_is_named_and_brings_no_replicas(stories: dict[str, Stor
     hot = stories["hot"]
     assert ("True", "HotPartition") in hot.conditions("HotPartition"), hot.told()
     assert "HotPartition" in hot.reasons, hot.told()
-    assert hot.named_at("HotPartition") <= BEHIND_SECONDS + WINDOW_SECONDS + THREE_POLLS, hot.told()
+    known_at = hot.polls[0].at + BEHIND_SECONDS + WINDOW_SECONDS
+    assert polls_until(hot.polls, known_at, lambda poll: poll.names("HotPartition")) <= NAMED_POLLS, hot.told()
     assert hot.replicas == [2], hot.told()
 
 
@@ -126,12 +151,13 @@ def test_a_scale_up_that_a_downstream_limit_defeats_is_withdrawn_and_not_tried_a
     assert len(bound.replicas) == 3, bound.told()
     assert "IneffectiveScaling" in bound.reasons, bound.told()
     assert ("True", "IneffectiveScaling") in bound.conditions("IneffectiveScaling"), bound.told()
-    scaled_at = next(look.seconds for look in bound.looks if look.replicas > 2)
-    assert bound.named_at("IneffectiveScaling") - scaled_at <= JOIN_SECONDS + WINDOW_SECONDS + THREE_POLLS, bound.told()
+    joined_at = first(bound.polls, lambda poll: poll.members == max(bound.replicas)).at
+    named = polls_until(bound.polls, joined_at + WINDOW_SECONDS, lambda poll: poll.names("IneffectiveScaling"))
+    assert named <= NAMED_POLLS, bound.told()
 
 
 def test_consumers_that_slow_down_are_learned_anew_and_get_help(stories: dict[str, Story]) -> None:
-    """24 arrive; two consumers could do 30 each, and from second 30 on about 6: four keep up, six catch up."""
+    """24 arrive; two consumers could do 30 each, and later about 6: four keep up, six catch up."""
     slowed = stories["slowed"]
     assert slowed.capacities()[-1] < 8, slowed.told()
     assert max(slowed.capacities()) > 1.25 * slowed.capacities()[-1], slowed.told()
@@ -155,5 +181,16 @@ def test_a_group_that_commits_once_a_minute_is_neither_stalled_nor_scaled(storie
     lazy = stories["lazy"]
     assert lazy.replicas == [1], lazy.told()
     assert "Stalled" not in lazy.backlogs(), lazy.told()
-    assert lazy.backlogs(since=SECOND_COMMIT_AT) == {"CaughtUp"}, lazy.told()
+    known = commits(lazy.polls)[1] + 3
+    assert {str(poll.verdict.backlog) for poll in lazy.polls[known:]} == {"CaughtUp"}, lazy.told()
     assert "StuckPartition" not in lazy.reasons, lazy.told()
+
+
+def test_what_the_operator_recorded_is_decided_again_word_for_word(stories: dict[str, Story]) -> None:
+    """Each poll of a story is a recorded sample and what `replay` decides on it."""
+    for story in stories.values():
+        carried = [poll.look.scaled.replicas for poll in story.polls if isinstance(poll.look.scaled, Carried)]
+        decided = [poll.verdict.decision for poll in story.polls]
+        assert [each.replicas for each in decided if isinstance(each, ScaleTo)] == carried, story.told()
+        assert set(story.workload.changes()) <= {poll.verdict.message for poll in story.polls}, story.told()
+    assert len(stories["step"].workload.changes()) >= 2

@@ -30,7 +30,7 @@ from tests.environment import Environment
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("custom_resource_definition", "no_installed_operator")]
 """An operator would write a status of its own over the one that is shown here."""
 
-LOOK_SECONDS = 0.5
+EVERY_SECONDS = 0.5
 DESCRIBED_LINES = 90
 """A status with a finding and a whole explanation has 83, of which the memory is one."""
 SCRIPTS = Path(sys.executable).parent
@@ -198,7 +198,7 @@ class Watching:
         os.set_blocking(self._reading, False)
         self.seen = ""
         self.process = subprocess.Popen([SCRIPTS / "kafka-consumer-scaler", "explain", name, "--watch",
-                                         str(LOOK_SECONDS)],
+                                         str(EVERY_SECONDS)],
                                         stdout=writing, stderr=subprocess.PIPE, env=variables)
         os.close(writing)
 
@@ -229,7 +229,7 @@ def test_watching_shows_each_change_and_ends_in_order(
 ) -> None:
     watching = Watching(environment.kubeconfig, f"{orders}/orders", terminal)
     eventually(lambda: "Behind" in watching.read(), what="the first view")
-    time.sleep(3 * LOOK_SECONDS)  # it has nothing to show for these looks, and shows nothing
+    time.sleep(3 * EVERY_SECONDS)  # it asks again, finds no change, and prints nothing: waiting less would hide a fault
     first = watching.read()
     write_status(kubectl, orders, {"backlog": "Draining", "lag": {"records": 77}})
     eventually(lambda: "Draining" in watching.read(), what="the second view")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Producer
 
-TICK_SECONDS = 0.05
+TICK_SECONDS, STALL_SECONDS = 0.05, 1.0
+"""What a machine that stood still for longer did not produce is not caught up: it would be a spike of its own."""
 
 
 @dataclass
@@ -44,14 +45,14 @@ class Traffic:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._thread.join()
-        self._producer.flush(30)
+        self._producer.flush(180)
 
     def _run(self) -> None:
         last = time.monotonic()
         while not self._stopping.wait(TICK_SECONDS):
             now = time.monotonic()
             for flow in self._flows:
-                for partition in flow.due(now - last):
+                for partition in flow.due(min(now - last, STALL_SECONDS)):
                     self._producer.produce(flow.topic, b"record", partition=partition)
             self._producer.poll(0)
             last = now

@@ -13,6 +13,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.kube.client import call, path_of
 from kafka_consumer_scaler.kube.resources import API_VERSION, PLURAL
+from tests.cluster.workload import PATIENCE_SECONDS
 
 Kubectl = Callable[..., CompletedProcess[str]]
 
@@ -48,16 +49,17 @@ def scaler_manifest(name: str) -> dict[str, Any]:
 
 
 async def create_scaler(api: ApiClient, namespace: str, name: str) -> dict[str, Any]:
-    return await call(api, "POST", path_of(API_VERSION, "namespaces", namespace, PLURAL), body=scaler_manifest(name))
+    return await call(api, "POST", path_of(API_VERSION, "namespaces", namespace, PLURAL), body=scaler_manifest(name),
+                      timeout_seconds=60)
 
 
 async def scaler(api: ApiClient, namespace: str, name: str) -> dict[str, Any]:
     return await call(api, "GET", path_of(API_VERSION, "namespaces", namespace, PLURAL, name))
 
 
-async def eventually(seconds: float, is_so: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until it is so, at most so long."""
-    async with asyncio.timeout(seconds):
+async def eventually(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it is so, as patiently as all tests do."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
         so = await is_so()
         while not so:
             await asyncio.sleep(0.1)

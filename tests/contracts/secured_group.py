@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
@@ -14,12 +15,13 @@ from kafka_consumer_scaler.core.snapshot import Reading, TopicPartition, Unknown
 from kafka_consumer_scaler.kafka.connection import Connection, Mechanism
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kafka.sample import GroupQuery
+from tests.cluster.workload import PATIENCE_SECONDS
 from tests.contracts.test_lag_source import Cluster, eventually, fresh
 from tests.planted import SUITE
 
 ODD = "s=e,c\"r'e${t} \\ [x];%41+:/ü#\t"
 WRONG = SUITE.plant("planted-wrong-secret", "the secret that the broker does not know")
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 40.0
 READ = Reading(end=10, committed=3, start=0)
 
 
@@ -52,7 +54,12 @@ async def timed(asked: Asked, process: PollingProcess, connection: Connection) -
     return time.monotonic() - began
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+def spelled(connection: Connection, times: int) -> Connection:
+    """Another connection to the same brokers, of which nothing is remembered: their address so many times."""
+    return replace(connection, bootstrap_servers=",".join([connection.bootstrap_servers] * times))
+
+
+async def until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     limit = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < limit, f"not within {seconds} s"

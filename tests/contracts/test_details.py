@@ -22,7 +22,9 @@ from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.details import THREAD
 from kafka_consumer_scaler.kafka.lag_source import GroupQuery, LagSource
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
+from tests.cluster.workload import PATIENCE_SECONDS
 from tests.contracts.test_lag_source import (
+    DEADLINE_SECONDS,
     Cluster,
     ask,
     delete_records_before,
@@ -49,7 +51,7 @@ def fill(cluster: Cluster, topic: str, records: int, partition: int = 0, compres
     producer = Producer({"bootstrap.servers": cluster.servers, "compression.type": compression, "linger.ms": 200})
     for _ in range(records):
         producer.produce(topic, RECORD, partition=partition)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
 
 
 def details(source: LagSource, *topics: str) -> Details:
@@ -60,12 +62,26 @@ def details(source: LagSource, *topics: str) -> Details:
     return ask(source, query).details
 
 
-def test_records_are_as_large_as_they_are_stored(cluster: Cluster, source: LagSource) -> None:
+def measured(servers: str, *topics: str) -> tuple[LagSource, Details]:
+    """A source, and the details that it got in time: brokers have 5 s, then another source asks them again."""
+    found = list[tuple[LagSource, Details]]()
+
+    def is_told() -> bool:
+        source = LagSource(Connection(servers))
+        told = details(source, *topics)
+        found.append((source, told))
+        return told.offsets_retention_seconds is not None
+
+    eventually(is_told)
+    return found[-1]
+
+
+def test_records_are_as_large_as_they_are_stored(cluster: Cluster) -> None:
     plain, packed, empty = cluster.topic(partitions=2), cluster.topic(), cluster.topic()
     fill(cluster, plain, 300)
     fill(cluster, plain, 100, partition=1)
     fill(cluster, packed, 300, compression="gzip")
-    told = details(source, plain, packed, empty).record_bytes
+    told = measured(cluster.servers, plain, packed, empty)[1].record_bytes
     assert told.keys() == {plain, packed}
     assert told[plain] == pytest.approx(1000, rel=0.1)
     assert told[packed] < 100
@@ -82,7 +98,7 @@ def growing(cluster: Cluster, topic: str) -> Iterator[None]:
             for _ in range(20):
                 producer.produce(topic, RECORD, partition=0)
             producer.poll(0)
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE_SECONDS) == 0
 
     producing = threading.Thread(target=fill_on)
     producing.start()
@@ -99,16 +115,15 @@ def test_records_of_a_young_topic_are_no_larger_for_those_that_arrive_while_it_i
     topic = cluster.topic()
     fill(cluster, topic, 500)
     with growing(cluster, topic):
-        sources = [LagSource(Connection(cluster.servers)) for _ in range(3)]
-        told = [details(each, topic).record_bytes[topic] for each in sources]
+        told = [measured(cluster.servers, topic)[1].record_bytes[topic] for _ in range(5)]
     assert median(told) == pytest.approx(1000, rel=0.1), told
 
 
-def test_only_the_topics_of_a_query_are_told_of(cluster: Cluster, source: LagSource) -> None:
+def test_only_the_topics_of_a_query_are_told_of(cluster: Cluster) -> None:
     mine, other = cluster.topic(), cluster.topic()
     fill(cluster, mine, 100)
     fill(cluster, other, 100)
-    details(source, mine, other)
+    source, _ = measured(cluster.servers, mine, other)
     assert ask(source, GroupQuery("any", topics=(mine,))).details.record_bytes.keys() == {mine}
 
 
@@ -119,13 +134,13 @@ def test_an_open_transaction_shows_above_the_end_and_a_topic_at_rest_shows_nothi
     cluster.produce(held, 5)
     cluster.produce(rest, 5)
     producer = Producer({"bootstrap.servers": cluster.servers, "transactional.id": fresh("transaction")})
-    producer.init_transactions(30)
+    producer.init_transactions(PATIENCE_SECONDS)
     producer.begin_transaction()
     producer.produce(held, "in doubt", partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     stable = ask(source, GroupQuery("any", topics=(held, rest)))
     loose = ask(source, GroupQuery("any", topics=(held, rest), isolation_level=IsolationLevel.READ_UNCOMMITTED))
-    producer.abort_transaction(30)
+    producer.abort_transaction(PATIENCE_SECONDS)
     assert stable.details.high_watermarks == {TopicPartition(held, 0): 6}
     assert loose.details.high_watermarks == {}
 
@@ -146,7 +161,7 @@ def test_records_that_arrive_without_a_transaction_do_not_look_like_one(
     looks = [ask(source, GroupQuery("any", topics=(topic,))) for _ in range(100)]
     done.set()
     writer.join()
-    producer.flush(30)
+    producer.flush(PATIENCE_SECONDS)
     assert sum(bool(look.details.high_watermarks) for look in looks) <= 5
 
 
@@ -155,18 +170,18 @@ def test_a_transaction_that_ended_is_forgotten_when_it_is_asked_for_again(
 ) -> None:
     source, topic = LagSource(Connection(kafka_bootstrap_servers), cache_seconds=0), cluster.topic()
     producer = Producer({"bootstrap.servers": cluster.servers, "transactional.id": fresh("transaction")})
-    producer.init_transactions(30)
+    producer.init_transactions(PATIENCE_SECONDS)
     producer.begin_transaction()
     producer.produce(topic, "in doubt", partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     query = GroupQuery("any", topics=(topic,))
     assert ask(source, query).details.high_watermarks == {TopicPartition(topic, 0): 1}
-    producer.commit_transaction(30)
+    producer.commit_transaction(PATIENCE_SECONDS)
     eventually(lambda: ask(source, query).details.high_watermarks == {})
 
 
-def test_the_retention_of_offsets_is_the_brokers(cluster: Cluster, source: LagSource) -> None:
-    assert details(source, cluster.topic()).offsets_retention_seconds == WEEK_SECONDS
+def test_the_retention_of_offsets_is_the_brokers(cluster: Cluster) -> None:
+    assert measured(cluster.servers, cluster.topic())[1].offsets_retention_seconds == WEEK_SECONDS
 
 
 def test_the_questions_for_details_are_not_asked_at_every_poll(
@@ -209,7 +224,7 @@ def test_a_broker_that_is_slow_to_tell_delays_no_poll(
     fill(cluster, topic, 100)
 
     def slowly(*question: Any, **how: Any) -> Told:
-        released.wait(30)
+        released.wait(PATIENCE_SECONDS)
         return ask_brokers(*question, **how)
 
     monkeypatch.setattr(source._details, "_ask_brokers", slowly)
@@ -228,9 +243,10 @@ async def test_details_reach_the_operator_and_nothing_else_is_logged(
     fill(cluster, topic, 100)
     await process.start()
     try:
-        told, until = Details(), time.monotonic() + 30
+        told, until = Details(), time.monotonic() + PATIENCE_SECONDS
         while not told.record_bytes and time.monotonic() < until:
-            [sample] = await process.poll(Connection(kafka_bootstrap_servers), [GroupQuery("any", topics=(topic,))], 10)
+            query = GroupQuery("any", topics=(topic,))
+            [sample] = await process.poll(Connection(kafka_bootstrap_servers), [query], DEADLINE_SECONDS)
             told = sample.details
             await asyncio.sleep(0.05)
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.workload import PATIENCE_SECONDS
 from tests.contracts.kube_objects import Kubectl
 from tests.contracts.secured_group import Asked
 from tests.contracts.test_diagnose import COMMAND
@@ -44,7 +45,7 @@ def as_kubectl_prints(kubectl: Kubectl, namespace: str, objects: list[dict[str, 
 
 def diagnose(asked: Asked, file: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     words = ["--connection", str(file), "--group", asked.group, "--for", "2s", "--every", "1s", "-o", "json"]
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=60, input=stdin)
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=PATIENCE_SECONDS, input=stdin)
 
 
 def test_what_kubectl_prints_is_a_way_in(

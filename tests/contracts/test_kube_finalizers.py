@@ -12,6 +12,7 @@ from kafka_consumer_scaler.api.v1alpha1 import FINALIZER
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kube.finalizers import Finalizers
+from tests.cluster.workload import PATIENCE
 from tests.contracts.kube_objects import Kubectl
 
 pytestmark = pytest.mark.cluster
@@ -58,7 +59,7 @@ async def test_a_deleted_resource_waits_for_it_and_takes_it_no_more(
     kubectl("delete", "kcs", "orders", *where, "--wait=false")
     assert isinstance(await finalizers.hold(orders), Unknown)
     give(kubectl, orders, [])
-    kubectl("wait", "kcs/orders", *where, "--for=delete", "--timeout=20s")
+    kubectl("wait", "kcs/orders", *where, "--for=delete", PATIENCE)
     assert isinstance(await finalizers.hold(orders), Unknown)
     assert await finalizers.let_go(orders) is None
 

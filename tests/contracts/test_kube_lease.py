@@ -22,7 +22,7 @@ RELEASED = Claim("", RELEASED_SECONDS, OURS.acquired, "2026-01-01T00:00:03.00000
 
 @pytest.fixture
 def lease(api: ApiClient, namespace: str) -> LeaseClient:
-    return LeaseClient(api, namespace, "operators", timeout_seconds=10)
+    return LeaseClient(api, namespace, "operators", timeout_seconds=60)
 
 
 async def made(lease: LeaseClient, claim: Claim = OURS) -> Found:
@@ -82,7 +82,7 @@ async def test_labels_that_others_put_on_it_stay(lease: LeaseClient, kubectl: Ku
 
 
 async def test_a_role_that_lacks_a_verb_on_leases_is_told_which(api_of_nobody: ApiClient, namespace: str) -> None:
-    lease = LeaseClient(api_of_nobody, namespace, "operators", timeout_seconds=10)
+    lease = LeaseClient(api_of_nobody, namespace, "operators", timeout_seconds=60)
     answers = [await lease.read(), await lease.create(OURS), await lease.update(OURS, "1")]
     lacking = [f"the operator's role lacks {verb} on leases in namespace {namespace} (operators)"
                for verb in ("get", "create", "patch")]

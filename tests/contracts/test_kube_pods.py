@@ -13,6 +13,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.kube.pods import Pods
 from kafka_consumer_scaler.kube.target import Target
+from tests.cluster.workload import PATIENCE, PATIENCE_SECONDS
 from tests.contracts.kube_objects import Kubectl, workload
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("with_node")]
@@ -38,12 +39,12 @@ def deploy(kubectl: Kubectl, namespace: str) -> Deploy:
     return apply
 
 
-async def told(api: ApiClient, target: Target, within_seconds: float, *words: str) -> str:
+async def told(api: ApiClient, target: Target, *words: str) -> str:
     """The first phrase that has all the words; an AssertionError with the last one when the time is over."""
-    deadline = time.monotonic() + within_seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     phrase = await Pods(api).trouble(target)
     while not all(word in phrase for word in words):
-        assert time.monotonic() < deadline, f"not within {within_seconds:g} s: {words}, last: {phrase!r}"
+        assert time.monotonic() < deadline, f"never seen: {words}, last: {phrase!r}"
         await asyncio.sleep(0.5)
         phrase = await Pods(api).trouble(target)
     return phrase
@@ -52,7 +53,7 @@ async def told(api: ApiClient, target: Target, within_seconds: float, *words: st
 async def test_an_image_that_does_not_exist_is_named(api: ApiClient, deploy: Deploy) -> None:
     target = deploy("localhost/there-is-none:1", replicas=2)
 
-    phrase = await told(api, target, 60, "2 of 2 pods", "ImagePull")
+    phrase = await told(api, target, "2 of 2 pods", "ImagePull")
 
     assert phrase in {f"2 of 2 pods in {reason} (localhost/there-is-none:1)"
                       for reason in ("ErrImagePull", "ImagePullBackOff")}
@@ -61,9 +62,9 @@ async def test_an_image_that_does_not_exist_is_named(api: ApiClient, deploy: Dep
 async def test_a_consumer_that_exits_is_told_with_its_exit_code(
     api: ApiClient, deploy: Deploy, example_image: str
 ) -> None:
-    target = deploy(example_image, "-c", "raise SystemExit(3)")
+    target = deploy(example_image, "-c", "import time; time.sleep(2); raise SystemExit(3)")
 
-    phrases = [await told(api, target, 60, "exit code 3"), await told(api, target, 60, "restarted", "exit code 3")]
+    phrases = [await told(api, target, "exit code 3"), await told(api, target, "restarted", "exit code 3")]
 
     seen = ("with a container that ended", "in CrashLoopBackOff", "restarted within 10 min")
     assert set(phrases) <= {f"1 of 1 pod {words} (exit code 3)" for words in seen}
@@ -75,7 +76,7 @@ async def test_a_consumer_that_outgrows_its_memory_is_told_as_killed(
     limits = {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"memory": "64Mi"}}
     target = deploy(example_image, "-c", ALLOCATE, resources=limits)
 
-    assert (await told(api, target, 90, "OOMKilled")).startswith("1 of 1 pod ")
+    assert (await told(api, target, "OOMKilled")).startswith("1 of 1 pod ")
 
 
 async def test_pods_that_fit_nowhere_are_told_in_the_schedulers_words(
@@ -84,7 +85,7 @@ async def test_pods_that_fit_nowhere_are_told_in_the_schedulers_words(
     kubectl("apply", "-n", namespace, "-f", "-", stdin=workload("StatefulSet", "orders", 1, serviceName="orders"))
     target = Target("apps/v1", "StatefulSet", namespace, "orders")
 
-    phrase = await told(api, target, 60, "unschedulable")
+    phrase = await told(api, target, "unschedulable")
 
     assert phrase.startswith("1 of 1 pod unschedulable (0/")
     assert "nodes are available: " in phrase
@@ -96,7 +97,7 @@ async def test_a_config_map_that_does_not_exist_is_named(
 ) -> None:
     target = deploy(example_image, envFrom=[{"configMapRef": {"name": "there-is-none"}}])
 
-    phrase = await told(api, target, 60, "CreateContainerConfigError")
+    phrase = await told(api, target, "CreateContainerConfigError")
 
     assert phrase == '1 of 1 pod in CreateContainerConfigError (configmap "there-is-none" not found)'
 
@@ -105,7 +106,7 @@ async def test_healthy_pods_and_none_at_all_are_no_trouble(
     api: ApiClient, kubectl: Kubectl, deploy: Deploy, example_image: str
 ) -> None:
     target = deploy(example_image, "-c", "import time; time.sleep(600)", replicas=2)
-    kubectl("rollout", "status", "deployment/orders", "-n", target.namespace, "--timeout=90s")
+    kubectl("rollout", "status", "deployment/orders", "-n", target.namespace, PATIENCE)
     assert await Pods(api).trouble(target) == ""
 
     kubectl("scale", "deployment/orders", "-n", target.namespace, "--replicas=0")
@@ -117,7 +118,7 @@ async def test_the_pods_of_another_workload_in_the_namespace_are_not_counted(
 ) -> None:
     sick = deploy("localhost/there-is-none:1")
     kubectl("apply", "-n", namespace, "-f", "-", stdin=workload("Deployment", "payments", 0))
-    await told(api, sick, 60, "ImagePull")
+    await told(api, sick, "ImagePull")
 
     assert await Pods(api).trouble(Target("apps/v1", "Deployment", namespace, "payments")) == ""
 
@@ -127,12 +128,12 @@ async def test_who_may_not_list_pods_sees_no_trouble(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     target = deploy("localhost/there-is-none:1")
-    await told(api, target, 60, "ImagePull")
+    await told(api, target, "ImagePull")
     scales = ("--verb=get", "--resource=deployments.apps/scale")
     kubectl("create", "role", "scales", "-n", namespace, *scales)
     kubectl("create", "rolebinding", "scales", "-n", namespace, "--role=scales", "--user=nobody")
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while "lacks list on pods" not in caplog.text:
             assert await Pods(api_of_nobody).trouble(target) == ""
             await asyncio.sleep(0.5)

@@ -31,7 +31,11 @@ pytestmark = pytest.mark.cluster
 PLANTED = SUITE.plant("planted-4b1d", "the value of a Secret")
 REFRESH_SECONDS = 0.5
 REF = {"connectionRef": {"name": "shop"}}
-CLUSTER_REF = {"connectionRef": {"kind": "ClusterKafkaConnection", "name": "shop"}}
+
+
+def cluster_ref(namespace: str) -> dict[str, Any]:
+    """To the ClusterKafkaConnection of a test: it is in no namespace, and has the name of the test's."""
+    return {"connectionRef": {"kind": "ClusterKafkaConnection", "name": namespace}}
 
 
 def put(kubectl: Kubectl, namespace: str, name: str, **values: str) -> None:
@@ -40,7 +44,9 @@ def put(kubectl: Kubectl, namespace: str, name: str, **values: str) -> None:
 
 
 def put_connection(kubectl: Kubectl, namespace: str, manifest: dict[str, Any], **more: Any) -> None:
-    body = json.dumps(manifest | {"spec": manifest["spec"] | more})
+    """A cluster's connection gets the namespace's name."""
+    named = {"metadata": {"name": namespace}} if manifest is CLUSTER_CONNECTION else {}
+    body = json.dumps(manifest | named | {"spec": manifest["spec"] | more})
     kubectl("apply", "-n", namespace, "-f", "-", stdin=body)
 
 
@@ -52,10 +58,18 @@ def may(kubectl: Kubectl, namespace: str, resource: str, *names: str) -> None:
 
 
 @pytest.fixture
-def clusterwide(kubectl: Kubectl, custom_resource_definition: None) -> Iterator[None]:
-    """ClusterKafkaConnections of the test go with it."""
+def clusterwide(kubectl: Kubectl, namespace: str, custom_resource_definition: None) -> Iterator[None]:
+    """The ClusterKafkaConnection of the test goes with it."""
     yield
-    kubectl("delete", "ckconn", "shop", "--ignore-not-found")
+    kubectl("delete", "ckconn", namespace, "--ignore-not-found")
+
+
+@pytest.fixture
+def operators_namespace(kubectl: Kubectl, namespace: str) -> Iterator[str]:
+    """Another one."""
+    kubectl("create", "namespace", f"{namespace}-operator")
+    yield f"{namespace}-operator"
+    kubectl("delete", "namespace", f"{namespace}-operator", "--wait=false")
 
 
 async def test_a_secret_is_read_by_name_and_key(api: ApiClient, kubectl: Kubectl, namespace: str) -> None:
@@ -103,7 +117,7 @@ async def test_the_right_that_is_lacking_is_told_and_get_alone_suffices(
     async def is_read() -> bool:
         return isinstance(await secrets.secret(namespace, "kafka-user"), Secret)
 
-    await eventually(10, is_read)
+    await eventually(is_read)
     assert isinstance(await secrets.secret(namespace, "other"), Unknown), "granted by name"
 
 
@@ -114,12 +128,12 @@ async def test_a_connection_is_read_and_a_missing_one_named(
     assert await connections.namespaced(namespace, "shop") == Unknown(
         f"there is no KafkaConnection {namespace}/shop", Reason.CONNECTION_NOT_FOUND
     )
-    assert await connections.clusterwide("shop") == Unknown(
-        "there is no ClusterKafkaConnection shop", Reason.CONNECTION_NOT_FOUND
+    assert await connections.clusterwide(namespace) == Unknown(
+        f"there is no ClusterKafkaConnection {namespace}", Reason.CONNECTION_NOT_FOUND
     )
     put_connection(kubectl, namespace, CONNECTION)
     put_connection(kubectl, namespace, CLUSTER_CONNECTION)
-    for found in (await connections.namespaced(namespace, "shop"), await connections.clusterwide("shop")):
+    for found in (await connections.namespaced(namespace, "shop"), await connections.clusterwide(namespace)):
         assert not isinstance(found, Unknown)
         assert found["spec"]["bootstrapServers"] == "kafka:9093"
 
@@ -140,13 +154,24 @@ async def test_the_right_on_connections_that_is_lacking_is_told(
     )
 
 
+class Counted(Connections):
+    """How often a connection was asked for."""
+
+    asked = 0
+
+    async def namespaced(self, namespace: str, name: str) -> dict[str, Any] | Unknown:
+        self.asked += 1
+        return await super().namespaced(namespace, name)
+
+
 class Followed:
     """One resource, whose connection a resolver follows on the API server."""
 
     def __init__(self, api: ApiClient, namespace: str, kafka: dict[str, Any], own_namespace: str = "") -> None:
         self.registry = Registry(SteadyClock())
         self.registry.put(resource(namespace=namespace, kafka=kafka))
-        self.resolver = Resolver(self.registry, Secrets(api), Connections(api), Permissions(), own_namespace,
+        self.connections = Counted(api)
+        self.resolver = Resolver(self.registry, Secrets(api), self.connections, Permissions(), own_namespace,
                                  SteadyClock(), REFRESH_SECONDS)  # fmt: skip
 
     async def connection(self) -> Connection | Unknown | None:
@@ -163,14 +188,14 @@ class Followed:
         async def is_so() -> bool:
             return await self.password() == password
 
-        await eventually(10, is_so)
+        await eventually(is_so)
 
     async def until_refused(self, reason: Reason) -> str:
         async def is_so() -> bool:
             found = await self.connection()
             return isinstance(found, Unknown) and found.reason is reason
 
-        await eventually(10, is_so)
+        await eventually(is_so)
         found = await self.connection()
         assert isinstance(found, Unknown)
         return found.why
@@ -199,19 +224,18 @@ async def test_a_rotated_secret_is_seen_and_a_deleted_one_is_missed(
 
 
 async def test_a_clusters_connection_serves_the_namespaces_that_it_allows_with_the_operators_secrets(
-    api: ApiClient, kubectl: Kubectl, namespace: str, clusterwide: None
+    api: ApiClient, kubectl: Kubectl, namespace: str, operators_namespace: str, clusterwide: None
 ) -> None:
-    put(kubectl, "default", "kafka-user", password=PLANTED)
+    put(kubectl, operators_namespace, "kafka-user", password=PLANTED)
     put(kubectl, namespace, "kafka-user", password="the tenant's own")  # noqa: S106
     put_connection(kubectl, namespace, CLUSTER_CONNECTION)
-    async with followed(api, namespace, CLUSTER_REF, own_namespace="default") as one:
+    async with followed(api, namespace, cluster_ref(namespace), own_namespace=operators_namespace) as one:
         why = await one.until_refused(Reason.NOT_PERMITTED)
         assert f"does not allow namespace {namespace}" in why
         put_connection(kubectl, namespace, CLUSTER_CONNECTION, allowedNamespaces=[namespace])
         await one.until(PLANTED)
         put_connection(kubectl, namespace, CLUSTER_CONNECTION, allowedNamespaces=["elsewhere"])
         await one.until_refused(Reason.NOT_PERMITTED)
-    kubectl("delete", "secret", "kafka-user", "-n", "default")
 
 
 async def test_an_api_server_that_is_down_takes_no_credentials_away(
@@ -223,9 +247,13 @@ async def test_an_api_server_that_is_down_takes_no_credentials_away(
         await one.until(PLANTED)
         await asyncio.to_thread(environment.stop, "kube-apiserver")
         try:
-            for _ in range(8):
-                await asyncio.sleep(REFRESH_SECONDS / 2)
+            begun = one.connections.asked
+
+            async def is_asked_in_vain() -> bool:
                 assert await one.password() == PLANTED
+                return one.connections.asked >= begun + 3
+
+            await eventually(is_asked_in_vain)
         finally:
             await asyncio.to_thread(environment.start, "kube-apiserver")
         put(kubectl, namespace, "kafka-user", password="second")  # noqa: S106

@@ -19,9 +19,11 @@ from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, 
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.details import THREAD
 from kafka_consumer_scaler.kafka.lag_source import GroupQuery, GroupSample, LagSource
+from tests.cluster.workload import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.cluster
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
+"""Half of it is the coordinators', so that a machine may stand still for ten seconds."""
 
 
 class Cluster:
@@ -41,7 +43,7 @@ class Cluster:
 
     def partitions(self, topic: str) -> int:
         """How many partitions of the topic the broker leads by now."""
-        known = self.admin.list_topics(timeout=10).topics.get(topic)
+        known = self.admin.list_topics(timeout=60).topics.get(topic)
         return sum(one.leader >= 0 for one in known.partitions.values()) if known else 0
 
     def delete(self, topic: str) -> None:
@@ -56,7 +58,7 @@ class Cluster:
         producer = Producer({"bootstrap.servers": self.servers})
         for number in range(records):
             producer.produce(topic, str(number), partition=partition)
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE_SECONDS) == 0
 
     def commit(self, group: str, topic: str, offset: int, partition: int = 0) -> None:
         """Commit as a consumer does that has processed everything before `offset`."""
@@ -73,7 +75,7 @@ def fresh(what: str) -> str:
     return f"{what}-{uuid.uuid4().hex[:10]}"
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, f"not within {seconds} s"
@@ -112,7 +114,7 @@ def test_a_reading_is_the_log_end_and_what_a_real_consumer_committed(cluster: Cl
     cluster.produce(topic, 10)
     consumer = cluster.consumer(group)
     consumer.subscribe([topic])
-    batch = consumer.consume(4, timeout=30)
+    batch = consumer.consume(4, timeout=PATIENCE_SECONDS)
     consumer.commit(message=batch[-1], asynchronous=False)
     consumer.close()
     assert reading(ask(source, GroupQuery(group)), topic) == Reading(end=10, committed=len(batch), start=0)
@@ -183,10 +185,10 @@ def test_an_open_transaction_holds_the_end_at_the_last_stable_offset(cluster: Cl
     topic = cluster.topic()
     cluster.produce(topic, 5)
     producer = Producer({"bootstrap.servers": cluster.servers, "transactional.id": fresh("transaction")})
-    producer.init_transactions(30)
+    producer.init_transactions(PATIENCE_SECONDS)
     producer.begin_transaction()
     producer.produce(topic, "in doubt", partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     stable, all_of_it = source.poll(
         [
             GroupQuery("any", topics=(topic,), isolation_level=IsolationLevel.READ_COMMITTED),
@@ -194,7 +196,7 @@ def test_an_open_transaction_holds_the_end_at_the_last_stable_offset(cluster: Cl
         ],
         DEADLINE_SECONDS,
     )
-    producer.abort_transaction(30)
+    producer.abort_transaction(PATIENCE_SECONDS)
     assert (reading(stable, topic).end, reading(all_of_it, topic).end) == (5, 6)
 
 

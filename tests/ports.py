@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 _HELD: Final[list[socket.socket]] = []
@@ -20,3 +22,12 @@ def reserved_port() -> int:
     holder.bind(("127.0.0.1", 0))
     _HELD.append(holder)
     return int(holder.getsockname()[1])
+
+
+@contextmanager
+def refusing() -> Iterator[int]:
+    """A port that refuses every connection: it is held, so nobody else gets it, and nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        yield port

@@ -210,9 +210,9 @@ def test_every_other_ipv4_address_is_accepted(address: str) -> None:
 
 @pytest.mark.parametrize("letter", ["a", "a.", "-", ":", "[", "1.", "_"])
 def test_a_long_hostile_list_of_servers_is_judged_at_once(letter: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     assert refusal(with_field(SERVERS, (letter * 1024)[:1023] + "!"))
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 def test_the_full_manifest_leaves_out_no_field_of_the_spec() -> None:

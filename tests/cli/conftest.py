@@ -7,6 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.ports import refusing
+
+
+@pytest.fixture
+def refusing_port() -> Iterator[int]:
+    """A port at which nobody listens."""
+    with refusing() as port:
+        yield port
+
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:

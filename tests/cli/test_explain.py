@@ -389,19 +389,19 @@ def test_a_kubeconfig_that_is_not_there_ends_with_1_and_one_line(capsys: pytest.
 
 
 def test_an_api_server_that_does_not_run_ends_with_1_and_one_line(
-    tmp_path: Path, unused_tcp_port: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, refusing_port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "config"
     file.write_text(yaml.safe_dump({
         "apiVersion": "v1", "kind": "Config", "current-context": "here", "users": [{"name": "me", "user": {}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{unused_tcp_port}"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{refusing_port}"}}],
         "contexts": [{"name": "here", "context": {"cluster": "c", "user": "me"}}],
     }))
     for words in ([], ["--watch"]):
         assert main(["explain", "shop/orders", "--kubeconfig", str(file), *words]) == 1
         said = capsys.readouterr().err
         assert said == (f"kafka-consumer-scaler explain: the API server cannot be reached: "
-                        f"127.0.0.1:{unused_tcp_port}: connection refused\n")
+                        f"127.0.0.1:{refusing_port}: connection refused\n")
     assert main(["explain", "shop/orders", "--kubeconfig", str(file), "--context", "nowhere"]) == 1
     assert "nowhere" in capsys.readouterr().err
 

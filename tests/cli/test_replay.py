@@ -216,5 +216,5 @@ def test_verdicts_come_as_looks_come_and_a_reader_that_leaves_is_no_traceback(sc
         assert json.loads(process.stdout.readline())["at"] == 12.0
         process.stdout.close()
         print(json.dumps(EXAMPLE | {"at": 13.0}), file=process.stdin, flush=True)
-        assert process.wait(30) == 1
+        assert process.wait(60) == 1
         assert process.stderr.read() == ""

@@ -11,7 +11,6 @@ from typing import Any
 
 from kafka_consumer_scaler.api.v1alpha1 import FINALIZER
 from kafka_consumer_scaler.control.allowances import Allowances
-from kafka_consumer_scaler.control.clock import SteadyClock
 from kafka_consumer_scaler.control.connections import Resolver
 from kafka_consumer_scaler.control.permissions import Permissions
 from kafka_consumer_scaler.control.quotas import QuotaKeeper
@@ -27,6 +26,7 @@ from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas,
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 from kafka_consumer_scaler.kube.secrets import Secret
 from kafka_consumer_scaler.kube.target import Target
+from tests.control.virtual_time import LoopClock
 
 
 def resource(name: str = "orders", uid: str = "u1", created: str = "2026-01-01T00:00:00Z", generation: int = 1,
@@ -182,7 +182,7 @@ def resolver(
 ) -> Resolver:
     """A resolver that asks the vault, again and again without delay."""
     vault = vault or Vault()
-    return Resolver(registry, vault, vault, permissions or Permissions(), own_namespace, SteadyClock(), refresh_seconds)
+    return Resolver(registry, vault, vault, permissions or Permissions(), own_namespace, LoopClock(), refresh_seconds)
 
 
 class NoMetrics:

@@ -29,9 +29,12 @@ from kafka_consumer_scaler.kube.claim import Claim, Found, Missing
 from kafka_consumer_scaler.kube.target import Target
 from tests.control.fakes import Brokers, Outside, ScaleSide, StatusSide, reconciler, resource, sample
 from tests.control.lease_world import Server
+from tests.waiting import until
+
+VIRTUAL_TIME = True
 
 TARGET = Target("apps/v1", "Deployment", "shop", "orders-consumer")
-QUICK = Timing(0.5, 0.3, 0.02)
+TIMING = Timing()
 
 
 @dataclass
@@ -64,18 +67,23 @@ def lease() -> Lease:
 
 @dataclass
 class SlowScale(ScaleSide):
-    """A scale whose server takes its time."""
+    """A scale whose server never answers a write."""
 
     async def write(self, target: Target, replicas: int, expected: int) -> Unknown | None:
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
         return None
+
+
+def elector_of(lease: Lease, me: str = "a") -> Elector:
+    """One whose clock is the loop's."""
+    return Elector(lease, Election(me, TIMING), asyncio.get_running_loop().time)
 
 
 async def leading(lease: Lease, me: str = "a") -> Elector:
     """One that leads now and renews no more."""
-    elector = Elector(lease, Election(me, QUICK))
+    elector = elector_of(lease, me)
     running = asyncio.create_task(elector.run())
-    await asyncio.wait_for(elector.led(), 5)
+    await elector.led()
     running.cancel()
     await asyncio.wait([running])
     return elector
@@ -85,7 +93,7 @@ async def test_a_scale_is_written_by_the_leader_and_by_nobody_whose_lease_may_ha
     outside, elector = Outside(), await leading(lease)
     scale = LedScale(ScaleSide(outside), elector)
     assert await scale.write(TARGET, 4, 1) is None
-    await asyncio.sleep(QUICK.renew_seconds)
+    await asyncio.sleep(TIMING.renew_seconds)
     assert await scale.write(TARGET, 5, 4) == NOT_LEADING
     assert outside.writes == [(1, 4)]
     assert (await scale.read(TARGET)) == outside.replicas
@@ -98,7 +106,7 @@ async def test_quotas_and_finalizers_are_changed_by_the_leader_only_and_read_by_
     change, body = Change(web, frozenset({None, 5}), 5), resource()
     assert await quotas.change_quotas(kafka, [change], 10) == {web: None}
     assert await finalizers.hold(body) is None
-    await asyncio.sleep(QUICK.renew_seconds)
+    await asyncio.sleep(TIMING.renew_seconds)
     assert await quotas.change_quotas(kafka, [change], 10) == {web: NOT_LEADING}
     assert await finalizers.let_go(body) == NOT_LEADING
     assert await finalizers.hold(body) == NOT_LEADING
@@ -108,19 +116,18 @@ async def test_quotas_and_finalizers_are_changed_by_the_leader_only_and_read_by_
 
 async def test_a_status_is_not_written_by_a_standby(lease: Lease) -> None:
     outside = Outside()
-    status = LedStatus(StatusSide(outside), Elector(lease, Election("a", QUICK)))
+    status = LedStatus(StatusSide(outside), elector_of(lease))
     assert await status.write({}, {"partitions": 4}) == NOT_LEADING
     assert outside.statuses == []
 
 
 async def test_a_write_is_given_up_before_the_lease_can_pass(lease: Lease) -> None:
     scale = LedScale(SlowScale(Outside()), await leading(lease))
-    async with asyncio.timeout(20):
-        refused = await scale.write(TARGET, 4, 1)
+    refused = await scale.write(TARGET, 4, 1)
     assert isinstance(refused, Unknown)
     assert refused.reason is Reason.API_SERVER_UNREACHABLE
-    assert f"within {QUICK.write_seconds:g} s" in refused.why
-    assert QUICK.write_seconds < QUICK.lease_seconds - QUICK.renew_seconds
+    assert f"within {TIMING.write_seconds:g} s" in refused.why
+    assert TIMING.write_seconds < TIMING.lease_seconds - TIMING.renew_seconds
 
 
 async def test_a_scaling_that_was_refused_is_not_remembered_as_done_and_said_once(lease: Lease) -> None:
@@ -129,7 +136,7 @@ async def test_a_scaling_that_was_refused_is_not_remembered_as_done_and_said_onc
     registry.put(resource(target={"lagPerReplica": 100}))
     (watched,) = registry.all()
     body = reconciler(outside, registry)
-    object.__setattr__(body, "scale", LedScale(ScaleSide(outside), Elector(lease, Election("a", QUICK))))
+    object.__setattr__(body, "scale", LedScale(ScaleSide(outside), elector_of(lease)))
     for _ in range(3):
         outside.time += 5
         assert watched.subject is not None
@@ -146,12 +153,12 @@ def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 
 async def test_a_lost_lease_ends_the_election_with_the_reason(lease: Lease) -> None:
-    elector = Elector(lease, Election("a", QUICK))
+    elector = elector_of(lease)
     running = asyncio.create_task(elector.run())
-    await asyncio.wait_for(elector.led(), 5)
+    await elector.led()
     lease.server.edit(holder="b")
     with pytest.raises(LeadershipLost, match=r"^no longer the leader: the lease is held by b \(Lease shop/oper"):
-        await asyncio.wait_for(running, 5)
+        await running
     assert not elector.may_write()
 
 
@@ -173,7 +180,7 @@ async def test_a_lease_is_not_released_while_a_write_is_under_way(lease: Lease) 
 
 
 async def test_a_question_that_was_cancelled_may_have_won_the_lease_and_is_released(lease: Lease) -> None:
-    elector = Elector(lease, Election("a", QUICK))
+    elector = elector_of(lease)
     await elector._step()
     step = elector.election.step(0.0, "s")
     assert isinstance(step, Update)
@@ -188,16 +195,14 @@ async def test_trouble_with_the_lease_is_told_once_and_its_end_too(
     lease: Lease, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    elector = Elector(lease, Election("a", QUICK))
+    elector = elector_of(lease)
     running = asyncio.create_task(elector.run())
-    await asyncio.wait_for(elector.led(), 5)
+    await elector.led()
     lease.problem = Unknown("out of reach")
-    await asyncio.sleep(QUICK.renew_seconds * 2)
+    await asyncio.sleep(TIMING.renew_seconds * 2)
     assert not elector.may_write()
     lease.problem = None
-    async with asyncio.timeout(20):
-        while not elector.may_write():  # nobody led meanwhile
-            await asyncio.sleep(0.01)
+    await until(elector.may_write)  # nobody led meanwhile
     running.cancel()
     told = [record.message for record in caplog.records]
     trouble = ["the lease cannot be read or renewed", "the lease can be read and renewed again"]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kafka_consumer_scaler.control.clock import SteadyClock
 from kafka_consumer_scaler.control.fleet import Fleet, _next_on_grid, _phase
 from kafka_consumer_scaler.control.registry import Registry
 from kafka_consumer_scaler.core.reasons import Reason
@@ -20,21 +18,18 @@ from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection, Mechanism, Sasl
 from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 from tests.control.fakes import NoMetrics, Outside, Vault, reconciler, resolver, resource, sample
+from tests.control.virtual_time import LoopClock
+from tests.waiting import until
 
+VIRTUAL_TIME = True
 SECRET = {"name": "kafka-user", "key": "password"}
 SECURED = {"bootstrapServers": "kafka:9093", "sasl": {"mechanism": "SCRAM-SHA-512", "username": "orders",
                                                       "passwordSecretRef": SECRET}}
 
 
 def fleet_of(outside: Outside, registry: Registry, vault: Vault | None = None) -> Fleet:
-    return Fleet(registry, outside, reconciler(outside, registry), outside, NoMetrics(), SteadyClock(),
+    return Fleet(registry, outside, reconciler(outside, registry), outside, NoMetrics(), LoopClock(),
                  resolver(registry, vault))
-
-
-async def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not is_so():
-            await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
@@ -80,15 +75,11 @@ class Sluggish(Outside):
 async def test_brokers_that_answer_slowly_are_asked_less_often_and_that_is_said(
     caplog: pytest.LogCaptureFixture
 ) -> None:
-    outside, registry = Sluggish(), Registry(SteadyClock())
+    outside, registry = Sluggish(), Registry(LoopClock())
     registry.put(resource(pollingIntervalSeconds=1))
-    fleet = fleet_of(outside, registry)
-    task = asyncio.create_task(fleet.run())
-    began = time.monotonic()
-    while Reason.BROKERS_SLOW not in outside.posted and time.monotonic() - began < 30:
-        await asyncio.sleep(0.1)
-    task.cancel()
-    assert 4 <= len(outside.polls) <= 5
+    async with running(fleet_of(outside, registry)):
+        await until(lambda: Reason.BROKERS_SLOW in outside.posted)
+    assert len(outside.polls) == 4, "three in a row are slow, and the next one tells"
     assert outside.posted.count(Reason.BROKERS_SLOW) == 1
     assert "brokers answer slowly: polls are 2 intervals apart" in caplog.text
     [condition] = [each for each in outside.statuses[-1]["conditions"] if each["type"] == "BrokersSlow"]
@@ -96,45 +87,35 @@ async def test_brokers_that_answer_slowly_are_asked_less_often_and_that_is_said(
 
 
 async def test_brokers_that_do_not_answer_are_asked_as_often_as_ever(caplog: pytest.LogCaptureFixture) -> None:
-    outside, registry = Sluggish(answer=GroupSample.unknown(Unknown("silence"))), Registry(SteadyClock())
+    outside, registry = Sluggish(answer=GroupSample.unknown(Unknown("silence"))), Registry(LoopClock())
     registry.put(resource(pollingIntervalSeconds=1))
-    fleet = fleet_of(outside, registry)
-    task = asyncio.create_task(fleet.run())
-    began = time.monotonic()
-    while len(outside.polls) < 7 and time.monotonic() - began < 60:
-        await asyncio.sleep(0.1)
-    task.cancel()
-    assert len(outside.polls) >= 7
+    async with running(fleet_of(outside, registry)):
+        await until(lambda: len(outside.polls) >= 7)
     assert "intervals apart" not in caplog.text
 
 
 async def test_groups_of_one_cluster_share_polls_and_each_keeps_its_interval() -> None:
-    outside, registry = Outside(), Registry(SteadyClock())
+    outside, registry = Outside(), Registry(LoopClock())
     for number, interval in enumerate((1, 1, 3)):
         registry.put(resource(f"s{number}", f"u{number}", consumerGroup=f"g{number}", pollingIntervalSeconds=interval,
                               scaleTargetRef={"name": f"c{number}"}))
-    fleet = fleet_of(outside, registry)
-    task = asyncio.create_task(fleet.run())
-    began = time.monotonic()
-    while len(outside.polls) < 8 and time.monotonic() - began < 60:
-        await asyncio.sleep(0.1)
-    registry.replace([], before=registry.uids())
-    await until(lambda: bool(outside.forgotten))
-    task.cancel()
-    polls = outside.polls[:8]
-    assert polls[0] == ("g0", "g1", "g2"), "new groups are polled at once, together"
-    assert all(groups in {("g0", "g1"), ("g0", "g1", "g2")} for groups in polls)
-    assert 2 <= sum("g2" in groups for groups in polls) <= 5, "every third of 8, the first, and one after a stall"
+    async with running(fleet_of(outside, registry)):
+        await until(lambda: len(outside.polls) >= 11)
+        registry.replace([], before=registry.uids())
+        await until(lambda: bool(outside.forgotten))
+    first, *polls = outside.polls[:11]
+    assert first == ("g0", "g1", "g2"), "new groups are polled at once, together"
+    assert {groups[:2] for groups in polls} == {("g0", "g1")}
+    met = [number for number, groups in enumerate(polls) if groups[2:] == ("g2",)]
+    assert met in ([0, 3, 6, 9], [1, 4, 7], [2, 5, 8]), "every third"
     assert outside.forgotten == [Connection("kafka:9092")], "a cluster that nobody uses is let go"
 
 
 class Live(Outside):
     """An outside whose time goes on."""
 
-    clock = SteadyClock()
-
     def now(self) -> float:
-        return self.clock.now()
+        return LoopClock().now()
 
 
 def ready(outside: Outside) -> tuple[str, str]:
@@ -145,7 +126,7 @@ def ready(outside: Outside) -> tuple[str, str]:
 
 
 async def test_a_resource_without_its_secret_says_so_at_its_interval_and_is_polled_once_it_is_there() -> None:
-    outside, registry, vault = Live(), Registry(SteadyClock()), Vault()
+    outside, registry, vault = Live(), Registry(LoopClock()), Vault()
     registry.put(resource(kafka=SECURED, pollingIntervalSeconds=1))
     async with running(fleet_of(outside, registry, vault)):
         await until(lambda: ready(outside) == ("False", "SecretNotFound"))
@@ -159,7 +140,7 @@ async def test_a_resource_without_its_secret_says_so_at_its_interval_and_is_poll
 
 
 async def test_a_rotated_secret_makes_another_client_and_keeps_the_history() -> None:
-    outside, registry = Live(), Registry(SteadyClock())
+    outside, registry = Live(), Registry(LoopClock())
     vault = Vault({("shop", "kafka-user"): {"password": "old"}})
     registry.put(resource(kafka=SECURED, pollingIntervalSeconds=1))
     async with running(fleet_of(outside, registry, vault)):
@@ -189,7 +170,7 @@ class Names(NoMetrics):
 
 
 async def test_two_credentials_of_one_address_have_names_of_their_own_and_a_rotation_changes_none() -> None:
-    outside, registry, names = Live(), Registry(SteadyClock()), Names()
+    outside, registry, names = Live(), Registry(LoopClock()), Names()
     vault = Vault({("shop", "kafka-user"): {"password": "old"}, ("bank", "kafka-user"): {"password": "other"}})
     registry.put(resource(kafka=SECURED, pollingIntervalSeconds=1))
     registry.put(resource("ledger", "u-ledger", namespace="bank", kafka=SECURED, pollingIntervalSeconds=1))
@@ -223,7 +204,7 @@ class Held(Live):
 
 
 async def test_a_sample_of_credentials_that_were_replaced_meanwhile_is_not_used() -> None:
-    outside, registry = Held(), Registry(SteadyClock())
+    outside, registry = Held(), Registry(LoopClock())
     vault = Vault({("shop", "kafka-user"): {"password": "old"}})
     registry.put(resource(kafka=SECURED, pollingIntervalSeconds=60))
     async with running(fleet_of(outside, registry, vault)):

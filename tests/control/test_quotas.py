@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,9 @@ from kafka_consumer_scaler.core.throttle import Quota, Throttle
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.entities import Before, Change, Entity, Quotas
 from tests.control.fakes import Brokers, Outside, resource
+from tests.waiting import until
 
+VIRTUAL_TIME = True
 T = TypeVar("T")
 WEB, SHOP = Entity(client_id="web"), Entity(user="shop")
 KAFKA = Connection("kafka:9092")
@@ -390,19 +391,13 @@ async def test_a_task_for_each_resource_with_quotas_which_ends_with_them() -> No
     world = World()
     operator = Operator(world)
     operator.keeper.follow()
-    await _until(lambda: operator.watched.upstream.is_usable)
+    await until(lambda: operator.watched.upstream.is_usable)
     world.body = {**world.body, "spec": {**world.body["spec"], "backpressure": None},
                   "metadata": {**world.body["metadata"], "generation": 2}}
     operator.see()
-    await _until(lambda: not operator.keeper._kept)
+    await until(lambda: not operator.keeper._kept)
     operator.keeper.follow()
     assert not operator.keeper._kept
-
-
-async def _until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not is_so():
-            await asyncio.sleep(0.02)
 
 
 def test_a_deleted_resource_with_a_lease_is_kept_and_is_no_rival_and_in_no_poll() -> None:

@@ -28,6 +28,7 @@ from kafka_consumer_scaler.core.verdict import Verdict
 from kafka_consumer_scaler.kafka.sample import GroupSample
 from kafka_consumer_scaler.kube.target import Target
 from tests.control.fakes import NoMetrics, Outside, reconciler, resolver, resource, sample
+from tests.waiting import until
 from tests.world import World, blind, without
 
 SPEC: dict[str, Any] = {
@@ -275,8 +276,10 @@ async def served(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Run, str
     health = Health(run.registry, fleet, run.outside, lambda: b"", run.recorder)
     runner = await health.serve(0)
     port = next(port for host, port, *_ in runner.addresses if host == "0.0.0.0")  # IPv6 has a port of its own
-    yield run, f"http://127.0.0.1:{port}"
-    await runner.cleanup()
+    try:
+        yield run, f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
 
 
 async def get(address: str) -> tuple[int, str, bytes]:
@@ -313,9 +316,10 @@ async def test_whoever_leaves_before_the_last_look_leaves_no_error_in_the_log(
     run, address = served
     for _ in range(100):
         await run.look(sample(500))
-    _, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+    before = asyncio.all_tasks()
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
     writer.write(b"GET /debug/scalers/shop/orders/snapshots HTTP/1.1\r\nHost: operator\r\n\r\n")
-    await writer.drain()
+    assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
     writer.transport.abort()
-    await asyncio.sleep(0.5)
+    await until(lambda: asyncio.all_tasks() <= before)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

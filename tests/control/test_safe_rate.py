@@ -27,6 +27,7 @@ from kafka_consumer_scaler.core.safe_rate import SafeRate
 from kafka_consumer_scaler.core.snapshot import Unknown
 from tests.control.fakes import Outside, reconciler, resolver, resource
 from tests.fuzz.values import json_values
+from tests.waiting import until
 
 NOW = 1_700_000_000.0
 SAFE = SafeRate(590.0, 118_000.0, 600.0, 6, "6 consumers of 100/s", is_learned=True)
@@ -85,8 +86,10 @@ async def serving(found: Mapping[str, Any] | Unknown | None) -> AsyncIterator[Se
                     SafeRates(registry, lookups, outside).routes())
     runner = await health.serve(0)
     port = next(port for host, port, *_ in runner.addresses if host == "0.0.0.0")  # IPv6 has a port of its own
-    yield Served(outside, registry, bodies, lookups, f"http://127.0.0.1:{port}")
-    await runner.cleanup()
+    try:
+        yield Served(outside, registry, bodies, lookups, f"http://127.0.0.1:{port}")
+    finally:
+        await runner.cleanup()
 
 
 @pytest.fixture
@@ -143,8 +146,7 @@ async def test_an_answer_serves_all_who_ask_within_five_seconds_and_nobody_later
 async def test_all_who_ask_at_once_are_answered_by_one_question(standby: Served) -> None:
     standby.bodies.open.clear()
     asking = [asyncio.create_task(standby.get("shop/orders")) for _ in range(20)]
-    while not standby.bodies.asked:
-        await asyncio.sleep(0.01)
+    await until(lambda: bool(standby.bodies.asked))
     standby.bodies.open.set()
     assert {code for code, _, _ in await asyncio.gather(*asking)} == {200}
     assert standby.bodies.asked == ["orders"]

@@ -1,7 +1,6 @@
 """The pictures of docs/explain.md: `python -m tests.docs.explain_picture` makes them anew.
 
-Each is what `explain --html` writes of an example, or the beginning of it; a browser on the PATH draws it (Debian:
-`apt-get install chromium`).
+Each is what `explain --html` writes of an example, or the beginning of it; a browser on the PATH draws it.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from tests.docs.pages import ROOT
 PICTURE: Final = ROOT / "docs" / "pictures" / "explain.png"
 LOOP_PICTURE: Final = ROOT / "docs" / "pictures" / "explain-loop.png"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+NO_BROWSER = "no browser is installed (Debian: apt-get install chromium)"
 WIDTH, HEIGHT, MARGIN = 1060, 6000, 24
 """Pixels; the height is more than any page has, and what is empty below the page is cut off."""
 SECONDS = 120.0
@@ -33,7 +33,7 @@ def main() -> int:
     """Draw them; answers the exit code: 3 without a browser."""
     found = browser()
     if found is None:
-        print(f"explain_picture: no browser: one of {', '.join(BROWSERS)} is needed", file=sys.stderr)
+        print(f"explain_picture: {NO_BROWSER}", file=sys.stderr)
         return 3
     with tempfile.TemporaryDirectory() as folder:
         draw(found, explain_page(*example()), Path(folder), PICTURE)
@@ -57,7 +57,8 @@ def draw(program: str, page: str, folder: Path, picture: Path) -> None:
     """Write the page as a picture. Raises CalledProcessError."""
     file, drawn = folder / "page.html", folder / "page.png"
     file.write_text(page)
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/profile",
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+               "--disable-background-networking", f"--user-data-dir={folder}/profile",
                f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={drawn}", f"file://{file}")
     subprocess.run([program, *options], check=True, capture_output=True, timeout=SECONDS)
     with Image.open(drawn) as whole:

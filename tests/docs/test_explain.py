@@ -16,7 +16,17 @@ from kafka_consumer_scaler.cli.html import explain_page
 from kafka_consumer_scaler.core.snapshot import Unknown
 from tests.cli.test_explain import standing
 from tests.cli.test_loop import held
-from tests.docs.explain_picture import LOOP_PICTURE, MARGIN, PICTURE, WIDTH, browser, cut, draw, loop_page
+from tests.docs.explain_picture import (
+    LOOP_PICTURE,
+    MARGIN,
+    NO_BROWSER,
+    PICTURE,
+    WIDTH,
+    browser,
+    cut,
+    draw,
+    loop_page,
+)
 from tests.docs.explained import PAGE, example
 
 
@@ -40,7 +50,7 @@ def test_a_picture_ends_a_margin_below_the_last_thing_drawn() -> None:
 def test_the_picture_is_as_the_command_draws_it(page: Callable[[], str], picture: Path, tmp_path: Path) -> None:
     """Fonts differ from machine to machine, so the sizes of the pictures are compared and no pixels."""
     if (found := browser()) is None:
-        pytest.skip("no browser is installed")
+        pytest.fail(NO_BROWSER, pytrace=False)
     draw(found, page(), tmp_path, tmp_path / "drawn.png")
     with Image.open(tmp_path / "drawn.png") as drawn, Image.open(picture) as shown:
         assert drawn.width == shown.width == WIDTH

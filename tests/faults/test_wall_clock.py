@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.parts import wall_clock
+from tests.environment import debian
+from tests.environment.progress import Progress
+from tests.faults.parts import BUILD_PACKAGES, wall_clock
 
 TOLD = """
 import pathlib, sys, time
@@ -26,8 +27,7 @@ for seconds in ("7200", "-3600", "0"):
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("gcc") is None:
-        pytest.skip("there is no C compiler")
+    debian.install({thing: BUILD_PACKAGES[thing] for thing in ("gcc", "/usr/include/stdlib.h")}, Progress(print))
     folder = tmp_path_factory.mktemp("clock")
     wall_clock().make(folder, folder / "log")
     return folder / "wall_clock.so"
@@ -40,4 +40,4 @@ def test_the_wall_clock_is_stepped_and_sleeps_last_as_long_as_they_should(librar
                           timeout=60, check=True)
     times = [tuple(map(float, line.split())) for line in done.stdout.splitlines()]
     assert [round((at - time.time()) / 3600) for at, _ in times] == [2, -1, 0]
-    assert all(0.2 <= slept < 5 for _, slept in times)
+    assert all(0.2 <= slept < 60 for _, slept in times)

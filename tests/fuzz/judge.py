@@ -13,6 +13,7 @@ from kubernetes.aio.client.api_client import ApiClient
 from kafka_consumer_scaler.api.v1alpha1 import API_VERSION, KIND, PLURAL
 from kafka_consumer_scaler.kube.client import ApiError, call, connect, path_of
 from tests.environment import Environment
+from tests.kube.conftest import patient
 
 FEW = max(40, settings().max_examples // 3)
 """Examples where each is a request to a server."""
@@ -44,6 +45,6 @@ class Judge:
 @pytest.fixture(scope="module")
 def judge(with_api: Environment, custom_resource_definition: None) -> Iterator[Judge]:
     with asyncio.Runner() as runner:
-        api = runner.run(connect(str(with_api.kubeconfig)))
+        api = patient(runner.run(connect(str(with_api.kubeconfig))))
         yield Judge(runner, api)
         runner.run(api.close())

@@ -37,6 +37,7 @@ from tests.api.manifests import CLUSTER_CONNECTION, CONNECTION
 from tests.control.fakes import resource
 from tests.fuzz.connections import PLANTED
 from tests.fuzz.values import json_values
+from tests.kube.conftest import patient
 
 TARGET = Target("apps/v1", "Deployment", "shop", "orders-consumer")
 LISTING = {"resources": [{"name": "deployments", "kind": "Deployment", "namespaced": True},
@@ -74,7 +75,7 @@ class Server:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._server = TestServer(app)
         await self._server.start_server()
-        self.api = ApiClient(Configuration(host=str(self._server.make_url("")).rstrip("/")))
+        self.api = patient(ApiClient(Configuration(host=str(self._server.make_url("")).rstrip("/"))))
 
     async def stop(self) -> None:
         await self.api.close()

@@ -22,6 +22,7 @@ from kafka_consumer_scaler.kafka.sample import GroupQuery, GroupSample
 from tests.fuzz.answers import samples
 from tests.fuzz.values import json_values
 from tests.fuzz.worlds import Lines, unfit_texts
+from tests.waiting import until
 
 QUERIES = [GroupQuery("orders"), GroupQuery("refunds")]
 CONNECTION = Connection("kafka:9092")
@@ -63,10 +64,7 @@ async def polled(file: Path, linger: float) -> tuple[list[GroupSample], int]:
     await process.start()
     try:
         found = await process.poll(CONNECTION, QUERIES, 0.3)
-        for _ in range(300):
-            if process.restarts:
-                break
-            await asyncio.sleep(0.01)
+        await until(lambda: process.restarts > 0)
         return found, process.restarts
     finally:
         await process.stop()

@@ -7,7 +7,8 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -16,27 +17,36 @@ from kafka_consumer_scaler.core.snapshot import TopicPartition
 from kafka_consumer_scaler.kafka import brokers
 from kafka_consumer_scaler.kafka.brokers import Told, ask, compacted_of, retention_of, sizes_of
 from kafka_consumer_scaler.kafka.connection import Connection
+from tests.ports import refusing
+from tests.waiting import eventually
 
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
 
 
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        yield server
-        with contextlib.suppress(OSError):  # it never listened
-            server.shutdown(socket.SHUT_RDWR)
+@contextmanager
+def silent_broker() -> Iterator[int]:
+    """One that takes every connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@contextmanager
+def foreign_broker() -> Iterator[int]:
+    """One that speaks another language, until the end of the block."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        speaker = threading.Thread(target=answer_with_garbage, args=(server,))
+        speaker.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        speaker.join()
 
 
 def answer_with_garbage(server: socket.socket) -> None:
-    while True:
-        try:
+    with contextlib.suppress(OSError):  # the end
+        while True:
             client, _ = server.accept()
-        except OSError:
-            return
-        with client:
-            client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            with client, contextlib.suppress(OSError):  # whoever asked has left
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 def replica(partition: int, size: int, *, future: bool = False) -> dict[str, Any]:
@@ -64,24 +74,22 @@ def test_the_retention_is_told_in_minutes_or_not_at_all() -> None:
     assert retention_of({}) is None
 
 
-@pytest.mark.parametrize("behaviour", ["refuses", "is silent", "speaks another language"])
+@pytest.mark.parametrize("broker", [refusing, silent_broker, foreign_broker])
 def test_a_broker_that_does_not_answer_costs_its_time_and_no_more(
-    behaviour: str, listener: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    broker: Callable[[], AbstractContextManager[int]], monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """kafka-python by itself would wait for 30 s."""
     monkeypatch.setattr(brokers, "REQUEST_SECONDS", 0.5)
     caplog.set_level(logging.DEBUG)
-    if behaviour != "refuses":
-        listener.listen()
-    if behaviour == "speaks another language":
-        threading.Thread(target=answer_with_garbage, args=(listener,), daemon=True).start()
-    before, began = threading.active_count(), time.monotonic()
-    address = f"127.0.0.1:{listener.getsockname()[1]}"
-    assert ask(Connection(address), [P0], retention=True) == Told()
-    assert time.monotonic() - began < 4.5
-    assert threading.active_count() == before
+    with broker() as port:
+        before, began = set(threading.enumerate()), time.monotonic()
+        assert ask(Connection(f"127.0.0.1:{port}"), [P0], retention=True) == Told()
+        assert time.monotonic() - began < 25
+        eventually(lambda: set(threading.enumerate()) <= before)
     [said] = caplog.records
     assert (said.name, said.levelno) == ("kafka_consumer_scaler.kafka", logging.DEBUG)
-    assert address in said.getMessage()
+    assert f"127.0.0.1:{port}" in said.getMessage()
 
 
 def test_an_address_that_is_none_is_an_answer_that_tells_nothing() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from kafka_consumer_scaler.core.policy import IsolationLevel
 from kafka_consumer_scaler.core.snapshot import Details, TopicPartition, Unknown
+from kafka_consumer_scaler.kafka import details
 from kafka_consumer_scaler.kafka.brokers import Told
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.details import (
@@ -23,6 +25,7 @@ from kafka_consumer_scaler.kafka.details import (
     records_of,
 )
 from kafka_consumer_scaler.kafka.sample import GroupQuery
+from tests.waiting import SECONDS, eventually
 
 P0, P1, Q0 = TopicPartition("orders", 0), TopicPartition("orders", 1), TopicPartition("mails", 0)
 STABLE, LOOSE = IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED
@@ -44,7 +47,7 @@ class Brokers:
                  cleanup_of: Collection[str]) -> Told:
         self.asked.append((set(partitions), retention))
         self.cleanup_of.append(set(cleanup_of))
-        assert self.may_answer.wait(10)
+        assert self.may_answer.wait(SECONDS)
         return self.told
 
 
@@ -52,17 +55,10 @@ def cache(brokers: Callable[..., Told]) -> DetailsCache:
     return DetailsCache(Connection("nobody:9092"), 60, brokers)
 
 
-def measured(details: DetailsCache, ends: Any = ENDS) -> Details:
+def measured(cached: DetailsCache, ends: Any = ENDS) -> Details:
     """What one poll tells."""
-    details.measure(details.unmeasured(ends), STARTS)
-    return details.of(QUERY, [P0, P1])
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.005)
+    cached.measure(cached.unmeasured(ends), STARTS)
+    return cached.of(QUERY, [P0, P1])
 
 
 def test_an_answer_is_due_again_when_its_time_is_over() -> None:
@@ -106,10 +102,10 @@ def test_high_watermarks_are_asked_only_for_readers_of_committed_records() -> No
     [(9, 9, {}), (8, 9, {}), (10, 9, {P0: 10}), (SILENT, 9, {}), (10, SILENT, {})],
 )
 def test_only_a_high_watermark_above_the_end_is_kept(high: Any, stable: Any, told: dict[TopicPartition, int]) -> None:
-    details = cache(Brokers(Told()))
-    details.keep_watermarks({(LOOSE, P0)}, {(LOOSE, P0): high, (STABLE, P0): stable})
-    assert details.of(QUERY, [P0, P1]).high_watermarks == told
-    assert details.watermarks_due([(STABLE, P0)]) == set()
+    cached = cache(Brokers(Told()))
+    cached.keep_watermarks({(LOOSE, P0)}, {(LOOSE, P0): high, (STABLE, P0): stable})
+    assert cached.of(QUERY, [P0, P1]).high_watermarks == told
+    assert cached.watermarks_due([(STABLE, P0)]) == set()
 
 
 def test_the_mean_is_over_the_partitions_of_which_both_bytes_and_records_are_known() -> None:
@@ -124,21 +120,22 @@ def test_partitions_without_records_or_without_a_known_start_count_for_nothing()
 
 def test_the_brokers_are_asked_once_and_their_answer_is_told_by_a_later_poll() -> None:
     brokers = Brokers(Told({P0: 30_000, P1: 15_000}, offsets_retention_seconds=3600.0))
-    details = cache(brokers)
-    assert [measured(details) for _ in range(3)] == [Details()] * 3
+    cached = cache(brokers)
+    assert [measured(cached) for _ in range(3)] == [Details()] * 3
     brokers.may_answer.set()
-    eventually(lambda: measured(details) == Details({"orders": 300.0}, {}, 3600.0))
+    eventually(lambda: measured(cached) == Details({"orders": 300.0}, {}, 3600.0))
     assert brokers.asked == [({P0, P1}, True)]
 
 
-def test_bytes_are_divided_by_the_records_of_the_moment_in_which_the_brokers_told_them() -> None:
+def test_bytes_are_divided_by_the_records_of_the_moment_in_which_the_brokers_told_them(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question is put at 100 s, and offsets are read again at 105 s."""
+    monkeypatch.setattr(details, "time", SimpleNamespace(monotonic=iter([100.0, 105.0, 105.0, 105.0]).__next__))
     question = Question({P0: 3_000, P1: 100}, {P0: 2_000, P1: 100}, {"orders"}, (), retention=False)
-    now = time.monotonic()
-    question.at = now - 5
-    then = question.records_at(now - 4, {P0: 7_000, P1: 100})
-    assert then == pytest.approx({P0: 2_800, P1: 100}, rel=0.01)
-    assert question.records_at(now - 6, {P0: 7_000}) == {P0: 2_000, P1: 100}
-    assert question.records_at(now + 60, {P0: 7_000}) == {P0: 6_000, P1: 100}
+    assert question.records_at(101.0, {P0: 7_000, P1: 100}) == pytest.approx({P0: 2_800, P1: 100})
+    assert question.records_at(99.0, {P0: 7_000}) == {P0: 2_000, P1: 100}
+    assert question.records_at(165.0, {P0: 7_000}) == {P0: 6_000, P1: 100}
 
 
 def test_a_topic_that_is_recreated_meanwhile_counts_as_it_was_when_the_brokers_were_asked() -> None:
@@ -150,38 +147,38 @@ def test_records_that_arrive_while_the_brokers_are_asked_do_not_make_a_record_la
     def slow(*question: Any, **how: Any) -> Told:
         return Told({P0: 1_000_000, P1: 500_000}, time.monotonic() + 60)
 
-    details = cache(slow)
-    measured(details)
+    cached = cache(slow)
+    measured(cached)
     eventually(lambda: not threads())
     later = {(STABLE, P0): 1_000, (STABLE, P1): 500}
-    assert measured(details, later).record_bytes == {"orders": 1_000.0}
+    assert measured(cached, later).record_bytes == {"orders": 1_000.0}
 
 
 def test_brokers_that_told_nothing_are_not_asked_again_at_the_next_poll() -> None:
     brokers = Brokers(Told())
     brokers.may_answer.set()
-    details = cache(brokers)
-    measured(details)
-    eventually(lambda: details.unmeasured(ENDS) == {} and not threads())
-    assert [measured(details) for _ in range(3)] == [Details()] * 3
+    cached = cache(brokers)
+    measured(cached)
+    eventually(lambda: cached.unmeasured(ENDS) == {} and not threads())
+    assert [measured(cached) for _ in range(3)] == [Details()] * 3
     assert len(brokers.asked) == 1
 
 
 def test_a_topic_that_is_new_is_measured_along_with_the_others() -> None:
     brokers = Brokers(Told({P0: 100, P1: 50, Q0: 9}))
     brokers.may_answer.set()
-    details = cache(brokers)
-    eventually(lambda: measured(details).record_bytes == {"orders": 1.0})
-    assert details.unmeasured({**ENDS, (STABLE, Q0): 3}) == {P0: 100, P1: 50, Q0: 3}
+    cached = cache(brokers)
+    eventually(lambda: measured(cached).record_bytes == {"orders": 1.0})
+    assert cached.unmeasured({**ENDS, (STABLE, Q0): 3}) == {P0: 100, P1: 50, Q0: 3}
 
 
 def test_compaction_is_asked_of_each_topic_once_an_hour_along_with_the_sizes() -> None:
     brokers = Brokers(Told({P0: 100, P1: 50}, compacted={"orders": True}))
     brokers.may_answer.set()
-    details = cache(brokers)
-    eventually(lambda: measured(details).compacted == {"orders"})
-    assert details.of(GroupQuery("mails", topics=("mails",)), [Q0]).compacted == frozenset()
-    measured(details, {**ENDS, (STABLE, Q0): 3})
+    cached = cache(brokers)
+    eventually(lambda: measured(cached).compacted == {"orders"})
+    assert cached.of(GroupQuery("mails", topics=("mails",)), [Q0]).compacted == frozenset()
+    measured(cached, {**ENDS, (STABLE, Q0): 3})
     eventually(lambda: len(brokers.cleanup_of) == 2)
     assert brokers.cleanup_of == [{"orders"}, {"orders", "mails"}]
 
@@ -192,20 +189,20 @@ def test_a_fault_while_asking_is_an_answer_that_tells_nothing(monkeypatch: pytes
     def faulty(*question: Any, **how: Any) -> Told:
         raise RuntimeError("boom")
 
-    details = cache(faulty)
-    measured(details)
+    cached = cache(faulty)
+    measured(cached)
     eventually(lambda: not threads())
-    assert details.unmeasured(ENDS) == {}
-    assert measured(details) == Details()
+    assert cached.unmeasured(ENDS) == {}
+    assert measured(cached) == Details()
 
 
 def test_a_thread_that_cannot_start_fails_no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    details = cache(Brokers(Told({P0: 100})))
+    cached = cache(Brokers(Told({P0: 100})))
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert [measured(details) for _ in range(2)] == [Details()] * 2
+    assert [measured(cached) for _ in range(2)] == [Details()] * 2
 
 
 def threads() -> list[threading.Thread]:

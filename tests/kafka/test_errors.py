@@ -82,20 +82,6 @@ class Answering:
         return future
 
 
-def test_only_the_keys_with_a_retriable_error_are_asked_again() -> None:
-    ask = Answering(
-        {
-            "moved": [KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, "offsets"],
-            "fine": ["offsets"],
-            "forbidden": [KafkaError.GROUP_AUTHORIZATION_FAILED],
-        }
-    )
-    answers = settle(ask, ["moved", "fine", "forbidden"], time.monotonic() + 5)
-    assert ask.rounds == [["fine", "forbidden", "moved"], ["moved"], ["moved"]]
-    assert (answers["moved"], answers["fine"]) == ("offsets", "offsets")
-    assert answers["forbidden"].code() == KafkaError.GROUP_AUTHORIZATION_FAILED
-
-
 class Sleeping:
     """A time that goes on by sleeping only."""
 
@@ -107,6 +93,21 @@ class Sleeping:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+
+def test_only_the_keys_with_a_retriable_error_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "time", Sleeping())
+    ask = Answering(
+        {
+            "moved": [KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, "offsets"],
+            "fine": ["offsets"],
+            "forbidden": [KafkaError.GROUP_AUTHORIZATION_FAILED],
+        }
+    )
+    answers = settle(ask, ["moved", "fine", "forbidden"], by=5)
+    assert ask.rounds == [["fine", "forbidden", "moved"], ["moved"], ["moved"]]
+    assert (answers["moved"], answers["fine"]) == ("offsets", "offsets")
+    assert answers["forbidden"].code() == KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
 def test_retrying_ends_with_the_time_and_leaves_the_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,12 +47,17 @@ async def test_a_server_that_keeps_refusing_is_not_asked_a_third_time(
 
 
 async def test_a_server_that_hangs_is_left_after_the_timeout(api_answering: Connect) -> None:
+    over = asyncio.Event()
+
     async def hang(_: web.Request) -> web.Response:
-        await asyncio.sleep(0.5)
+        await over.wait()
         return web.Response()
 
-    with pytest.raises(ApiError, match=r"the API server did not answer within 0\.05 s") as failed:
-        await call(await api_answering(hang), "GET", "/", timeout_seconds=0.05)
+    try:
+        with pytest.raises(ApiError, match=r"the API server did not answer within 0\.05 s") as failed:
+            await call(await api_answering(hang), "GET", "/", timeout_seconds=0.05)
+    finally:
+        over.set()
 
     assert failed.value.is_unreachable
 

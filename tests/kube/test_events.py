@@ -14,6 +14,7 @@ from kafka_consumer_scaler.core.verdict import Event
 from kafka_consumer_scaler.kube import events
 from kafka_consumer_scaler.kube.events import FORBIDDEN_SECONDS, KEPT_MAX, EventRecorder
 from tests.kube.conftest import Connect
+from tests.waiting import until
 
 ORDERS = {"metadata": {"namespace": "shop", "name": "orders", "uid": "uid-1"}}
 
@@ -78,9 +79,7 @@ async def test_kept_events_are_posted_in_order_with_the_time_they_were_observed(
         await recorder.post(ORDERS, sentence(n), None)
     now += 60
     is_up.set()
-    async with asyncio.timeout(5):
-        while recorder.kept:
-            await asyncio.sleep(0.01)
+    await until(lambda: not recorder.kept)
 
     assert [event["note"] for event in posted] == [sentence(n).message for n in range(3)]
     assert {event["eventTime"] for event in posted} == {"2027-01-15T08:00:00.250000Z"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,14 +19,20 @@ SAYS = {"namespace": "shop", "name": "orders", "consumerGroup": "orders", "recor
 
 @dataclass
 class Endpoint:
-    """What it answers with. `ahead_seconds` is how much its clock is ahead; `valid_seconds` how long a rate is."""
+    """What it answers with.
+
+    `ahead_seconds` is how much its clock is ahead; `valid_seconds` how long a rate is; `again_seconds` after how long
+    it is to be asked again, as a date. While it `hangs` it answers only once its block ends.
+    """
 
     code: int = 200
     says: Any = None
     valid_seconds: float = 60.0
     headers: dict[str, str] = field(default_factory=dict)
     ahead_seconds: float = 0.0
-    delay_seconds: float = 0.0
+    again_seconds: float | None = None
+    hangs: bool = False
+    ended: threading.Event = field(default_factory=threading.Event)
     asked: int = 0
     url: str = ""
 
@@ -37,13 +42,21 @@ class Endpoint:
 
     def answer(self) -> tuple[int, bytes, dict[str, str]]:
         self.asked += 1
-        time.sleep(self.delay_seconds)
+        if self.hangs:
+            self.ended.wait()
         now = datetime.now(UTC) + timedelta(seconds=self.ahead_seconds)
         body = self.says
         if isinstance(body, dict) and self.code == 200:
             body = {"validUntil": (now + timedelta(seconds=self.valid_seconds)).isoformat(), **body}
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.code, content, {"Date": format_datetime(now, usegmt=True), **self.headers}
+        headers = {"Date": http_date(now), **self.headers}
+        if self.again_seconds is not None:
+            headers["Retry-After"] = http_date(now + timedelta(seconds=self.again_seconds))
+        return self.code, content, headers
+
+
+def http_date(at: datetime) -> str:
+    return format_datetime(at, usegmt=True)
 
 
 @contextlib.contextmanager
@@ -69,7 +82,10 @@ def endpoint() -> Iterator[Endpoint]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     one.url = f"http://127.0.0.1:{server.server_address[1]}/v1/safe-rate/shop/orders"
-    yield one
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield one
+    finally:
+        one.ended.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

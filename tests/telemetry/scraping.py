@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +28,7 @@ from tests.environment.progress import Progress, contained, tail
 
 PROGRAMS = ("prometheus", "promtool")
 READY_SECONDS = 60.0
+LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
 OPERATORS_NAMESPACE = "operators"
 """What a ServiceMonitor labels all that it scrapes with, where the scraped series have no such label."""
 
@@ -87,7 +88,7 @@ class Prometheus:
     def _get(self, path: str, **parameters: str) -> Any:
         url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as refused:
             raise AssertionError(f"{path} {parameters}: {refused.read().decode()}") from None
@@ -101,32 +102,24 @@ def prometheus(binary: Path, folder: Path, target: str, rules: Path) -> Iterator
     every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config, log = folder / "prometheus.yaml", folder / "prometheus.log"
     config.write_text(yaml.safe_dump({"global": every, "scrape_configs": [scrape], "rule_files": [str(rules)]}))
-    address = f"127.0.0.1:{_free_port()}"
-    flags = {"config.file": config, "storage.tsdb.path": folder / "data", "web.listen-address": address}
+    flags = {"config.file": config, "storage.tsdb.path": folder / "data", "web.listen-address": "127.0.0.1:0"}
     argv: list[str | Path] = [binary, *(f"--{name}={value}" for name, value in flags.items())]
     with log.open("wb") as output:
         process = subprocess.Popen(contained(argv), stdout=output, stderr=output, cwd=folder)
     try:
-        _wait(address, process, log)
-        yield Prometheus(address)
+        yield Prometheus(_address_of(process, log))
     finally:
         process.kill()
         process.wait(30)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _address_of(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where it listens, by its own log, once it is ready."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"http://{address}/-/ready", timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
+        if listening := LISTENING.search(log.read_text()):
+            with suppress(OSError):
+                urllib.request.urlopen(f"http://{listening[1]}/-/ready", timeout=10).close()
+                return listening[1]
+        time.sleep(0.1)
     raise AssertionError("Prometheus did not start: " + "\n".join(tail(log)))

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real exposition for twenty seconds, and every panel of the dashboard has data."""
+"""A real Prometheus scrapes a real exposition for some seconds, and every panel of the dashboard has data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,9 +23,12 @@ from kafka_consumer_scaler.telemetry.metrics import Metrics
 from tests.docs.pages import page
 from tests.telemetry.monitoring import ALERTS, Query, queries, variables
 from tests.telemetry.scraping import OPERATORS_NAMESPACE, Prometheus, prometheus, served
+from tests.waiting import eventually
 from tests.world import Seen, World, blind, minutes
 
-SECONDS = 20
+POLLS = 20
+APART_SECONDS = 0.25
+"""Polls are so far apart, and four to a scrape."""
 RATE_INTERVAL = "5s"
 """Grafana's for a scrape a second: four scrapes, and one more."""
 T = TypeVar("T")
@@ -51,15 +54,16 @@ class Operator:
 
     metrics: Metrics
     stories: dict[tuple[str, str], list[Seen]]
+    told: threading.Event = field(default_factory=threading.Event)
 
-    def tell(self, second: int) -> None:
+    def tell(self, number: int) -> None:
         """One poll of all groups, at last the end of their stories again and again; some writes fail."""
-        failed = Reason.API_SERVER_UNREACHABLE if second % 2 else None
+        failed = Reason.API_SERVER_UNREACHABLE if number % 2 else None
         self.metrics.set_resources(len(self.stories))
         silence = Reason.BROKERS_UNREACHABLE if failed else None
-        self.metrics.observe_poll(CLUSTER, CONNECTION, 0.02 * (second % 7), silence)
+        self.metrics.observe_poll(CLUSTER, CONNECTION, 0.02 * (number % 7), silence)
         for (namespace, name), rows in self.stories.items():
-            verdict = rows[min(second - SECONDS, -1)].verdict
+            verdict = rows[min(number - POLLS, -1)].verdict
             self.metrics.observe_resource(namespace, name, f"{name}-group", f"Deployment/{name}")
             self.metrics.observe_verdict(namespace, name, verdict, WORLDS[namespace, name].policy)
             self.metrics.observe_status_write(failed)
@@ -67,30 +71,41 @@ class Operator:
         self.metrics.observe_scale_write(Reason.SCALE_FAILED if failed else None)
 
     def tell_until(self, ended: threading.Event) -> None:
-        """A poll a second."""
-        for second in itertools.count():
-            self.tell(second)
-            if ended.wait(1):
+        """One poll after the other; `told` is set once the stories are at their end."""
+        for number in itertools.count():
+            self.tell(number)
+            if number >= POLLS:
+                self.told.set()
+            if ended.wait(APART_SECONDS):
                 return
 
 
 @pytest.fixture(scope="module")
 def scraped(prometheus_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus that has scraped the operator for so long; it goes on while the tests ask."""
+    """A Prometheus that has scraped the operator to the end of its stories; it goes on while the tests ask."""
     operator = Operator(Metrics(), {key: world.run(minutes(12)) for key, world in WORLDS.items()})
     folder = tmp_path_factory.mktemp("prometheus")
     with served(operator.metrics) as target, prometheus(prometheus_binary, folder, target, ALERTS) as server:
         ended = threading.Event()
         teller = threading.Thread(target=operator.tell_until, args=(ended,))
         teller.start()
-        time.sleep(SECONDS)
-        yield server
-        ended.set()
-        teller.join()
+        try:
+            assert operator.told.wait(60)
+            before = scrapes(server)
+            eventually(lambda: scrapes(server) >= max(5, before + 2))
+            yield server
+        finally:
+            ended.set()
+            teller.join()
 
 
-def awaited(ask: Callable[[], T], is_so: Callable[[T], bool], seconds: float = 20) -> T:
-    """The answer once it is so, or the last one: on a busy machine a scrape comes late, and the next mends it."""
+def scrapes(server: Prometheus) -> int:
+    """How often it has scraped so far."""
+    return sum(int(one["value"][1]) for one in server.query("count_over_time(kafka_consumer_scaler_resources[1h])"))
+
+
+def awaited(ask: Callable[[], T], is_so: Callable[[T], bool], seconds: float = 60) -> T:
+    """The answer once it is so, or the last one: on a busy machine a scrape comes late, and the next one has it."""
     until = time.monotonic() + seconds
     while not is_so(answer := ask()) and time.monotonic() < until:
         time.sleep(0.2)
@@ -160,7 +175,7 @@ def test_lag_by_group_and_topic_is_asked_for_as_of_any_lag_exporter(scraped: Pro
 STARTERS = [row.split("|")[2].strip().strip("`") for row in page("docs/reference/metrics.md").text.split(
     "## Queries to begin with")[1].splitlines() if row.startswith("| ")][1:]
 SILENT_HERE = {"kafka_consumer_scaler_sample_age_seconds > 300", "kafka_consumer_scaler_last_poll_age_seconds > 60"}
-"""Nothing is so old in a run of twenty seconds."""
+"""Nothing is so old in so short a run."""
 
 
 @pytest.mark.parametrize("query", STARTERS)

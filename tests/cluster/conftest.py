@@ -6,8 +6,9 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from tests.cluster.workload import PATIENCE, ROOT, Client, Workload, eventually
+from tests.cluster.workload import ROOT, Client, Workload
 from tests.environment import Environment
+from tests.waiting import PATIENCE, eventually
 
 OPERATOR_NAMESPACE = "kafka-consumer-scaler"
 RELEASE = "kcs"

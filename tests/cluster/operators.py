@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tests.cluster.workload import PATIENCE_SECONDS, eventually
 from tests.environment import Environment
 from tests.planted import SUITE
 from tests.ports import reserved_port
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 LEASE = "operators"
 LEADS = "kafka_consumer_scaler_leader 1.0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.cluster.workload import eventually
+from tests.waiting import eventually
 
 DECISIONS = "kafka_consumer_scaler_decisions_total"
 

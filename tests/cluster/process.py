@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cluster.workload import PATIENCE_SECONDS, eventually
 from tests.planted import SUITE
 from tests.ports import reserved_port
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 
 @dataclass

@@ -17,8 +17,9 @@ from confluent_kafka import KafkaException
 
 from tests.cluster.decided import Poll, polls_of
 from tests.cluster.traffic import Flow, Traffic
-from tests.cluster.workload import PATIENCE, Client, Workload, eventually
+from tests.cluster.workload import Client, Workload
 from tests.environment import Environment
+from tests.waiting import PATIENCE, eventually
 
 LOOK_SECONDS = 2.0
 RECORDED_EVERY_SECONDS = 5.0

@@ -23,10 +23,11 @@ from kafka_consumer_scaler.kube.client import call, connect, path_of
 from kafka_consumer_scaler.kube.resources import API_VERSION, PLURAL
 from tests.cluster.polls import polls_pass
 from tests.cluster.process import operator_process
-from tests.cluster.workload import ROOT, Client, Workload, eventually
+from tests.cluster.workload import ROOT, Client, Workload
 from tests.contracts.kube_objects import workload as nowhere
 from tests.environment import Environment
 from tests.sizes import full
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 DEFINITION = "kafkaconsumerscalers.kafka-consumer-scaler.dev"

@@ -24,9 +24,10 @@ from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.entities import Change, Entity
 from kafka_consumer_scaler.pacing import Origin, PacedProducer, RateSource
 from tests.cluster.operators import Operator, leader_of, operators
-from tests.cluster.workload import PATIENCE, PATIENCE_SECONDS, Client, Workload, eventually
+from tests.cluster.workload import Client, Workload
 from tests.contracts.kube_objects import workload as unscheduled
 from tests.environment import Environment
+from tests.waiting import PATIENCE, PATIENCE_SECONDS, eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 

@@ -18,8 +18,9 @@ from kafka_consumer_scaler.core.verdict import ScaleTo
 from tests.cluster.decided import commits, first, polls_until
 from tests.cluster.stories import Downstream, Plot, Polls, Story, Watch, keep, played, start_downstream
 from tests.cluster.traffic import Flow
-from tests.cluster.workload import PATIENCE, Client, Workload, eventually
+from tests.cluster.workload import Client, Workload
 from tests.environment import Environment
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.cluster
 

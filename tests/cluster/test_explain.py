@@ -24,8 +24,9 @@ from tests.api.test_memory import FULL
 from tests.api.test_memory import NOW as REMEMBERED_AT
 from tests.cli.html import PageOf
 from tests.cli.standings import EXPLANATION, HOT, STATUS
-from tests.cluster.workload import PATIENCE_SECONDS, Client, eventually
+from tests.cluster.workload import Client
 from tests.environment import Environment
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("custom_resource_definition", "no_installed_operator")]
 """An operator would write a status of its own over the one that is shown here."""

@@ -15,8 +15,9 @@ from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.findings import USUAL_SECONDS_AT_LEAST
 from tests.cluster.decided import Poll, first, polls_until
 from tests.cluster.stories import Downstream, Plot, Polls, Story, Watch, keep, played, start_downstream
-from tests.cluster.workload import Client, Workload, eventually
+from tests.cluster.workload import Client, Workload
 from tests.environment import Environment
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.charts.rendering import DEPLOY, REPOSITORY
-from tests.cluster.workload import PATIENCE_SECONDS, eventually
 from tests.environment import Environment
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.cluster
 

@@ -15,9 +15,10 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.cluster.operators import LEASE, Operator, leader_of, leads_after, operators
 from tests.cluster.polls import polls_pass
-from tests.cluster.workload import PATIENCE_SECONDS, Client, Workload, eventually
+from tests.cluster.workload import Client, Workload
 from tests.contracts.kube_objects import workload as unscheduled
 from tests.environment import Environment
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 

@@ -36,7 +36,7 @@ from tests.api.manifests import (
     with_field,
 )
 from tests.api.verdicts import MEMORY, NOW, VERDICT
-from tests.cluster.workload import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 

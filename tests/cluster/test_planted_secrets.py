@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.workload import PATIENCE_SECONDS, Client, eventually
+from tests.cluster.workload import Client
 from tests.environment import Environment
 from tests.planted import Planted
 from tests.ports import reserved_port
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 

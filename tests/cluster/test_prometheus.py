@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.workload import PATIENCE, Client, Workload, eventually
+from tests.cluster.workload import Client, Workload
 from tests.environment import Environment
 from tests.ports import reserved_port
 from tests.telemetry.monitoring import ALERTS
 from tests.telemetry.scraping import Prometheus, programs, prometheus
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("no_installed_operator")]
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.workload import PATIENCE_SECONDS, eventually
 from tests.environment import Environment
 from tests.planted import SUITE
 from tests.ports import reserved_port
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.cluster
 

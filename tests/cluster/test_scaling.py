@@ -10,7 +10,8 @@ import pytest
 
 from tests.cluster.conftest import LABEL, leading_pod
 from tests.cluster.polls import decisions, polls_pass
-from tests.cluster.workload import PATIENCE, Client, Workload, eventually
+from tests.cluster.workload import Client, Workload
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.cluster
 

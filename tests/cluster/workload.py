@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +18,10 @@ from kafka_consumer_scaler.kube.resources import API_VERSION, PLURAL
 from tests.cluster.reading import api_server
 from tests.environment import Environment
 from tests.planted import SUITE
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
 Client = Callable[..., "subprocess.CompletedProcess[str]"]
-
-PATIENCE_SECONDS = 180.0
-"""How long a test waits for a state that must come. It costs nothing when the state comes, and a machine with much else
-to do, or one that stands still for a while, keeps it. A law about time has a bound of its own."""
-PATIENCE = f"--timeout={PATIENCE_SECONDS:.0f}s"
-"""The same for kubectl."""
-
-
-def eventually(done: Callable[[], Any], within_seconds: float = PATIENCE_SECONDS, what: str = "") -> Any:
-    """The first true answer; an AssertionError with the last one when the time is over."""
-    deadline = time.monotonic() + within_seconds
-    while not (answer := done()):
-        assert time.monotonic() < deadline, f"not within {within_seconds:.0f} s: {what or done}, last: {answer!r}"
-        time.sleep(0.3)
-    return answer
 
 
 @dataclass

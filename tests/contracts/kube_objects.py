@@ -13,7 +13,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.kube.client import call, path_of
 from kafka_consumer_scaler.kube.resources import API_VERSION, PLURAL
-from tests.cluster.workload import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 Kubectl = Callable[..., CompletedProcess[str]]
 

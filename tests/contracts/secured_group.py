@@ -15,9 +15,9 @@ from kafka_consumer_scaler.core.snapshot import Reading, TopicPartition, Unknown
 from kafka_consumer_scaler.kafka.connection import Connection, Mechanism
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kafka.sample import GroupQuery
-from tests.cluster.workload import PATIENCE_SECONDS
-from tests.contracts.test_lag_source import Cluster, eventually, fresh
+from tests.contracts.test_lag_source import Cluster, fresh
 from tests.planted import SUITE
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 ODD = "s=e,c\"r'e${t} \\ [x];%41+:/ü#\t"
 WRONG = SUITE.plant("planted-wrong-secret", "the secret that the broker does not know")

@@ -16,15 +16,14 @@ from kafka_consumer_scaler.core.snapshot import Replicas, Snapshot, Unknown
 from kafka_consumer_scaler.core.verdict import Abstain, ConditionType, ScaleTo, Verdict
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.lag_source import GroupQuery, LagSource
-from tests.cluster.workload import PATIENCE_SECONDS
 from tests.contracts.test_lag_source import (
     DEADLINE_SECONDS,
     Cluster,
     delete_records_before,
-    eventually,
     fresh,
     is_asking_brokers,
 )
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.cluster
 POLICY = Policy(max_replicas=12, offset_reset=OffsetReset.EARLIEST)

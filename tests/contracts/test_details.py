@@ -22,17 +22,16 @@ from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.details import THREAD
 from kafka_consumer_scaler.kafka.lag_source import GroupQuery, LagSource
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
-from tests.cluster.workload import PATIENCE_SECONDS
 from tests.contracts.test_lag_source import (
     DEADLINE_SECONDS,
     Cluster,
     ask,
     delete_records_before,
-    eventually,
     fresh,
     is_asking_brokers,
 )
 from tests.environment import Environment
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.cluster
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from tests.cluster.workload import PATIENCE_SECONDS
-from tests.contracts.test_lag_source import Cluster, eventually, fresh
+from tests.contracts.test_lag_source import Cluster, fresh
 from tests.trials import in_one_of_several_trials
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.cluster
 COMMAND = (sys.executable, "-m", "kafka_consumer_scaler", "diagnose")

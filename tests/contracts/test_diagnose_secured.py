@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.workload import PATIENCE_SECONDS
 from tests.contracts.kube_objects import Kubectl
 from tests.contracts.secured_group import Asked
 from tests.contracts.test_diagnose import COMMAND
 from tests.planted import Planted
 from tests.secured import SecuredBroker
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("custom_resource_definition")]
 

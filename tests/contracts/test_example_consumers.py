@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +16,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.consumers import PARTITIONS, ROOT, TIMES_AT_LEAST, Consumers, learn, program, topics
-from tests.cluster.workload import PATIENCE_SECONDS
 from tests.trials import in_one_of_several_trials
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.cluster
 SECONDS = 35.0
@@ -41,13 +41,6 @@ def done(file: Path) -> list[Line]:
     text = file.read_text() if file.exists() else ""
     rows = [line.split() for line in text.splitlines(keepends=True) if line.endswith("\n")]
     return [Line(int(partition), int(offset), key, value) for partition, offset, key, value in rows]
-
-
-def eventually(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.05)
 
 
 class Scene:

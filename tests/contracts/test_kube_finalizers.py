@@ -12,8 +12,8 @@ from kafka_consumer_scaler.api.v1alpha1 import FINALIZER
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kube.finalizers import Finalizers
-from tests.cluster.workload import PATIENCE
 from tests.contracts.kube_objects import Kubectl
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.cluster
 OTHER = "example.com/other"

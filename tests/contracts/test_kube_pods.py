@@ -13,8 +13,8 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.kube.pods import Pods
 from kafka_consumer_scaler.kube.target import Target
-from tests.cluster.workload import PATIENCE, PATIENCE_SECONDS
 from tests.contracts.kube_objects import Kubectl, workload
+from tests.waiting import PATIENCE, PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("with_node")]
 

@@ -15,8 +15,8 @@ from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.kube import client
 from kafka_consumer_scaler.kube.scale import ScaleClient
 from kafka_consumer_scaler.kube.target import Target
-from tests.cluster.workload import PATIENCE, PATIENCE_SECONDS
 from tests.contracts.kube_objects import Kubectl, eventually, workload
+from tests.waiting import PATIENCE, PATIENCE_SECONDS
 
 pytestmark = pytest.mark.cluster
 

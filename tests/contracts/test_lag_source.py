@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,7 +17,7 @@ from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, 
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.details import THREAD
 from kafka_consumer_scaler.kafka.lag_source import GroupQuery, GroupSample, LagSource
-from tests.cluster.workload import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.cluster
 DEADLINE_SECONDS = 60.0
@@ -73,13 +71,6 @@ class Cluster:
 
 def fresh(what: str) -> str:
     return f"{what}-{uuid.uuid4().hex[:10]}"
-
-
-def eventually(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.05)
 
 
 def is_asking_brokers() -> bool:

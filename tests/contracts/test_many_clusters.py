@@ -17,9 +17,9 @@ from kafka_consumer_scaler.control.fleet import Fleet
 from kafka_consumer_scaler.control.registry import Registry
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
-from tests.cluster.workload import PATIENCE_SECONDS
 from tests.control.fakes import NoMetrics, Outside, Vault, reconciler, resolver, resource
 from tests.trials import awaited_in_one_of_several_trials
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.cluster
 

@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any
@@ -23,10 +23,10 @@ from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.consumers import PARTITIONS, ROOT, topics
 from kafka_consumer_scaler.pacing import PacedProducer, RateSource, WhenFull
-from tests.cluster.workload import PATIENCE_SECONDS
 from tests.pacing.endpoint import Endpoint, endpoint
 from tests.ports import reserved_port
 from tests.trials import awaited_in_one_of_several_trials
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -69,13 +69,6 @@ def scene(kafka_bootstrap_servers: str) -> Iterator[Scene]:
         with topics(one.servers, [one.topic]):
             yield one
             one.clear()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.05)
 
 
 def ended(program: subprocess.Popen[str]) -> tuple[int, str]:

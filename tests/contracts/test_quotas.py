@@ -20,12 +20,12 @@ from kafka_consumer_scaler.kafka.connection import Connection, Mechanism
 from kafka_consumer_scaler.kafka.entities import Change, Entity, Quotas, Standing
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kafka.sample import GroupQuery
-from tests.cluster.workload import PATIENCE_SECONDS
 from tests.contracts.secured_group import set_password
 from tests.contracts.test_lag_source import Cluster, fresh
 from tests.oidc import Provider
 from tests.secured import SecuredBroker, allow
 from tests.trials import awaited_in_one_of_several_trials
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.cluster
 DEADLINE_SECONDS = 60.0

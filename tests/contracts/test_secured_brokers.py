@@ -22,12 +22,13 @@ from kafka_consumer_scaler.kafka.connection import Connection, Mechanism, Tls
 from kafka_consumer_scaler.kafka.polling_process import PollingProcess
 from kafka_consumer_scaler.kafka.sample import GroupQuery
 from tests.contracts.secured_group import DEADLINE_SECONDS, ODD, READ, WRONG, Asked, reason, set_password
-from tests.contracts.test_lag_source import Cluster, eventually, fresh
+from tests.contracts.test_lag_source import Cluster, fresh
 from tests.environment import pki
 from tests.oidc import Provider, identity_provider
 from tests.proxy import CountingProxy
 from tests.secured import SecuredBroker, allow
 from tests.trials import awaited_in_one_of_several_trials
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 WAYS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "mutual TLS")

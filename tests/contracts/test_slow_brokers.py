@@ -15,9 +15,10 @@ from kafka_consumer_scaler.control.pace import Pace
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.lag_source import GroupQuery, LagSource
-from tests.contracts.test_lag_source import DEADLINE_SECONDS, Cluster, eventually, fresh
+from tests.contracts.test_lag_source import DEADLINE_SECONDS, Cluster, fresh
 from tests.environment import Environment
 from tests.sizes import full
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 MANY_PARTITIONS, AT_ONCE = full(2_000, 10_000), 2_000

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tests.environment.broker import request_counts
 from tests.environment.model import REPOSITORY, Environment, EnvironmentFailed, State, Unsupported, read_env, write_env
 from tests.environment.plan import Component, Plan, is_ready, read_plan, write_plan
 from tests.environment.progress import Progress
+from tests.waiting import eventually
 
 SILENT = Progress(lambda _: None)
 
@@ -30,13 +31,6 @@ def program(folder: Path, name: str, script: str) -> Path:
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)
     return file
-
-
-def eventually(check: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not check() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return check()
 
 
 def environment_in(folder: Path, kubeconfig: str = "kubeconfig") -> Environment:
@@ -231,35 +225,35 @@ Supervisor(Path('{tmp_path}'), (
                 os.kill(pid, signal.SIGKILL)
 
     def test_a_component_starts_when_those_before_it_were_ready(self, supervised: Path) -> None:
-        assert eventually((supervised / "pids" / "second").exists)
+        eventually((supervised / "pids" / "second").exists)
         assert (supervised / "ready" / "first").exists()
         assert not (supervised / "ready" / "second").exists()
 
     def test_a_killed_component_comes_back(self, supervised: Path) -> None:
         pid_file = supervised / "pids" / "second"
-        assert eventually(lambda: pid_file.exists() and pid_file.read_text() != "")
+        eventually(lambda: pid_file.exists() and pid_file.read_text() != "")
         first_pid = pid_file.read_text()
         os.kill(int(first_pid), signal.SIGKILL)
-        assert eventually(lambda: pid_file.exists() and pid_file.read_text() not in ("", first_pid))
+        eventually(lambda: pid_file.exists() and pid_file.read_text() not in ("", first_pid))
         assert "status -9" in (supervised / "exits" / "second").read_text()
 
     def test_a_held_component_stays_down_until_it_is_released(self, supervised: Path) -> None:
         pid_file, hold = supervised / "pids" / "first", supervised / "hold" / "first"
-        assert eventually((supervised / "ready" / "first").exists)
+        eventually((supervised / "ready" / "first").exists)
         hold.touch()
-        assert eventually(lambda: not pid_file.exists())
+        eventually(lambda: not pid_file.exists())
         time.sleep(1.5)
         assert not pid_file.exists()
         assert not (supervised / "ready" / "first").exists()
         hold.unlink()
-        assert eventually((supervised / "ready" / "first").exists)
+        eventually((supervised / "ready" / "first").exists)
         assert not (supervised / "exits" / "first").exists()
 
     def test_a_component_that_keeps_failing_is_tried_again_ever_more_slowly_and_its_log_is_kept(
         self, supervised: Path
     ) -> None:
         exits = supervised / "exits" / "failing"
-        assert eventually(lambda: exits.exists() and len(exits.read_text().splitlines()) >= 2)
+        eventually(lambda: exits.exists() and len(exits.read_text().splitlines()) >= 2)
         assert "status 7" in exits.read_text()
         assert "no space left" in (supervised / "logs" / "failing.log").read_text()
 

@@ -20,7 +20,8 @@ from tests.environment import cache, debian, first_build, forecast, go_build, pr
 from tests.environment.forecast import Done, Effort, Gauge, Stage, left, staged
 from tests.environment.model import REPOSITORY, EnvironmentFailed
 from tests.environment.progress import Progress
-from tests.environment.test_environment import SILENT, eventually, program
+from tests.environment.test_environment import SILENT, program
+from tests.waiting import eventually
 
 STANDS_STILL = 60.0
 """Seconds that a machine may stand still without a test failing."""
@@ -55,7 +56,7 @@ class TestProgress:
         said: list[str] = []
         (tmp_path / "x.log").write_text("compiling a\ncompiling b\n\n")
         with Progress(said.append).step("building x", tmp_path / "x.log"):
-            assert eventually(lambda: len(said) > 1, STANDS_STILL)
+            eventually(lambda: len(said) > 1, STANDS_STILL)
         assert said[0] == "building x ..."
         assert re.fullmatch(r"building x ... \d\d:\d\d \(last: compiling b\)", said[1])
         assert re.fullmatch(r"building x: \d\d:\d\d", said[-1])
@@ -67,7 +68,7 @@ class TestProgress:
         said: list[str] = []
         (tmp_path / "x.log").write_text("one\ntwo\n")
         with Progress(said.append).step("building x", tmp_path / "x.log", done_by(4)):
-            assert eventually(lambda: len(said) > 1, STANDS_STILL)
+            eventually(lambda: len(said) > 1, STANDS_STILL)
         assert re.fullmatch(r"building x ... 50%, \d\d:\d\d, about \d+ (s|min) left \(last: two\)", said[1])
 
     def test_on_a_terminal_one_line_with_a_bar_changes_in_place(self, tmp_path: Path) -> None:
@@ -93,10 +94,10 @@ class TestProgress:
         code = "from pathlib import Path; from tests.environment.progress import run\n"
         code += f"run(['sleep', '{mark}'], Path('{tmp_path}/log'))"
         starter = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
-        assert eventually(lambda: _sleepers(mark) > 0, STANDS_STILL)
+        eventually(lambda: _sleepers(mark) > 0, STANDS_STILL)
         starter.kill()
         starter.wait()
-        assert eventually(lambda: _sleepers(mark) == 0, STANDS_STILL)
+        eventually(lambda: _sleepers(mark) == 0, STANDS_STILL)
 
 
 class TestShare:
@@ -276,7 +277,7 @@ class TestInterruption:
         self, folder: Path, number: signal.Signals
     ) -> None:
         build = _build(folder)
-        assert eventually((folder / "begun").exists, STANDS_STILL)
+        eventually((folder / "begun").exists, STANDS_STILL)
         assert _tools(folder)
         build.send_signal(number)
         _, errors = build.communicate(timeout=STANDS_STILL)
@@ -294,7 +295,7 @@ class TestInterruption:
 
     def test_the_installation_of_packages_is_finished_first(self, folder: Path) -> None:
         build = _build(folder, around="held_back(print, 'it is whole')")
-        assert eventually((folder / "begun").exists, STANDS_STILL)
+        eventually((folder / "begun").exists, STANDS_STILL)
         build.send_signal(signal.SIGINT)
         assert build.stdout is not None
         assert any(line == "interrupted: ends when it is whole\n" for line in build.stdout)

@@ -25,7 +25,7 @@ from kafka_consumer_scaler.kafka.details import (
     records_of,
 )
 from kafka_consumer_scaler.kafka.sample import GroupQuery
-from tests.waiting import SECONDS, eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 P0, P1, Q0 = TopicPartition("orders", 0), TopicPartition("orders", 1), TopicPartition("mails", 0)
 STABLE, LOOSE = IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED
@@ -47,7 +47,7 @@ class Brokers:
                  cleanup_of: Collection[str]) -> Told:
         self.asked.append((set(partitions), retention))
         self.cleanup_of.append(set(cleanup_of))
-        assert self.may_answer.wait(SECONDS)
+        assert self.may_answer.wait(PATIENCE_SECONDS)
         return self.told
 
 

@@ -17,7 +17,7 @@ from kafka_consumer_scaler.kafka.aws import signed_token
 from kafka_consumer_scaler.kafka.connection import Oauth
 from kafka_consumer_scaler.kafka.security import escaped
 from kafka_consumer_scaler.kafka.tokens import Token, Tokens, requested_token
-from tests.waiting import SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 
 class Maker:
@@ -29,7 +29,7 @@ class Maker:
 
     def __call__(self) -> Token | Unknown:
         self.asked += 1
-        self.go.wait(SECONDS)
+        self.go.wait(PATIENCE_SECONDS)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -42,15 +42,15 @@ FRESH = Token.lasting("first", 86_400)
 def test_a_fresh_token_is_not_asked_for_again() -> None:
     maker = Maker(FRESH)
     tokens = Tokens(maker, "x")
-    assert [tokens.get(SECONDS), tokens.get(SECONDS)] == [FRESH, FRESH]
+    assert [tokens.get(PATIENCE_SECONDS), tokens.get(PATIENCE_SECONDS)] == [FRESH, FRESH]
     assert maker.asked == 1
 
 
 def test_a_token_at_the_end_of_its_life_is_replaced() -> None:
     maker = Maker(Token.lasting("old", 0), FRESH)
     tokens = Tokens(maker, "x")
-    tokens.get(SECONDS)
-    assert tokens.get(SECONDS) == FRESH
+    tokens.get(PATIENCE_SECONDS)
+    assert tokens.get(PATIENCE_SECONDS) == FRESH
 
 
 def test_the_wait_has_an_end_and_is_not_begun_twice() -> None:
@@ -61,11 +61,11 @@ def test_the_wait_has_an_end_and_is_not_begun_twice() -> None:
         said = tokens.get(0.02)
         assert isinstance(said, Unknown)
         assert said.reason is Reason.IDENTITY_PROVIDER_UNREACHABLE
-    assert time.monotonic() - began < SECONDS / 2, "the maker answers after a minute"
+    assert time.monotonic() - began < PATIENCE_SECONDS / 2, "the maker answers later"
     assert maker.asked == 1
     assert tokens.trouble == said
     maker.go.set()
-    assert tokens.get(SECONDS) == FRESH
+    assert tokens.get(PATIENCE_SECONDS) == FRESH
     assert tokens.trouble is None
 
 
@@ -77,7 +77,7 @@ def late(*answers: Token | Unknown) -> tuple[Maker, Tokens]:
     assert isinstance(tokens.get(0.05), Unknown)
     assert tokens._asked is not None
     maker.go.set()
-    tokens._asked.result(SECONDS)
+    tokens._asked.result(PATIENCE_SECONDS)
     return maker, tokens
 
 
@@ -90,12 +90,12 @@ def test_a_token_that_comes_after_the_wait_is_used() -> None:
 @pytest.mark.parametrize("answer", [Token.lasting("old", 0), Unknown("refused")])
 def test_what_came_after_the_wait_and_is_of_no_use_by_now_is_asked_for_anew(answer: Token | Unknown) -> None:
     maker, tokens = late(answer, FRESH)
-    assert tokens.get(SECONDS) == FRESH
+    assert tokens.get(PATIENCE_SECONDS) == FRESH
     assert (maker.asked, tokens.trouble) == (2, None)
 
 
 def test_a_surprise_is_told_by_its_class_alone() -> None:
-    said = Tokens(Maker(RuntimeError("planted-secret")), "https://identity.test").get(SECONDS)
+    said = Tokens(Maker(RuntimeError("planted-secret")), "https://identity.test").get(PATIENCE_SECONDS)
     assert said == Unknown("token endpoint https://identity.test: RuntimeError", Reason.IDENTITY_PROVIDER_UNREACHABLE)
 
 

@@ -12,7 +12,7 @@ import pytest
 from kafka_consumer_scaler.pacing import PacedProducer, RateSource, SlowDown, TokenBucket, Unit, WhenFull
 from tests.pacing.clocks import Clock
 from tests.pacing.endpoint import Endpoint, endpoint
-from tests.waiting import SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0, "message.timeout.ms": 60_000}
 
@@ -27,7 +27,7 @@ def paced(operator: Endpoint, records: float | None, when_full: WhenFull, **more
     """A producer whose source was asked once for this rate. With a `clock` its tokens come by that one."""
     settings, clock = {**NOWHERE, **more.pop("settings", {})}, more.pop("clock", None)
     operator.says_rate(records, bytesPerSecond=more.pop("bytes_per_second", None))
-    source = RateSource(operator.url, timeout_seconds=SECONDS)
+    source = RateSource(operator.url, timeout_seconds=PATIENCE_SECONDS)
     source.refresh()
     producer = PacedProducer(settings, source, when_full=when_full, **more)
     if clock is not None:
@@ -80,8 +80,8 @@ def test_a_caller_waits_no_longer_than_its_timeout(operator: Endpoint) -> None:
 
 def test_a_caller_that_waits_is_freed_by_a_higher_rate(operator: Endpoint) -> None:
     operator.says_rate(0.0, pollAfterSeconds=1)
-    with RateSource(operator.url, timeout_seconds=SECONDS) as source:
-        producer = PacedProducer(NOWHERE, source, timeout_seconds=SECONDS)
+    with RateSource(operator.url, timeout_seconds=PATIENCE_SECONDS) as source:
+        producer = PacedProducer(NOWHERE, source, timeout_seconds=PATIENCE_SECONDS)
         producer.produce("orders", b"x")
         operator.says_rate(1000.0, pollAfterSeconds=1)
         assert producer.produce("orders", b"x")
@@ -110,7 +110,7 @@ def test_a_full_queue_is_back_pressure_too_and_uses_no_token(operator: Endpoint)
 def test_a_full_queue_is_waited_for(operator: Endpoint) -> None:
     """Records that time out make room."""
     small = {"queue.buffering.max.messages": 2, "message.timeout.ms": 700, "socket.timeout.ms": 300}
-    producer = paced(operator, None, WhenFull.BLOCK, settings=small, timeout_seconds=SECONDS)
+    producer = paced(operator, None, WhenFull.BLOCK, settings=small, timeout_seconds=PATIENCE_SECONDS)
     assert [producer.produce("orders", b"x") for _ in range(3)] == [True] * 3
 
 
@@ -123,7 +123,7 @@ def test_what_the_producer_refuses_uses_no_token_and_reaches_the_caller(operator
 
 def test_without_a_rate_nothing_is_held_back(operator: Endpoint) -> None:
     operator.code = 503
-    source = RateSource(operator.url, timeout_seconds=SECONDS)
+    source = RateSource(operator.url, timeout_seconds=PATIENCE_SECONDS)
     source.refresh()
     assert taken(PacedProducer(NOWHERE, source, when_full=WhenFull.RETURN)) == 1000
 
@@ -137,9 +137,9 @@ def test_delivery_reports_come_while_a_caller_waits(operator: Endpoint) -> None:
         reports.append(error)
         operator.says_rate(1000.0, pollAfterSeconds=1)
 
-    with RateSource(operator.url, timeout_seconds=SECONDS) as source:
-        producer = PacedProducer({**NOWHERE, "message.timeout.ms": 300}, source, timeout_seconds=SECONDS)
+    with RateSource(operator.url, timeout_seconds=PATIENCE_SECONDS) as source:
+        producer = PacedProducer({**NOWHERE, "message.timeout.ms": 300}, source, timeout_seconds=PATIENCE_SECONDS)
         producer.produce("orders", b"x", on_delivery=report)
         assert producer.produce("orders", b"x")
     assert len(reports) == 1
-    assert (producer.flush(SECONDS), len(producer), producer.poll(0)) == (0, 0, 0)
+    assert (producer.flush(PATIENCE_SECONDS), len(producer), producer.poll(0)) == (0, 0, 0)

@@ -14,7 +14,7 @@ from kafka_consumer_scaler.pacing.source import PAUSE_SECONDS_MAX
 from tests.pacing.clocks import Clock
 from tests.pacing.endpoint import Endpoint, endpoint
 from tests.ports import refusing
-from tests.waiting import SECONDS, eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 HOUR = 3600.0
 
@@ -31,7 +31,7 @@ def clock() -> Clock:
 
 
 def source(operator: Endpoint, clock: Clock, **more: Any) -> RateSource:
-    return RateSource(operator.url, clock=clock, timeout_seconds=SECONDS, **more)
+    return RateSource(operator.url, clock=clock, timeout_seconds=PATIENCE_SECONDS, **more)
 
 
 def pause_of(one: RateSource, operator: Endpoint, clock: Clock) -> int:
@@ -212,7 +212,7 @@ def test_a_share_that_is_none_is_refused(share: float) -> None:
 def test_started_it_keeps_up_to_date_by_itself_until_it_is_closed(operator: Endpoint) -> None:
     operator.says_rate(10.0, pollAfterSeconds=1)
     before = set(threading.enumerate())
-    with RateSource(operator.url, timeout_seconds=SECONDS) as one:
+    with RateSource(operator.url, timeout_seconds=PATIENCE_SECONDS) as one:
         assert one.rate().limit.records == 10
         operator.says_rate(20.0, pollAfterSeconds=1)
         eventually(lambda: one.rate().limit.records == 20)

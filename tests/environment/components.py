@@ -231,7 +231,7 @@ def _kafka(layout: Layout) -> Component:
     file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
     shown = f"{address}:{KAFKA_METRICS_PORT}:{Path(__file__).parent}/kafka/metrics.yaml"
     agent = f"-javaagent:{layout.kafka}/jmx-agent.jar={shown}"
-    java = f"java -XX:-UsePerfData {_KAFKA_LOGGING} '{security.java_property(layout.pki)}' -cp '{layout.kafka}/libs/*'"
+    java = f"java {JAVA_OPTIONS} {_KAFKA_LOGGING} '{security.java_property(layout.pki)}' -cp '{layout.kafka}/libs/*'"
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     users = security.format_options(layout.pki)
     script = (
@@ -243,6 +243,8 @@ def _kafka(layout: Layout) -> Component:
     return Component("kafka", ("sh", "-c", script), f"tcp:{address}:{KAFKA_PORT}", (), _process_env(layout))
 
 
+JAVA_OPTIONS = "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+"""For a broker that lives for minutes: what the second compiler costs at the start is never earned back."""
 _KAFKA_LOGGING = " ".join(
     f"'-Dorg.slf4j.simpleLogger.{setting}'"
     for setting in ("showDateTime=true", "dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS", "showThreadName=false")

@@ -1,4 +1,4 @@
-"""A short run of the faults in a real world: one of each kind or nearly so, chosen by a seed."""
+"""A short run of the faults in a real world, chosen by a seed; the nightly run has all kinds, many times."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import pytest
 from tests.environment import choice
 from tests.environment.model import DEFAULT_STATE, REPOSITORY, State
 from tests.faults.record import load
+from tests.sizes import full
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(choice.choose(State(DEFAULT_STATE)) != "local",
                        reason="the world of faults is made of the parts of the local environment"),
 ]
-SEED, FAULTS = 1, 20
+SEED, FAULTS = 1, full(12, 20)
 VARIABLES = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'operator'}{os.pathsep}{REPOSITORY}"}
 
 

@@ -193,5 +193,5 @@ def test_what_the_operator_recorded_is_decided_again_word_for_word(stories: dict
         carried = [poll.look.scaled.replicas for poll in story.polls if isinstance(poll.look.scaled, Carried)]
         decided = [poll.verdict.decision for poll in story.polls]
         assert [each.replicas for each in decided if isinstance(each, ScaleTo)] == carried, story.told()
-        assert set(story.workload.changes()) <= {poll.verdict.message for poll in story.polls}, story.told()
-    assert len(stories["step"].workload.changes()) >= 2
+        assert set(story.changes) <= {poll.verdict.message for poll in story.polls}, story.told()
+    assert len(stories["step"].changes) >= 2

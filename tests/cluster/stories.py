@@ -65,6 +65,11 @@ class Story:
         """The events' reasons, oldest first."""
         return [event["reason"] for event in self.events]
 
+    @property
+    def changes(self) -> list[str]:
+        """The sentences of the scale events, oldest first."""
+        return [event["message"] for event in self.events if event["reason"] in ("ScaledUp", "ScaledDown")]
+
     def backlogs(self) -> set[str]:
         """Every state of the backlog that was shown."""
         return {look.status["backlog"] for look in self.looks if "backlog" in look.status}

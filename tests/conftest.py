@@ -47,9 +47,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Durations(config))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Of `--numprocesses auto`."""
-    return lanes.processes()
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Of `--numprocesses auto`, and of `logical`: a process for each core."""
+    cores = os.cpu_count() or 1
+    return cores if config.option.numprocesses == "logical" else lanes.PROCESSES_PER_CORE * cores
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.LaneScheduling:

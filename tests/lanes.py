@@ -76,11 +76,6 @@ def has_own_environments() -> bool:
     return choice.choose(State(DEFAULT_STATE)) == "local"
 
 
-def processes() -> int:
-    """How many test processes this machine gets."""
-    return PROCESSES_PER_CORE * (os.cpu_count() or 1)
-
-
 def state_folder() -> Path:
     """The state folder of this process's environment: the first process has the one of `make environment`."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")

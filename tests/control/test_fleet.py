@@ -79,7 +79,7 @@ async def test_brokers_that_answer_slowly_are_asked_less_often_and_that_is_said(
     registry.put(resource(pollingIntervalSeconds=1))
     async with running(fleet_of(outside, registry)):
         await until(lambda: Reason.BROKERS_SLOW in outside.posted)
-    assert len(outside.polls) == 4, "three in a row are slow, and the next one tells"
+    assert len(outside.polls) == 4, "three in a row are slow, and the fourth shows it"
     assert outside.posted.count(Reason.BROKERS_SLOW) == 1
     assert "brokers answer slowly: polls are 2 intervals apart" in caplog.text
     [condition] = [each for each in outside.statuses[-1]["conditions"] if each["type"] == "BrokersSlow"]

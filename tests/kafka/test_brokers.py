@@ -45,7 +45,7 @@ def answer_with_garbage(server: socket.socket) -> None:
     with contextlib.suppress(OSError):  # the end
         while True:
             client, _ = server.accept()
-            with client, contextlib.suppress(OSError):  # whoever asked has left
+            with client, contextlib.suppress(OSError):  # the client has left
                 client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 

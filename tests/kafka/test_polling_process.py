@@ -285,14 +285,14 @@ async def test_a_child_that_leaks_is_replaced_and_no_sample_is_lost(
 async def test_a_child_is_replaced_for_a_leak_at_most_once_an_hour(
     nobody: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each child may have 32 MiB more than at the first look at it, and the second one has far more."""
-    looks: list[int | Unknown] = []
+    """Each child may have 32 MiB more than when it was first measured, and the second one has far more."""
+    measured: list[int | Unknown] = []
 
-    def look(pid: int) -> int | Unknown:
-        looks.append(resident_bytes(pid))
-        return looks[-1]
+    def measure(pid: int) -> int | Unknown:
+        measured.append(resident_bytes(pid))
+        return measured[-1]
 
-    monkeypatch.setattr(polling_process, "resident_bytes", look)
+    monkeypatch.setattr(polling_process, "resident_bytes", measure)
     async with running(leaking(4 * MIB), recycling=replace(QUICK, settled_seconds=0)) as process:
         first = process.pid
         while process.recycles == 0:
@@ -300,8 +300,8 @@ async def test_a_child_is_replaced_for_a_leak_at_most_once_an_hour(
         assert process.pid not in {None, first}
         for _ in range(60):
             await process.poll(nobody, QUERIES, 60)
-        before = len(looks)
-        await until(lambda: len(looks) >= before + 3)
+        before = len(measured)
+        await until(lambda: len(measured) >= before + 3)
         assert process.recycles == 1
 
 

@@ -79,8 +79,8 @@ Consumers that slow down before the first probe are compared with what they were
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one run told: its findings at each look, and the looks whose conditions say something else."""
+class Summary:
+    """One run: its findings at each poll, and the times at which its conditions said something else."""
 
     run: Run
     found: tuple[frozenset[Reason], ...]
@@ -95,28 +95,28 @@ def contradicts(verdict: Verdict) -> bool:
 
 
 @pytest.fixture(scope="module")
-def runs() -> Mapping[tuple[str, int], Told]:
+def runs() -> Mapping[tuple[str, int], Summary]:
     """The first seeds of every scenario, each played once for all tests."""
-    looks: Looks = []
+    verdicts: Looks = []
 
     def kept(scenario: Scenario) -> KafkaConsumerScaler:
-        nonlocal looks
+        nonlocal verdicts
         scaler = play(scenario)
-        looks = scaler.verdicts
+        verdicts = scaler.verdicts
         return scaler
 
-    told = {}
+    found = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(findings_runs, "play", kept)
         for name, seed in ((name, seed) for name in SCENARIOS for seed in PLAYED_SEEDS):
             run = run_one(name, seed)
-            told[name, seed] = Told(run, tuple(frozenset(each.reason for each in one.findings) for _, one in looks),
-                                    tuple(at for at, one in looks if contradicts(one)))
-    return told
+            reasons = tuple(frozenset(each.reason for each in verdict.findings) for _, verdict in verdicts)
+            found[name, seed] = Summary(run, reasons, tuple(at for at, verdict in verdicts if contradicts(verdict)))
+    return found
 
 
 @pytest.fixture(scope="module")
-def played(runs: Mapping[tuple[str, int], Told]) -> Confusion:
+def played(runs: Mapping[tuple[str, int], Summary]) -> Confusion:
     return Confusion([each.run for each in runs.values()])
 
 
@@ -182,13 +182,13 @@ CONSTANT: dict[str, Reason] = {
 
 @pytest.mark.parametrize("name", CONSTANT)
 @pytest.mark.parametrize("seed", PLAYED_SEEDS)
-def test_a_cause_that_goes_on_is_found_once(runs: Mapping[tuple[str, int], Told], name: str, seed: int) -> None:
+def test_a_cause_that_goes_on_is_found_once(runs: Mapping[tuple[str, int], Summary], name: str, seed: int) -> None:
     """A condition that flickers resolves alerts and breaks `kubectl wait`."""
     assert times(runs[name, seed].found, CONSTANT[name]) == 1
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_what_the_conditions_say_is_what_was_found(runs: Mapping[tuple[str, int], Told], name: str) -> None:
+def test_what_the_conditions_say_is_what_was_found(runs: Mapping[tuple[str, int], Summary], name: str) -> None:
     assert [runs[name, seed].contradicted_at for seed in PLAYED_SEEDS] == [()] * len(PLAYED_SEEDS)
 
 

@@ -54,7 +54,7 @@ class Operator:
 
     metrics: Metrics
     stories: dict[tuple[str, str], list[Seen]]
-    told: threading.Event = field(default_factory=threading.Event)
+    at_end: threading.Event = field(default_factory=threading.Event)
 
     def tell(self, number: int) -> None:
         """One poll of all groups, at last the end of their stories again and again; some writes fail."""
@@ -71,11 +71,11 @@ class Operator:
         self.metrics.observe_scale_write(Reason.SCALE_FAILED if failed else None)
 
     def tell_until(self, ended: threading.Event) -> None:
-        """One poll after the other; `told` is set once the stories are at their end."""
+        """One poll after the other; `at_end` is set once the stories are at their end."""
         for number in itertools.count():
             self.tell(number)
             if number >= POLLS:
-                self.told.set()
+                self.at_end.set()
             if ended.wait(APART_SECONDS):
                 return
 
@@ -90,7 +90,7 @@ def scraped(prometheus_binary: Path, tmp_path_factory: pytest.TempPathFactory) -
         teller = threading.Thread(target=operator.tell_until, args=(ended,))
         teller.start()
         try:
-            assert operator.told.wait(60)
+            assert operator.at_end.wait(60)
             before = scrapes(server)
             eventually(lambda: scrapes(server) >= max(5, before + 2))
             yield server

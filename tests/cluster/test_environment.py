@@ -17,6 +17,7 @@ from tests.environment import WHOLE, Service, cgroups, choice, host, network
 from tests.environment.cache import cache_folder
 from tests.environment.local import component_states
 from tests.environment.model import DEFAULT_STATE, REPOSITORY, State
+from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.cluster,
@@ -83,7 +84,7 @@ def test_down_cleans_up_after_a_start_that_was_killed_half_way(state: State, sec
     start.kill()
     start.wait()
     environment.down(_silent, state.folder)
-    assert traces(state) == []
+    eventually(lambda: traces(state) == [], what="a tool of the killed start ends too")
 
 
 def test_a_start_after_a_killed_start_succeeds(state: State) -> None:
@@ -101,10 +102,7 @@ def test_a_killed_machine_takes_processes_mounts_and_rules_with_it_without_any_d
     pid = host.machine_pid(state)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 60
-    while _processes(state) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert _processes(state) == []
+    eventually(lambda: _processes(state) == [], what="the processes end")
     assert _mounts(state) == before
     assert environment.running(state.folder) is None
 

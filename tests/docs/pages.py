@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-NOT_OURS = {".venv", ".environment", "node_modules", "demo-output", "test-output", "build", "dist", "site"}
+NOT_OURS = {"node_modules", "demo-output", "test-output", "build", "dist", "site"}
+"""Folders that are made here, besides those whose names begin with a dot."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,16 @@ class Page:
         return [rows[0], *rows[2:]]
 
 
+def files(pattern: str) -> Iterator[Path]:
+    """The files of the project with such a name; folders in which programs work meanwhile are left out."""
+    for folder, below, _ in os.walk(ROOT):
+        below[:] = sorted(name for name in below if not name.startswith(".") and name not in NOT_OURS)
+        yield from sorted(Path(folder).glob(pattern))
+
+
 def pages() -> list[Page]:
     """Every Markdown file of the project."""
-    found = sorted(path for path in ROOT.rglob("*.md") if not NOT_OURS & set(path.relative_to(ROOT).parts))
-    return [Page(path) for path in found if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
+    return [Page(path) for path in files("*.md")]
 
 
 def page(path: str) -> Page:

@@ -142,4 +142,5 @@ def test_delivery_reports_come_while_a_caller_waits(operator: Endpoint) -> None:
         producer.produce("orders", b"x", on_delivery=report)
         assert producer.produce("orders", b"x")
     assert len(reports) == 1
-    assert (producer.flush(PATIENCE_SECONDS), len(producer), producer.poll(0)) == (0, 0, 0)
+    assert (producer.flush(PATIENCE_SECONDS), len(producer)) == (0, 0)
+    assert producer.poll(0) >= 0, "an error of the connection counts too, and may come at any time"

@@ -20,7 +20,7 @@ from tests.environment import DEFAULT_STATE, choice
 from tests.environment.model import State
 
 ROOT = Path(__file__).parents[1]
-PROCESSES_PER_CORE = 3
+PROCESSES_PER_CORE = 2
 """Tests on real parts wait more than they compute."""
 NEEDS = "real"
 """The marker of tests that need more than this interpreter: what `make check` leaves out."""

@@ -116,10 +116,14 @@ def test_what_a_run_shows_of_lag_is_the_truth_and_not_the_commits() -> None:
                for reading in sample.readings.values())
 
 
-def test_an_hour_of_a_hundred_partitions_is_a_matter_of_seconds() -> None:
-    """Under 2 s of processor time where it is not shared; on a busy machine it may be several times as much."""
+def test_ten_times_the_partitions_take_less_than_ten_times_the_time() -> None:
+    """Twice the processor time, as measured in one run."""
+    assert processor_seconds(partitions=100) < 10 * processor_seconds(partitions=10)
+
+
+def processor_seconds(partitions: int) -> float:
     load = workload("spike-train", 1)
-    spec = PlantSpec(partitions=100, capacity=12, initial_replicas=10)
+    spec = PlantSpec(partitions=partitions, capacity=12, initial_replicas=10)
     begun = process_time()
     run(spec, load.arrival, KafkaConsumerScaler(Policy(max_replicas=100)), 1)
-    assert process_time() - begun < 15
+    return process_time() - begun

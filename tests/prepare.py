@@ -14,22 +14,30 @@ from tests import lanes
 from tests.docs.explain_picture import BROWSERS
 from tests.environment import EnvironmentFailed, debian, local, recipes
 from tests.environment.cache import ensure
+from tests.environment.caller import client_tools
 from tests.environment.progress import Progress
 from tests.environment.tools import complain
 from tests.faults import parts
 from tests.telemetry import scraping
 
+FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+
 
 def browser(progress: Progress) -> None:
-    """Debian's chromium, unless this machine has a browser that can be used."""
+    """Debian's chromium with a font, unless this machine has a browser that can be used."""
     if len(debian.missing(dict.fromkeys(BROWSERS, "chromium"))) == len(BROWSERS):
-        debian.install({"chromium": "chromium"}, progress)
+        debian.install({"chromium": "chromium", FONT: "fonts-dejavu-core"}, progress)
 
 
 def prometheus(progress: Progress) -> None:
     """Prometheus and promtool, from PATH or from the cache."""
     if any(debian.missing(dict.fromkeys(scraping.PROGRAMS, "prometheus"))):
         ensure(recipes.prometheus(), progress)
+
+
+def clients(progress: Progress) -> None:
+    """kubectl and helm."""
+    client_tools(progress)
 
 
 def environment(progress: Progress) -> None:
@@ -51,8 +59,10 @@ NEEDS: dict[str, tuple[Callable[[Progress], None], ...]] = {
     "contracts": (environment,),
     "fuzz": (environment,),
     "faults": (environment, faults),
+    "charts": (clients,),
 }
-"""By the folder below tests/. The unit tests among them need less, and `make check` asks for no environment."""
+"""By the folder below tests/. The clients come last, since an environment brings them. The unit tests in these folders
+need less, and `make check` asks for no environment."""
 REAL = (environment, faults)
 
 

@@ -118,14 +118,15 @@ def test_estimates_are_of_files_that_exist() -> None:
     (["tests/docs/test_site.py"], [prepare.browser]),
     (["tests/contracts", "tests/core"], [prepare.environment]),
     (["tests/faults/test_faults.py"], [prepare.environment, prepare.faults]),
-    (["tests"], [prepare.browser, prepare.prometheus, prepare.environment, prepare.faults]),
+    (["tests"], [prepare.browser, prepare.prometheus, prepare.environment, prepare.faults, prepare.clients]),
 ])
 def test_only_what_the_asked_tests_need_is_installed(paths: list[str], expected: list[object]) -> None:
     assert prepare.wanted([str(ROOT / path) for path in paths], is_check=False) == expected
 
 
 def test_a_check_needs_no_environment() -> None:
-    assert prepare.wanted([str(ROOT / "tests")], is_check=True) == [prepare.browser, prepare.prometheus]
+    needs = prepare.wanted([str(ROOT / "tests")], is_check=True)
+    assert needs == [prepare.browser, prepare.prometheus, prepare.clients]
 
 
 def test_every_folder_that_needs_something_exists() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import recipes
-from .cache import ensure
+from .cache import cache_folder, ensure
 from .choice import SERVERS, SERVERS_IN_CLUSTER
 from .first_build import announce
 from .model import Environment, EnvironmentFailed, State, Unsupported, write_env
@@ -45,10 +45,12 @@ def up(state: State, progress: Progress, env: Mapping[str, str] = os.environ) ->
 
 
 def client_tools(progress: Progress) -> dict[str, Path]:
-    """kubectl and helm from PATH, else built from their Go modules."""
+    """kubectl and helm from PATH, else those built with the cluster's programs, else built alone."""
     found = {name: shutil.which(name) for name in ("kubectl", "helm")}
     if all(found.values()):
         return {name: Path(path) for name, path in found.items() if path}
-    announce([recipes.clients()], progress)
-    folder = ensure(recipes.clients(), progress)
+    folder = cache_folder() / recipes.kubernetes().key
+    if not folder.exists():
+        announce([recipes.clients()], progress)
+        folder = ensure(recipes.clients(), progress)
     return {name: Path(path) if path else folder / name for name, path in found.items()}

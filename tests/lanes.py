@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +96,19 @@ class LaneScheduling(LoadGroupScheduling):  # type: ignore[misc]
         super()._assign_work_unit(node)
 
     def _next(self, node: Any) -> str:
-        left: Counter[str] = Counter()
-        scope: str
+        lanes: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for scope, tests in self.workqueue.items():
-            left[lane_of(scope)] += seconds(scope, len(tests))
-        if self._lanes.get(node) not in left:
+            lanes[lane_of(scope)][scope] = seconds(scope, len(tests))
+        if self._lanes.get(node) not in lanes:
             busy = Counter(lane for other, lane in self._lanes.items() if other is not node)
-            self._lanes[node] = max(left, key=lambda each: left[each] / (1 + busy[each]))
-        scopes: list[str] = [scope for scope in self.workqueue if lane_of(scope) == self._lanes[node]]
-        return max(scopes, key=lambda scope: seconds(scope, len(self.workqueue[scope])))
+            self._lanes[node] = max(lanes, key=lambda each: _seconds_left(lanes[each], 1 + busy[each]))
+        units = lanes[self._lanes[node]]
+        return max(units, key=lambda scope: units[scope])
+
+
+def _seconds_left(units: Mapping[str, int], processes: int) -> float:
+    """What a lane takes with so many processes: no less than its longest file."""
+    return max(sum(units.values()) / processes, *units.values())
 
 
 def lane_of(scope: str) -> str:

@@ -101,6 +101,11 @@ def test_processes_begin_in_different_lanes_the_one_with_most_to_do_first() -> N
     assert [taken(dealt, node) for node in ("gw0", "gw1", "gw2", "gw2")] == ["api:a", "broker:a", "broker:b", "pure:a"]
 
 
+def test_a_lane_with_a_long_file_is_joined_before_one_with_as_much_in_short_files() -> None:
+    dealt = scheduling(pods__a=90, pods__b=60, pods__c=10, api__a=25, api__b=25)
+    assert [taken(dealt, node) for node in ("gw0", "gw1")] == ["pods:a", "pods:b"]
+
+
 def test_a_process_keeps_to_its_lane_and_begins_with_the_longest_file() -> None:
     dealt = scheduling(broker__short=2, broker__long=20, api__a=15)
     assert [taken(dealt, "gw0") for _ in range(3)] == ["broker:long", "broker:short", "api:a"]

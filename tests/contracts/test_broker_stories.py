@@ -144,7 +144,7 @@ def test_more_partitions_raise_what_is_useful(cluster: Cluster, source: LagSourc
     assert watcher.look().measurements.useful_replicas == 2
     cluster.admin.create_partitions([NewPartitions(topic, 6)])[topic].result()
     eventually(lambda: cluster.partitions(topic) == 6)
-    assert watcher.look().measurements.useful_replicas == 6
+    eventually(lambda: watcher.look().measurements.useful_replicas == 6, what="all leaders know that they lead")
 
 
 def test_a_compacted_topic_is_said(cluster: Cluster) -> None:

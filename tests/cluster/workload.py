@@ -18,7 +18,8 @@ from kafka_consumer_scaler.kube.resources import API_VERSION, PLURAL
 from tests.cluster.reading import api_server
 from tests.environment import Environment
 from tests.planted import SUITE
-from tests.waiting import PATIENCE_SECONDS, eventually
+from tests.topics import wait_for_leaders
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 Client = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -34,15 +35,9 @@ class Workload:
     image: str
 
     def create_topic(self, partitions: int) -> None:
-        """Returns when each partition has a leader: before, clients are told of none."""
         admin = AdminClient({"bootstrap.servers": self.environment.kafka_bootstrap_servers})
         admin.create_topics([NewTopic(self.namespace, partitions, 1)])[self.namespace].result(PATIENCE_SECONDS)
-
-        def led() -> bool:
-            known = admin.list_topics(self.namespace, 60).topics[self.namespace].partitions
-            return len(known) == partitions and all(each.leader >= 0 for each in known.values())
-
-        eventually(led, what=f"leaders of {self.namespace}")
+        wait_for_leaders(admin, self.namespace, partitions)
 
     def delete_topic(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.environment.kafka_bootstrap_servers})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import pytest
-from confluent_kafka.admin import NewPartitions, NewTopic
 
 from kafka_consumer_scaler.core.cycle import decide
 from kafka_consumer_scaler.core.history import History
@@ -142,16 +141,13 @@ def test_more_partitions_raise_what_is_useful(cluster: Cluster, source: LagSourc
     cluster.commit(group, topic, 0)
     watcher = Watcher(source, GroupQuery(group), replace(POLICY, lag_per_replica=100))
     assert watcher.look().measurements.useful_replicas == 2
-    cluster.admin.create_partitions([NewPartitions(topic, 6)])[topic].result()
-    eventually(lambda: cluster.partitions(topic) == 6)
-    eventually(lambda: watcher.look().measurements.useful_replicas == 6, what="all leaders know that they lead")
+    cluster.add_partitions(topic, 6)
+    assert watcher.look().measurements.useful_replicas == 6
 
 
 def test_a_compacted_topic_is_said(cluster: Cluster) -> None:
     """A broker that was not asked in time is asked again by another source."""
-    topic, group = fresh("topic"), fresh("group")
-    cluster.admin.create_topics([NewTopic(topic, 1, 1, config={"cleanup.policy": "compact"})])[topic].result()
-    eventually(lambda: cluster.partitions(topic) == 1)
+    topic, group = cluster.topic(config={"cleanup.policy": "compact"}), fresh("group")
     cluster.produce(topic, 10)
     cluster.commit(group, topic, 0)
 

@@ -17,6 +17,7 @@ from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, 
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.details import THREAD
 from kafka_consumer_scaler.kafka.lag_source import GroupQuery, GroupSample, LagSource
+from tests.topics import led_partitions, wait_for_leaders
 from tests.trials import in_one_of_several_trials
 from tests.waiting import PATIENCE_SECONDS, eventually
 
@@ -33,21 +34,22 @@ class Cluster:
         self.admin = AdminClient({"bootstrap.servers": servers})
         self._topics: list[str] = []
 
-    def topic(self, partitions: int = 1, name: str | None = None) -> str:
+    def topic(
+        self, partitions: int = 1, name: str | None = None, config: dict[str, str] | None = None
+    ) -> str:
         name = name or fresh("topic")
-        self.admin.create_topics([NewTopic(name, partitions, 1)])[name].result()
+        self.admin.create_topics([NewTopic(name, partitions, 1, config=config or {})])[name].result()
         self._topics.append(name)
-        eventually(lambda: self.partitions(name) == partitions)
+        wait_for_leaders(self.admin, name, partitions)
         return name
 
-    def partitions(self, topic: str) -> int:
-        """How many partitions of the topic have a leader by now; it may take a moment to know that it is one."""
-        known = self.admin.list_topics(timeout=60).topics.get(topic)
-        return sum(one.leader >= 0 for one in known.partitions.values()) if known else 0
+    def add_partitions(self, topic: str, total: int) -> None:
+        self.admin.create_partitions([NewPartitions(topic, total)])[topic].result()
+        wait_for_leaders(self.admin, topic, total)
 
     def delete(self, topic: str) -> None:
         self.admin.delete_topics([topic])[topic].result()
-        eventually(lambda: self.partitions(topic) == 0)
+        eventually(lambda: led_partitions(self.admin, topic) == 0)
 
     def clear(self) -> None:
         for future in self.admin.delete_topics(self._topics).values() if self._topics else ():
@@ -145,7 +147,7 @@ def test_a_missing_topic_is_named_and_its_lag_is_unknown(cluster: Cluster, sourc
 def test_asking_for_a_missing_topic_does_not_create_it(cluster: Cluster, source: LagSource) -> None:
     missing = fresh("topic")
     ask(source, GroupQuery("any", topics=(missing,)))
-    assert cluster.partitions(missing) == 0
+    assert led_partitions(cluster.admin, missing) == 0
 
 
 def test_only_declared_topics_are_read_of_a_group_that_reads_others_too(cluster: Cluster, source: LagSource) -> None:
@@ -197,7 +199,7 @@ def test_added_partitions_are_seen_once_the_cache_has_aged(cluster: Cluster, kaf
     topic = cluster.topic(partitions=1)
     query = GroupQuery("any", topics=(topic,))
     assert ask(source, query).partitions == {TopicPartition(topic, 0): Reading(0, Uncommitted())}
-    cluster.admin.create_partitions([NewPartitions(topic, 3)])[topic].result()
+    cluster.add_partitions(topic, 3)
     three = {TopicPartition(topic, partition): Reading(0, Uncommitted()) for partition in range(3)}
     eventually(lambda: ask(source, query).partitions == three)
 

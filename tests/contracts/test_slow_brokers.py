@@ -9,7 +9,6 @@ from statistics import median
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import NewPartitions
 
 from kafka_consumer_scaler.control.pace import Pace
 from kafka_consumer_scaler.core.snapshot import Unknown
@@ -18,7 +17,6 @@ from kafka_consumer_scaler.kafka.lag_source import GroupQuery, LagSource
 from tests.contracts.test_lag_source import DEADLINE_SECONDS, Cluster, fresh
 from tests.environment import Environment
 from tests.sizes import full
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 MANY_PARTITIONS, AT_ONCE = full(2_000, 10_000), 2_000
@@ -99,8 +97,7 @@ def large_topic(cluster: Cluster, partitions: int) -> str:
     """A controller makes no more than some thousand partitions at once."""
     topic = cluster.topic(min(partitions, AT_ONCE))
     for count in range(2 * AT_ONCE, partitions + 1, AT_ONCE):
-        cluster.admin.create_partitions([NewPartitions(topic, count)])[topic].result()
-        eventually(lambda count=count: cluster.partitions(topic) == count, 600)  # type: ignore[misc]
+        cluster.add_partitions(topic, count)
     return topic
 
 

@@ -188,10 +188,15 @@ def test_a_group_that_commits_once_a_minute_is_neither_stalled_nor_scaled(storie
 
 
 def test_what_the_operator_recorded_is_decided_again_word_for_word(stories: dict[str, Story]) -> None:
-    """Each poll of a story is a recorded sample and what `replay` decides on it."""
+    """Each poll of a story is a recorded sample and what `replay` decides on it.
+
+    The recording may end between the newest decision and its write.
+    """
     for story in stories.values():
         carried = [poll.look.scaled.replicas for poll in story.polls if isinstance(poll.look.scaled, Carried)]
         decided = [poll.verdict.decision for poll in story.polls]
+        if not isinstance(story.polls[-1].look.scaled, Carried):
+            decided.pop()
         assert [each.replicas for each in decided if isinstance(each, ScaleTo)] == carried, story.told()
         assert set(story.changes) <= {poll.verdict.message for poll in story.polls}, story.told()
     assert len(stories["step"].changes) >= 2

@@ -95,6 +95,7 @@ class World:
     downstream: float | None = None
     joinable: int | None = None
     foreign: int = 0
+    threads: int = 1
     surge: int = 0
     rebalance_seconds: float = 0.0
     deleted: Rate | None = None
@@ -154,7 +155,7 @@ class World:
     def _hands(self) -> list[list[int]]:
         """The partitions of each member."""
         joined = self.ready if self.joinable is None else min(self.ready, self.joinable)
-        count = joined * self.policy.consumer_threads + self.foreign
+        count = joined * (self.policy.consumer_threads or self.threads) + self.foreign
         if self.assignor != "range" or count == 0:
             return [list(range(n, self.partitions, count)) for n in range(count)]
         hands: list[list[int]] = [[] for _ in range(count)]

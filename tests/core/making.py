@@ -27,6 +27,9 @@ P1 = TopicPartition("orders", 1)
 STABLE = Group("Stable", "range", (Member("m0", frozenset({P0})), Member("m1", frozenset({P1}))))
 
 
+ALONE = Group("Stable", "range", (Member("m0", frozenset({P0, P1})),))
+
+
 def committed(offset: int | None) -> int | Uncommitted:
     return Uncommitted() if offset is None else offset
 
@@ -50,10 +53,12 @@ def history(*snapshots: Snapshot) -> History:
     return found
 
 
-def steady(seconds: Sequence[float], arrival: float, drain: float, lag: int = 0) -> History:
+def steady(
+    seconds: Sequence[float], arrival: float, drain: float, lag: int = 0, group: Group | Unknown = STABLE
+) -> History:
     """Two even partitions with rates in records/s for each of them."""
     return history(*(
-        seen(at, *[(int(10_000 + lag + arrival * at), int(10_000 + drain * at))] * 2) for at in seconds
+        seen(at, *[(int(10_000 + lag + arrival * at), int(10_000 + drain * at))] * 2, group=group) for at in seconds
     ))
 
 

@@ -17,7 +17,7 @@ from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.membership import Hung, Unrest
-from kafka_consumer_scaler.core.memory import Foreign, Memory, Peak, Recommended, Scaled, Throttling, Usual
+from kafka_consumer_scaler.core.memory import Memory, Peak, Recommended, Scaled, Threads, Throttling, Usual
 from kafka_consumer_scaler.core.policy import Fallback, Mode, OffsetReset, Policy, ProducerQuota
 from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.reasons import Reason
@@ -34,14 +34,15 @@ from kafka_consumer_scaler.core.verdict import (
     ScaleTo,
     Verdict,
 )
-from tests.core.making import P0, P1, STABLE, history, seen, steady
+from tests.core.making import ALONE, P0, P1, STABLE, history, seen, steady
 
 POLICY = Policy(max_replicas=12)
 BY_LAG = replace(POLICY, lag_per_replica=100)
 DARK = Unknown("no broker answered", Reason.BROKERS_UNREACHABLE)
 GONE = Unknown("there is no Deployment", Reason.TARGET_NOT_FOUND)
-BEHIND = steady(range(0, 90, 15), 100, 60, lag=2000)
+BEHIND = steady(range(0, 90, 15), 100, 60, lag=2000, group=ALONE)
 CALM = steady(range(0, 90, 15), 100, 100)
+FLOODED = steady(range(0, 90, 15), 150, 60, lag=2000, group=ALONE)
 LAG = "lag 10,000 records (50 s old) on 2 partitions"
 USEFUL = "2 useful for the partitions"
 ONE = Replicas(1, 1)
@@ -77,16 +78,16 @@ def test_a_scale_up_is_told_in_one_sentence_with_its_numbers_and_its_trail() -> 
     assert verdict.backlog is Backlog.BEHIND
     assert verdict.busy_drain == pytest.approx(120)
     assert verdict.measurements == Measurements(
-        lag_records=10_000, lag_seconds=50.0, arrival=200.0, drain=120.0, capacity_per_consumer=60.0, partitions=2,
+        lag_records=10_000, lag_seconds=50.0, arrival=200.0, drain=120.0, capacity_per_consumer=120.0, partitions=2,
         useful_replicas=2, replicas_current=1, replicas_wanted=100, replicas_allowed=2)
     assert isinstance(verdict.safe_rate, SafeRate)
-    assert verdict.safe_rate.sustained == pytest.approx(120)
+    assert verdict.safe_rate.sustained == pytest.approx(240)
     assert (verdict.throttle, verdict.memory.throttling) == (None, None)
 
 
 def test_what_bounds_it_is_a_finding_a_condition_and_an_event_that_is_said_once() -> None:
-    verdict = look(policy=BY_LAG)
-    evidence = (f"100 replicas are wanted and 2 allowed, {USEFUL}: 200 records/s arrive, one consumer does 60, 10,000 "
+    verdict = look(FLOODED, policy=BY_LAG)
+    evidence = (f"175 replicas are wanted and 2 allowed, {USEFUL}: 300 records/s arrive, one consumer does 120, 17,500 "
                 "records are behind")
     remedy = "add partitions, or make the consumer faster"
     assert [(each.reason, each.evidence, each.remedy) for each in verdict.findings] == [
@@ -95,7 +96,7 @@ def test_what_bounds_it_is_a_finding_a_condition_and_an_event_that_is_said_once(
     assert verdict.condition(ConditionType.SCALING_LIMITED).status is True
     assert verdict.memory.said == {Reason.SCALING_LIMITED}
     assert [(each.reason, each.at) for each in verdict.memory.found] == [(Reason.AT_PARTITION_LIMIT, 75)]
-    assert look(policy=BY_LAG, memory=Memory(said=verdict.memory.said)).events == ()
+    assert look(FLOODED, policy=BY_LAG, memory=Memory(said=verdict.memory.said)).events == ()
 
 
 @pytest.mark.parametrize(("changes", "words", "decision"), [
@@ -164,7 +165,8 @@ def test_without_a_target_nothing_is_changed_and_all_else_is_told() -> None:
     assert verdict.message == f"Nothing is changed: {GONE.why}"
     assert verdict.events == (Event(Reason.TARGET_NOT_FOUND, f"Nothing is changed: {GONE.why}", warning=True),)
     assert verdict.measurements == replace(
-        look(policy=POLICY).measurements, replicas_current=GONE, replicas_wanted=Unknown("nothing was recommended"),
+        look(policy=POLICY).measurements, replicas_current=GONE, useful_replicas=1,
+        replicas_wanted=Unknown("nothing was recommended"),
         replicas_allowed=Unknown(GONE.why))
     assert replace(verdict.memory, said=frozenset(), found=()) == Memory(), "nothing is learned of what is not seen"
     assert situation(verdict).memory.trial is None
@@ -173,8 +175,8 @@ def test_without_a_target_nothing_is_changed_and_all_else_is_told() -> None:
 
 
 def test_without_a_sample_nothing_is_changed_and_findings_stay() -> None:
-    before = look(policy=BY_LAG).memory
-    verdict = look(dark(BEHIND, 90, 105, 120), memory=before)
+    before = look(FLOODED, policy=BY_LAG).memory
+    verdict = look(dark(FLOODED, 90, 105, 120), memory=before)
     assert verdict.decision == Abstain(Reason.BROKERS_UNREACHABLE, DARK.why)
     assert verdict.message == f"Held at 1: {DARK.why}"
     assert (verdict.situation, verdict.safe_rate, verdict.backlog) == (DARK, DARK, Backlog.UNKNOWN)
@@ -242,12 +244,12 @@ def test_a_group_that_reads_and_never_commits_is_not_judged() -> None:
 
 def test_the_situation_is_what_was_seen() -> None:
     found = situation(look())
-    assert (found.now, found.replicas, found.group) == (75, ONE, STABLE)
+    assert (found.now, found.replicas, found.group) == (75, ONE, ALONE)
     assert found.lag == found.waiting == {P0: 5000, P1: 5000}
     assert (found.age, found.ages) == (50, {P0: 50, P1: 50})
     assert found.shares == found.shares_newest == {P0: 0.5, P1: 0.5}
     assert found.rates.arrival == found.observed == Arrival(200, 200)
-    assert found.rates.capacity == Capacity(60, learned=True)
+    assert found.rates.capacity == Capacity(120, learned=True)
     assert (found.commit_interval, found.assignor, found.backlog) == (5, "range", Backlog.BEHIND)
     assert (found.spread.shares, found.spread.threads, found.spread.foreign) == ((2,), 1, 0)
     assert (found.quiet_seconds, found.unbroken_seconds, found.peace_seconds, found.unfailed_seconds) == (
@@ -338,10 +340,10 @@ def test_a_transaction_that_hangs_and_members_that_come_go_or_are_missing_are_se
 
 def test_what_was_seen_is_remembered() -> None:
     memory = look(policy=BY_LAG).memory
-    assert memory.capacity == Capacity(60, learned=True)
+    assert memory.capacity == Capacity(120, learned=True)
     assert memory.peaks == (Peak(75, 200),)
     assert memory.highs == memory.lows == (Recommended(75, 2),)
-    assert memory.foreign == Foreign(1, 75), "two members of one replica"
+    assert memory.threads == Threads(1, 1, 1, 75)
     assert (memory.assignor, memory.memberless_since, memory.usual) == ("range", None, None)
 
 
@@ -404,10 +406,10 @@ SHOP = replace(POLICY, quotas=(ProducerQuota(1000, client_id="shop"),))
 TOLD = Details(record_bytes={"orders": 100.0}, leaders={P0: 1, P1: 1})
 
 
-def flooded(rate: float = 100) -> History:
+def flooded(rate: float = 100, group: Group = STABLE) -> History:
     """500 s behind, with all that a throttle needs to know."""
     return history(*(
-        replace(seen(at, *[(int(60_000 + rate * at), int(10_000 + 60 * at))] * 2), details=TOLD)
+        replace(seen(at, *[(int(60_000 + rate * at), int(10_000 + 60 * at))] * 2, group=group), details=TOLD)
         for at in range(0, 90, 15)))
 
 
@@ -453,5 +455,5 @@ def test_unseen_producers_are_held_as_they_were() -> None:
 
 def test_as_many_as_are_allowed_hold_producers_back_where_the_useful_maximum_is_not_asked_for() -> None:
     policy = replace(SHOP, lag_per_replica=1_000_000)
-    assert look(flooded(), policy, ONE).throttle is not None, "one is wanted, and there is one"
-    assert look(flooded(), replace(policy, lag_per_replica=1), ONE).throttle is None, "two are wanted"
+    assert look(flooded(group=ALONE), policy, ONE).throttle is not None, "one is wanted, and there is one"
+    assert look(flooded(group=ALONE), replace(policy, lag_per_replica=1), ONE).throttle is None, "two are wanted"

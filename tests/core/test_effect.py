@@ -11,17 +11,16 @@ from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.effect import (
     after_scaling,
     expected_members,
-    foreign_members,
     is_bound_downstream,
     kept_capacity,
     learned,
     not_joining_seconds,
 )
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.memory import Awaited, Foreign, Ineffective, Memory, Trial
+from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, Trial
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, Unknown
+from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from tests.core.making import NOW, even, history, members, seen
 
 POLICY = Policy(max_replicas=12)
@@ -46,51 +45,13 @@ def taught(situation: Situation, found: History = QUIET) -> Memory:
     return learned(POLICY, found, situation)
 
 
-# members that are not ours
-
-def others(count: int, existing: int = 4, memory: Memory | None = None) -> Situation:
-    return replace(even(4, 0.0), memory=memory or Memory(), replicas=Replicas(4, existing), group=members(4 + count))
-
-
-def test_members_beyond_our_replicas_are_noted_and_count_after_a_minute() -> None:
-    memory = taught(others(2))
-    assert memory.foreign == Foreign(2, NOW)
-    assert [foreign_members(memory, NOW + after) for after in (0.0, 59.9, 60.0)] == [0, 0, 2]
-    assert foreign_members(Memory(), NOW) == 0
-
-
-def test_as_many_as_before_keep_their_time_and_another_number_starts_anew() -> None:
-    before = Memory(foreign=Foreign(2, NOW - 30))
-    assert taught(others(2, memory=before)).foreign == Foreign(2, NOW - 30)
-    assert taught(others(3, memory=before)).foreign == Foreign(3, NOW)
-    assert taught(others(0, memory=before)).foreign == Foreign(0, NOW)
-    assert taught(others(0)).foreign is None
-    assert taught(others(-2)).foreign is None
-
-
-@pytest.mark.parametrize("restless", [
-    others(2, existing=6), others(2, existing=3),
-    others(2, memory=Memory(awaited=Awaited(NOW - 5, NOW - 1))),
-    replace(others(2), group=Unknown("no coordinator")),
-    replace(others(2), group=Group("PreparingRebalance", "range", tuple(Member(f"m{n}") for n in range(9)))),
-])
-def test_only_a_workload_at_rest_tells_who_is_not_ours(restless: Situation) -> None:
-    assert taught(restless).foreign is None
-
-
-def test_each_thread_of_a_replica_is_a_member_of_ours() -> None:
-    situation = others(4)
-    assert taught(replace(situation, spread=replace(situation.spread, threads=2))).foreign is None
-    assert taught(replace(situation, spread=replace(situation.spread, threads=1))).foreign == Foreign(4, NOW)
-
-
 # joining
 
 def test_expected_members_are_those_that_can_have_a_partition() -> None:
     assert expected_members(even(4, 0.0)) == 4
     assert expected_members(replace(even(4, 0.0), replicas=Replicas(15, 15))) == 12
     situation = even(4, 0.0)
-    assert expected_members(replace(situation, spread=replace(situation.spread, threads=3, foreign=2))) == 14
+    assert expected_members(replace(situation, spread=replace(situation.spread, threads=3, foreign=2))) == 12
 
 
 def test_joining_took_until_between_the_last_look_without_and_the_first_with_them() -> None:

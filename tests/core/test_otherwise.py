@@ -23,7 +23,7 @@ from kafka_consumer_scaler.core.spoken import UNTIL
 from kafka_consumer_scaler.core.sustained import sustained
 from kafka_consumer_scaler.core.verdict import Abstain, Hold
 from tests.core.explaining import NOT_SEEN, POLICY, judged, said, told
-from tests.core.making import NOW, even, history, known, orders, seen, steady
+from tests.core.making import ALONE, NOW, even, history, known, orders, seen, steady
 
 # otherwise: the numbers are true
 
@@ -300,7 +300,7 @@ def test_a_group_that_is_behind_tells_how_far_it_must_catch_up() -> None:
     (replace(POLICY, mode=Mode.ADVISORY), "spec.mode to Active"),
 ])
 def test_what_would_have_been_done_is_told(policy: Policy, setting: str) -> None:
-    watched = history(*(seen(at, *[(10_000 + 30 * at, 10 * at)] * 2) for at in range(0, 90, 15)))
+    watched = history(*(seen(at, *[(10_000 + 30 * at, 10 * at)] * 2, group=ALONE) for at in range(0, 90, 15)))
     verdict = decide(policy, watched, Replicas(1, 1), Memory(), 75.0)
     found = explain(policy, verdict)
     assert isinstance(verdict.decision, Hold)

@@ -15,17 +15,18 @@ from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.limits import ceiling
 from kafka_consumer_scaler.core.memory import (
     Awaited,
-    Foreign,
     Found,
     Ineffective,
     Memory,
     Peak,
     Recommended,
     Scaled,
+    Threads,
     Throttling,
     Trial,
     Usual,
 )
+from kafka_consumer_scaler.core.ownership import threads_of
 from kafka_consumer_scaler.core.policy import (
     Fallback,
     Mode,
@@ -133,7 +134,8 @@ memories = st.builds(
     trial=st.none() | st.builds(Trial, times, counts, counts, st.none() | st.floats(0, 1e5), st.none() | times),
     ineffective=st.none() | st.builds(
         Ineffective, counts, times, st.integers(1, 50), counts, st.floats(0, 1e5), st.floats(0, 1e5)),
-    foreign=st.none() | st.builds(Foreign, st.integers(0, 5), times),
+    threads=st.none() | st.builds(
+        Threads, st.integers(1, 5), st.integers(0, 20), st.integers(0, 40), times, st.booleans()),
     assignor=st.sampled_from(["", "range", "cooperative-sticky"]),
     usual=st.none() | st.builds(Usual, times, st.floats(0, 1800), st.floats(0, 1e5), st.none() | st.floats(0.1, 1e6)),
     memberless_since=st.none() | times,
@@ -158,7 +160,7 @@ def test_no_scale_up_leaves_the_bounds_or_the_useful_partitions(
     if isinstance(decision, ScaleTo) and not isinstance(history.latest, Unknown):
         group = history.latest.group
         assignor = group.assignor if isinstance(group, Group) and group.assignor else memory.assignor
-        limit = ceiling(policy, spread(tuple(history.latest.readings), assignor, policy.consumer_threads))
+        limit = ceiling(policy, spread(tuple(history.latest.readings), assignor, threads_of(policy, memory)))
         if decision.replicas > current.spec:
             assert decision.replicas <= limit
 

@@ -20,13 +20,13 @@ from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.effect import BACK_OFF_SECONDS_MAX, PAUSE_SECONDS_MAX
 from kafka_consumer_scaler.core.memory import (
     Awaited,
-    Foreign,
     Found,
     Ineffective,
     Memory,
     Peak,
     Recommended,
     Scaled,
+    Threads,
     Throttling,
     Trial,
     Usual,
@@ -77,7 +77,7 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
         "awaited": _stored(memory.awaited),
         "trial": _stored(memory.trial),
         "ineffective": _stored(memory.ineffective),
-        "foreign": _stored(memory.foreign),
+        "threads": _stored(memory.threads),
         "assignor": memory.assignor,
         "usual": _stored(memory.usual),
         "memberlessSince": memory.memberless_since,
@@ -103,7 +103,7 @@ def memory_of(stored: Any, now: float) -> Memory:
         awaited=_read(Awaited, stored.get("awaited"), now),
         trial=_read(Trial, stored.get("trial"), now),
         ineffective=_read(Ineffective, stored.get("ineffective"), now),
-        foreign=_read(Foreign, stored.get("foreign"), now),
+        threads=_read(Threads, stored.get("threads"), now),
         assignor=_assignor(stored.get("assignor")),
         usual=_read(Usual, stored.get("usual"), now),
         memberless_since=_time(stored.get("memberlessSince"), now),
@@ -168,6 +168,11 @@ def _replicas(value: Any, _: float = 0.0) -> int | None:
     return int(number) if number is not None and number <= MAX_REPLICAS and number.is_integer() else None
 
 
+def _consumers(value: Any, _: float = 0.0) -> int | None:
+    """At least one."""
+    return _replicas(value) or None
+
+
 def _capacity(entry: Mapping[str, Any]) -> Capacity | None:
     rate, learned = _number(entry.get("perConsumer")), entry.get("learned")
     return Capacity(rate, learned, entry.get("busy") is True) if rate and isinstance(learned, bool) else None
@@ -201,7 +206,8 @@ READERS: Mapping[str, Callable[[Any, float], Any]] = {
     "before": _replicas, "after": _replicas, "replicas": _replicas, "tried": _replicas, "times": _replicas,
     "seconds": _number, "per_consumer": _number, "reason": _reason, "evidence": _words, "remedy": _words,
     "lost": lambda value, _: value is True,
-    "count": _replicas, "arrival": _number, "drain": _number, "drained": _number,
+    "count": _consumers, "members": _replicas, "is_learned": lambda value, _: value is True,
+    "arrival": _number, "drain": _number, "drained": _number,
     "rate": _number, "demand": _number, "changed_at": _time, "seen_at": _time, "calm_since": _time,
     "per_broker": _numbers, "record_bytes": _number, "is_weighed": lambda value, _: value is True,
 }

@@ -279,8 +279,8 @@ class Spec(Part):
         _DEFAULT.polling_interval_seconds
     )
     """Seconds between two looks at the group."""
-    consumer_threads: Annotated[int, Field(ge=1, le=1000, json_schema_extra=Int32)] = _DEFAULT.consumer_threads
-    """Consumers (members of the group) that run in one replica."""
+    consumer_threads: Annotated[int, Field(ge=1, le=1000, json_schema_extra=Int32)] | None = None
+    """Consumers (members of the group) that run in one replica. Without it, the operator learns the number."""
     offset_reset: OffsetReset = _DEFAULT.offset_reset
     """The consumers' own `auto.offset.reset`: what a partition without a committed offset means."""
     isolation_level: IsolationLevel = _DEFAULT.isolation_level

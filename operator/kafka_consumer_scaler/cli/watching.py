@@ -111,9 +111,7 @@ class Watch:
         else:
             self._workload = self._workload_of(sample, sample.group)
             self.policy, current = self._workload
-        # Members beyond the useful ones are idle, and not another workload's: no member is foreign here.
-        memory = replace(self._memory, foreign=None)
-        self.verdict = decide(self.policy, self._history, current, memory, at)
+        self.verdict = decide(self.policy, self._history, current, self._memory, at)
         self._memory, self.group = self.verdict.memory, sample.group
 
     def _workload_of(self, sample: GroupSample, group: Group) -> Workload:
@@ -139,7 +137,8 @@ def workload_of(wish: Policy, group: Group, useful: int) -> Workload:
            1        0       12      1
     """
     members = len(group.members)
-    threads = wish.consumer_threads if members % wish.consumer_threads == 0 else 1
+    wanted = wish.consumer_threads or 1
+    threads = wanted if members % wanted == 0 else 1
     count = max(1, min(members // threads, -(-useful // threads)))
     return replace(wish, consumer_threads=threads, max_replicas=UNBOUNDED), Replicas(count, count)
 

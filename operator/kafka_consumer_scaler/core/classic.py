@@ -33,7 +33,7 @@ def _for_backlog(policy: Policy, situation: Situation, per_replica: int) -> tupl
     if situation.stuck:
         because += f", {len(situation.stuck)} stuck partitions left out"
     wanted = sum(waiting.values()) / per_replica
-    most = max(1, ceil(len(waiting) / policy.consumer_threads)) if len(waiting) < len(situation.lag) else inf
+    most = max(1, ceil(len(waiting) / situation.spread.threads)) if len(waiting) < len(situation.lag) else inf
     replicas = _even(situation.spread, wanted, most)
     if _within_tolerance(policy, situation, wanted, most):
         return situation.current, f"{because}, within tolerance"

@@ -21,12 +21,13 @@ from kafka_consumer_scaler.core.diagnosis import (
     stuck_partitions,
     uncommitted_seconds,
 )
-from kafka_consumer_scaler.core.effect import TRIAL_SECONDS, foreign_members, kept_capacity, learned
+from kafka_consumer_scaler.core.effect import TRIAL_SECONDS, kept_capacity, learned
 from kafka_consumer_scaler.core.findings import findings_of, lasting
 from kafka_consumer_scaler.core.history import FAILURES_TOLERATED, SPAN_SECONDS, History
 from kafka_consumer_scaler.core.limits import Limit, bound
 from kafka_consumer_scaler.core.membership import hung_transactions, memberless_seconds, unrest
 from kafka_consumer_scaler.core.memory import Found, Memory, Usual
+from kafka_consumer_scaler.core.ownership import foreign_members, threads_of, with_threads
 from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.rates import (
     NEWEST_SECONDS,
@@ -130,11 +131,15 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
     memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
     standing = backlog(history, policy, oldest(waited), seen)
     memory = _with_usual(_with_members(memory, sample), standing, rates, current, sample.at)
+    replicas = current if isinstance(current, Replicas) else Replicas(0, 0)
+    memory = with_threads(memory, history, policy, replicas, sample.at)
+    threads = threads_of(policy, memory)
+    foreign = foreign_members(history, lag, threads, replicas, memory.scales)
     unbroken = _unbroken_seconds(policy, history, now)
     stuck = stuck_partitions(history, policy, waiting)
     found = Situation(
         now=now,
-        replicas=current if isinstance(current, Replicas) else Replicas(0, 0),
+        replicas=replicas,
         group=sample.group,
         lag=lag,
         waiting=waiting,
@@ -147,7 +152,7 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
         rates=rates,
         commit_interval=interval,
         assignor=memory.assignor,
-        spread=spread(tuple(lag), memory.assignor, policy.consumer_threads, foreign_members(memory, now)),
+        spread=spread(tuple(lag), memory.assignor, threads, foreign),
         backlog=standing,
         memory=memory,
         quiet_seconds=sample.at - history.quiet_since,

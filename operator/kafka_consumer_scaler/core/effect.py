@@ -18,11 +18,11 @@ from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.capacity import SLOWED_SHARE, Capacity, busy_drain
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.memory import Awaited, Foreign, Ineffective, Memory, Trial
+from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, Trial
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, processed
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Group, Unknown
+from kafka_consumer_scaler.core.snapshot import Unknown
 
 EFFECTIVE_SHARE = 0.1
 BOUND_SHARE = 0.7
@@ -41,22 +41,13 @@ GIVE_UP_TRIAL_SECONDS = 300.0
 JOIN_LATE_SECONDS = 120.0
 JOIN_LATE_TIMES = 4
 """Consumers that need four times as long as usual, and 120 s at least, do not join."""
-FOREIGN_SECONDS = 60.0
-"""Members that are not ours count once they have been there for longer than a crashed one's session."""
 PAUSE_SECONDS_MAX = 120.0
 
 
 def learned(policy: Policy, history: History, situation: Situation) -> Memory:
     """The memory with what the latest sample says about the last changes."""
-    memory = _with_foreign(situation)
-    memory = _with_joined(history, policy.offset_reset, replace(situation, memory=memory))
+    memory = _with_joined(history, policy.offset_reset, situation)
     return _with_trial(policy, history, replace(situation, memory=memory))
-
-
-def foreign_members(memory: Memory, now: float) -> int:
-    """Members of the group that are not ours, once they have stayed."""
-    found = memory.foreign
-    return found.count if found is not None and now - found.since >= FOREIGN_SECONDS else 0
 
 
 def expected_members(situation: Situation) -> int:
@@ -65,8 +56,10 @@ def expected_members(situation: Situation) -> int:
 
 
 def _members(situation: Situation, replicas: int) -> int:
+    """Members that hold partitions once so many replicas have joined: no more than partitions to hold."""
     useful = min(replicas, situation.spread.useful_replicas)
-    return useful * situation.spread.threads + situation.spread.foreign
+    members = useful * situation.spread.threads + situation.spread.foreign
+    return min(members, max(situation.spread.shares, default=members))
 
 
 def not_joining_seconds(situation: Situation) -> float | None:
@@ -89,18 +82,6 @@ def is_bound_downstream(situation: Situation) -> bool:
     again = trial is not None and trial.before == found.replicas
     is_alike = isinstance(drain, Unknown) or abs(drain - found.drained) <= UNEVEN_SHARE * found.drained
     return situation.withdrawn_to is not None or again or (situation.current == found.replicas and is_alike)
-
-
-def _with_foreign(situation: Situation) -> Memory:
-    """Counted only while the workload is at rest: a rollout's surge and starting pods are ours."""
-    memory, replicas = situation.memory, situation.replicas
-    at_rest = replicas.existing == replicas.spec and memory.awaited is None
-    if not isinstance(situation.group, Group) or situation.group.is_rebalancing or not at_rest:
-        return memory
-    count = max(0, len(situation.group.members) - replicas.spec * situation.spread.threads)
-    if memory.foreign is not None and memory.foreign.count == count:
-        return memory
-    return replace(memory, foreign=Foreign(count, situation.now) if count or memory.foreign else None)
 
 
 def _with_joined(history: History, reset: OffsetReset, situation: Situation) -> Memory:
@@ -127,17 +108,17 @@ def _with_joined(history: History, reset: OffsetReset, situation: Situation) -> 
 
 def _has_lost_members(situation: Situation) -> bool:
     """All replicas exist and fewer are members than were: they crash, or do not reach the brokers."""
-    group, replicas = situation.group, situation.replicas
-    if isinstance(group, Unknown) or group.is_rebalancing or replicas.existing != replicas.spec:
+    group, members, replicas = situation.group, situation.members, situation.replicas
+    if isinstance(members, Unknown) or isinstance(group, Unknown) or group.is_rebalancing:
         return False
-    return len(group.members) < expected_members(situation)
+    return replicas.existing == replicas.spec and members < expected_members(situation)
 
 
 def _has_joined(situation: Situation) -> bool:
-    group = situation.group
-    if isinstance(group, Unknown) or group.is_rebalancing:
+    group, members = situation.group, situation.members
+    if isinstance(members, Unknown) or isinstance(group, Unknown) or group.is_rebalancing:
         return False
-    return len(group.members) >= expected_members(situation) and situation.replicas.existing >= situation.current
+    return members >= expected_members(situation) and situation.replicas.existing >= situation.current
 
 
 def _blended(known: float | None, seen: float | None) -> float | None:

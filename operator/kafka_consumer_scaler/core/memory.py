@@ -100,11 +100,22 @@ class Awaited:
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
-    """Members of the group beyond our own replicas, and since when there are that many."""
+class Threads:
+    """Members that one replica brings.
+
+    Args:
+        count: members of one replica, at least 1.
+        replicas: replicas in the newest steady state of the group; 0 before there was one.
+        members: members in that state that may be ours.
+        at: when that was, seconds since the epoch.
+        is_learned: whether a change of replicas showed it; else the members divided by the replicas.
+    """
 
     count: int
-    since: float
+    replicas: int
+    members: int
+    at: float
+    is_learned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +201,7 @@ class Memory:
         awaited: the scale-up whose consumers have not all joined.
         trial: the scale-up that is on trial.
         ineffective: the scale-up that was taken back.
-        foreign: members that are not ours.
+        threads: members that one replica brings; None before that was seen.
         assignor: the group's last known assignor; empty before any was known.
         usual: what arrives and what a consumer does while the group is caught up; None before that was seen.
         memberless_since: since when the group has had no members; None when it has some, or is not known.
@@ -209,7 +220,7 @@ class Memory:
     awaited: Awaited | None = None
     trial: Trial | None = None
     ineffective: Ineffective | None = None
-    foreign: Foreign | None = None
+    threads: Threads | None = None
     assignor: str = ""
     usual: Usual | None = None
     memberless_since: float | None = None

@@ -147,7 +147,7 @@ def _up(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int
             return replicas
     backlog = sum(load.lag for load in arrived.values())
     coming = sum(load.arrival for load in arrived.values())
-    needed = min(1e6, (coming + backlog / seconds) / plant.capacity / policy.consumer_threads)
+    needed = min(1e6, (coming + backlog / seconds) / plant.capacity / situation.spread.threads)
     return max(situation.current, situation.spread.useful_replicas + 1, ceil(needed))
 
 

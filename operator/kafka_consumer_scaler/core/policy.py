@@ -102,7 +102,10 @@ class ProducerQuota:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One KafkaConsumerScaler's wishes, with every default filled in. Seconds and records throughout."""
+    """One KafkaConsumerScaler's wishes, with every default filled in. Seconds and records throughout.
+
+    `consumer_threads` is None where the members of a replica are to be learned.
+    """
 
     max_replicas: int
     min_replicas: int = 1
@@ -112,7 +115,7 @@ class Policy:
     utilization: float = 1.0
     recovery_seconds: float = 300.0
     polling_interval_seconds: int = 15
-    consumer_threads: int = 1
+    consumer_threads: int | None = None
     topics: tuple[str, ...] = ()
     topic_pattern: str | None = None
     offset_reset: OffsetReset = OffsetReset.LATEST

@@ -11,6 +11,7 @@ from kafka_consumer_scaler.core.capacity import Rates
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.membership import Hung, Unrest
 from kafka_consumer_scaler.core.memory import KEEP_SCALES_SECONDS, Memory
+from kafka_consumer_scaler.core.ownership import readers
 from kafka_consumer_scaler.core.prediction import Load, Loads
 from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, TopicPartition, Unknown
@@ -109,8 +110,8 @@ class Situation:
 
     @property
     def members(self) -> int | Unknown:
-        """Members of the group."""
-        return self.group if isinstance(self.group, Unknown) else len(self.group.members)
+        """Members of the group that read partitions that count."""
+        return self.group if isinstance(self.group, Unknown) else len(readers(self.group, self.lag))
 
     @property
     def join_seconds(self) -> float:

@@ -118,11 +118,12 @@ def is_pending(policy: Policy, memory: Memory, situation: Situation) -> tuple[Re
     current, existing = situation.current, situation.replicas.existing
     if existing < current:
         return Reason.REPLICAS_PENDING, f"{existing} of {current} replicas exist"
-    if memory.awaited is None or isinstance(situation.group, Unknown):
+    joined = situation.members
+    if memory.awaited is None or isinstance(situation.group, Unknown) or isinstance(joined, Unknown):
         return None
-    if current > 0 and not situation.group.members and not situation.group.is_rebalancing:
+    if current > 0 and not joined and not situation.group.is_rebalancing:
         return Reason.REPLICAS_PENDING, f"none of {current} replicas is a member of the group"
-    expected, joined = expected_members(situation), len(situation.group.members)
+    expected = expected_members(situation)
     if joined >= expected or situation.now - memory.awaited.at >= GIVE_UP_JOINING_SECONDS:
         return None
     return Reason.REPLICAS_PENDING, f"{joined} of {expected} consumers have joined the group"

@@ -1,0 +1,115 @@
+"""Whose members a group has: threads are learned, and foreign is who holds our partitions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kafka_consumer_scaler.core.history import History
+from kafka_consumer_scaler.core.memory import Memory, Scaled, Threads
+from kafka_consumer_scaler.core.ownership import foreign_members, readers, threads_of, with_threads
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, TopicPartition, Unknown
+from tests.core.making import history, members, orders, seen
+
+POLICY = Policy(max_replicas=12)
+AUDIT = TopicPartition("audit", 0)
+
+
+def watched(*groups: Group | Unknown, every: int = 15) -> History:
+    """12 partitions at rest, a sample of each group in turn."""
+    return history(*(seen(at * every, *[(100, 100)] * 12, group=group) for at, group in enumerate(groups)))
+
+
+def learned(found: History, replicas: int, memory: Memory | None = None, existing: int | None = None) -> Memory:
+    at = found.samples[-1].at
+    there = replicas if existing is None else existing
+    return with_threads(memory or Memory(), found, POLICY, Replicas(replicas, there), at)
+
+
+def audited(count: int, others: int) -> Group:
+    group = members(count)
+    elsewhere = tuple(Member(f"audit-{n}", frozenset({AUDIT})) for n in range(others))
+    return replace(group, members=(*group.members, *elsewhere))
+
+
+def test_members_that_divide_evenly_are_the_threads_of_the_replicas() -> None:
+    assert threads_of(POLICY, learned(watched(*[members(6)] * 6), 2)) == 3
+
+
+def test_members_that_do_not_divide_evenly_are_one_for_each_replica() -> None:
+    assert threads_of(POLICY, learned(watched(*[members(5)] * 6), 2)) == 1
+
+
+@pytest.mark.parametrize(("before", "after", "threads"), [
+    ((1, 3), (2, 6), 3), ((1, 3), (2, 4), 1), ((4, 12), (2, 6), 3), ((1, 9), (2, 10), 1), ((2, 4), (4, 8), 2),
+])
+def test_the_members_that_came_with_a_change_are_the_threads(
+    before: tuple[int, int], after: tuple[int, int], threads: int
+) -> None:
+    memory = learned(watched(*[members(before[1])] * 6), before[0])
+    memory = learned(watched(*[members(after[1])] * 6), after[0], memory)
+    assert memory.threads is not None
+    assert (memory.threads.count, memory.threads.is_learned) == (threads, True)
+
+
+def test_a_change_that_brought_no_even_number_of_members_teaches_nothing() -> None:
+    known = Memory(threads=Threads(2, 2, 4, 0.0, is_learned=True))
+    assert threads_of(POLICY, learned(watched(*[members(7)] * 6), 4, known)) == 2
+
+
+def test_members_that_are_still_to_come_teach_nothing() -> None:
+    known = Memory(threads=Threads(3, 1, 3, 0.0))
+    memory = learned(watched(*[members(3)] * 6), 4, known)
+    assert memory.threads == known.threads, "the state before the change is what the next one is compared with"
+
+
+def test_the_users_own_number_is_used_as_it_is() -> None:
+    policy = replace(POLICY, consumer_threads=2)
+    memory = with_threads(Memory(), watched(*[members(6)] * 6), policy, Replicas(2, 2), 75.0)
+    assert (memory, threads_of(policy, memory)) == (Memory(), 2)
+
+
+def test_a_group_that_cannot_be_described_teaches_nothing() -> None:
+    found = watched(*[members(3)] * 5, Unknown("no coordinator"))
+    assert learned(found, 1) == Memory()
+
+
+def test_members_of_another_topic_are_not_counted() -> None:
+    group = audited(2, 12)
+    found = watched(*[group] * 6)
+    assert len(readers(group, orders(12))) == 2
+    assert threads_of(POLICY, learned(found, 2)) == 1
+    assert foreign_members(found, orders(12), 1, Replicas(2, 2), ()) == 0
+
+
+def test_members_without_a_partition_take_nobodys_place() -> None:
+    group = members(1)
+    idle = replace(group, members=(*group.members, *(Member(f"idle-{n}") for n in range(12))))
+    assert foreign_members(watched(*[idle] * 6), orders(12), 1, Replicas(1, 1), ()) == 0
+    assert len(readers(idle, orders(12))) == 1
+
+
+def test_members_beyond_ours_that_hold_our_partitions_are_foreign() -> None:
+    assert foreign_members(watched(*[members(6)] * 6), orders(12), 1, Replicas(4, 4), ()) == 2
+
+
+def test_foreign_members_that_left_are_forgotten_at_the_next_poll() -> None:
+    found = watched(*[members(6)] * 6, members(4))
+    assert foreign_members(found, orders(12), 1, Replicas(4, 4), ()) == 0
+
+
+def test_members_of_replicas_that_just_left_are_ours() -> None:
+    found = watched(*[members(6)] * 6)
+    scaled = (Scaled(70.0, 6, 4),)
+    assert foreign_members(found, orders(12), 1, Replicas(4, 4), scaled) == 0
+
+
+def test_the_members_of_a_surge_are_ours() -> None:
+    assert foreign_members(watched(*[members(6)] * 6), orders(12), 1, Replicas(4, 6), ()) == 0
+
+
+def test_a_rebalance_tells_of_nobody() -> None:
+    moving = Group("PreparingRebalance", "range", tuple(Member(f"m{n}") for n in range(9)))
+    assert foreign_members(watched(*[moving] * 6), orders(12), 1, Replicas(4, 4), ()) == 0

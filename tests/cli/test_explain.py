@@ -225,6 +225,7 @@ def test_what_could_not_be_read_is_told_and_the_rest_is_shown() -> None:
 READY_ALL_THE_SAME = {
     Reason.FALLBACK, Reason.REBALANCING, Reason.ROLLING_OUT, Reason.REPLICAS_PENDING, Reason.PAUSED, Reason.ADVISORY,
     Reason.SCALED_TO_ZERO_BY_OTHERS, Reason.WAITING_FOR_FIRST_SAMPLE, Reason.NOT_LEADER,
+    Reason.MEMBERS_UNSEEN,
 }
 """They hold, or begin, and leave the resource Ready; or it is another operator that writes its status."""
 

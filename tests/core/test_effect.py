@@ -17,7 +17,7 @@ from kafka_consumer_scaler.core.effect import (
     not_joining_seconds,
 )
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, Trial
+from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, TakenBack, Trial
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
@@ -340,3 +340,47 @@ def test_a_scale_up_is_awaited_and_on_trial() -> None:
 def test_a_scale_down_ends_waiting_and_trial() -> None:
     memory = after_scaling(after_scaling(Memory(), 3, 6, NOW, 300.0), 6, 5, NOW + 9, 300.0)
     assert (memory.awaited, memory.trial, len(memory.scales)) == (None, None, 2)
+
+
+# steps down that were taken back
+
+def after(*scales: tuple[float, int, int], memory: Memory | None = None) -> Memory:
+    """What is remembered at 450 records/s, rounded to whole ones."""
+    found = memory or Memory()
+    for at, before, now in scales:
+        found = found.with_scaled(before, now, at)
+    taken = taught(replace(even(6, 450.0), memory=found)).taken_back
+    return replace(found, taken_back=taken and replace(taken, arrival=float(round(taken.arrival))))
+
+
+def test_a_scale_up_soon_after_a_scale_down_takes_it_back_for_an_hour() -> None:
+    memory = after((NOW - 400, 6, 4), (NOW - 100, 4, 6))
+    assert memory.taken_back == TakenBack(4, 450.0, NOW - 100, 1, NOW + 3500)
+
+
+@pytest.mark.parametrize("scales", [
+    [(NOW - 100, 4, 6)], [(NOW - 400, 4, 6), (NOW - 100, 6, 4)], [(NOW - 1100, 6, 4), (NOW - 100, 4, 6)],
+])
+def test_other_changes_take_nothing_back(scales: list[tuple[float, int, int]]) -> None:
+    assert after(*scales).taken_back is None
+
+
+def test_each_step_that_is_taken_back_in_a_row_holds_twice_as_long() -> None:
+    known = Memory(taken_back=TakenBack(4, 450.0, NOW - 4000, 2, NOW - 500))
+    memory = after((NOW - 400, 6, 4), (NOW - 100, 4, 6), memory=known)
+    assert memory.taken_back == TakenBack(4, 450.0, NOW - 100, 3, NOW - 100 + 4 * 3600)
+    known = Memory(taken_back=TakenBack(4, 450.0, NOW - 400_000, 20, NOW - 100_000))
+    assert after((NOW - 400, 6, 4), (NOW - 100, 4, 6), memory=known).taken_back == TakenBack(
+        4, 450.0, NOW - 100, 1, NOW + 3500)
+
+
+def test_the_largest_number_that_was_too_few_counts_while_it_holds() -> None:
+    known = Memory(taken_back=TakenBack(4, 450.0, NOW - 1000, 1, NOW + 2600))
+    memory = after((NOW - 400, 6, 2), (NOW - 100, 2, 6), memory=known)
+    assert memory.taken_back is not None
+    assert memory.taken_back.replicas == 4
+
+
+def test_a_step_that_was_taken_back_is_counted_once() -> None:
+    once = after((NOW - 400, 6, 4), (NOW - 100, 4, 6))
+    assert after(memory=once) == once

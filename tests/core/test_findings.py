@@ -203,6 +203,7 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
     ("less than half of it", replace(
         CALM, memory=memberless(11.9), details=Details(offsets_retention_seconds=86_400.0)), (), FINE, ()),
     ("stuck", replace(CALM, stuck=frozenset(TPS[:1])), (), FINE, (Reason.STUCK_PARTITION,)),
+    ("unread", replace(CALM, unread=dict.fromkeys(TPS[:1], 60.0)), (), FINE, (Reason.UNREAD_PARTITIONS,)),
     ("hot", replace(CALM, hot=frozenset(TPS[:1])), (), FINE, (Reason.HOT_PARTITION,)),
     ("at the partitions", TOO_MUCH, (PARTITIONS,), FINE, (Reason.AT_PARTITION_LIMIT,)),
     ("at the most", TOO_MUCH, (MOST,), FINE, (Reason.AT_MAX_REPLICAS,)),

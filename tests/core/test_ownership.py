@@ -88,7 +88,7 @@ def test_members_without_a_partition_take_nobodys_place() -> None:
     group = members(1)
     idle = replace(group, members=(*group.members, *(Member(f"idle-{n}") for n in range(12))))
     assert foreign_members(watched(*[idle] * 6), orders(12), 1, Replicas(1, 1), ()) == 0
-    assert len(readers(idle, orders(12))) == 1
+    assert threads_of(POLICY, learned(watched(*[idle] * 6), 1)) == 1
 
 
 def test_members_beyond_ours_that_hold_our_partitions_are_foreign() -> None:

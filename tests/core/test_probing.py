@@ -23,15 +23,6 @@ def test_below_one_replica_nothing_is_tried() -> None:
     assert probed(even(1, 0.0, partitions=10), "calm") == (1, "calm")
 
 
-@pytest.mark.parametrize(("regretted", "found"), [(3, 4), (4, 5), (5, 5)])
-def test_a_step_that_was_regretted_is_not_tried_again(regretted: int, found: int) -> None:
-    memory = Memory().with_scaled(6, regretted, NOW - 1000).with_scaled(regretted, 6, NOW - 900)
-    replicas, why = probed(replace(even(5, 0.0, partitions=10), memory=memory), "calm")
-    assert replicas == found
-    assert why == ("calm, one step down is tried" if found == 4 else
-                   f"calm, {regretted} were too few a while ago")
-
-
 BOUND, LEARNED = (replace(even(5, 10.0), rates=known(10.0, 100.0, learned=each)) for each in (False, True))
 
 

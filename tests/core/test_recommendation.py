@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kafka_consumer_scaler.core.memory import Ineffective, Memory, Peak
+from kafka_consumer_scaler.core.memory import Ineffective, Memory, Peak, TakenBack
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.recommendation import recommend
 from kafka_consumer_scaler.core.situation import Situation
@@ -100,3 +100,10 @@ def test_a_retention_risk_that_more_consumers_cannot_help_asks_for_none() -> Non
 
 def test_a_second_of_quiet_is_enough_where_polls_are_that_fast() -> None:
     assert wanted(replace(QUIET, quiet_seconds=1.0)) == 0
+
+
+@pytest.mark.parametrize(("few", "found"), [(1, 2), (2, 3), (3, 4), (5, 6), (6, 2)])
+def test_no_step_goes_down_to_what_was_too_few_for_such_a_load(few: int, found: int) -> None:
+    """200 records/s want 2 replicas of 6; what is not a step down is not kept from."""
+    memory = Memory(taken_back=TakenBack(few, 200.0, NOW - 100, 1, NOW + 3500))
+    assert wanted(replace(even(6, 200.0), memory=memory), POLICY) == found

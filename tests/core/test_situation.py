@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kafka_consumer_scaler.core.memory import Ineffective, Memory
+from kafka_consumer_scaler.core.memory import Ineffective, Memory, TakenBack
 from kafka_consumer_scaler.core.prediction import Load
+from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from tests.core.making import NOW, even, orders
@@ -46,23 +47,21 @@ def test_the_time_since_the_last_change_counts_from_the_newest() -> None:
     assert remembering(Memory().with_scaled(1, 2, NOW - 90).with_scaled(2, 6, NOW - 20)).since_scaled == 20.0
 
 
-def regretting(down_at: float, up_at: float) -> int:
-    return remembering(Memory().with_scaled(6, 4, down_at).with_scaled(4, 6, up_at)).regretted_replicas
+def taken_back(replicas: int, arrival: float, until: float) -> Situation:
+    return remembering(Memory(taken_back=TakenBack(replicas, arrival, NOW - 100, 1, until)))
 
 
-def test_a_step_down_that_was_taken_back_within_15_minutes_is_remembered_for_an_hour() -> None:
-    assert regretting(NOW - 1000, NOW - 100) == 4
-    assert regretting(NOW - 1000, NOW - 99) == 0
-    assert regretting(NOW - 3600, NOW - 3500) == 4
-    assert regretting(NOW - 3601, NOW - 3500) == 0
-    assert SIX.regretted_replicas == 0
+def test_replicas_that_were_too_few_are_so_for_such_a_load_until_the_time_is_over() -> None:
+    assert SIX.too_few == 0
+    assert taken_back(4, 300.0, NOW + 1).too_few == 4
+    assert taken_back(4, 300.0, NOW).too_few == 0
 
 
-def test_the_largest_regretted_number_counts() -> None:
-    memory = Memory()
-    for number, (before, after) in enumerate([(6, 4), (4, 6), (6, 2), (2, 6)]):
-        memory = memory.with_scaled(before, after, NOW - 1000 + 10 * number)
-    assert remembering(memory).regretted_replicas == 4
+def test_a_load_under_four_fifths_is_another_load() -> None:
+    load = SIX.rates.arrival
+    assert isinstance(load, Arrival)
+    assert taken_back(4, load.average / 0.79, NOW + 1).too_few == 0
+    assert taken_back(4, load.average / 0.81, NOW + 1).too_few == 4
 
 
 def withdrawn(until: float, tried: int) -> Situation:

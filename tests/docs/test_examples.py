@@ -18,18 +18,18 @@ from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.capacity import Capacity, Rates, capacity
 from kafka_consumer_scaler.core.cycle import decide
 from kafka_consumer_scaler.core.diagnosis import Backlog, hot_partitions, retention_risk
-from kafka_consumer_scaler.core.effect import learned
+from kafka_consumer_scaler.core.effect import TAKEN_BACK_SECONDS, learned
 from kafka_consumer_scaler.core.findings import RULES, UPSTREAM_RULES
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.limits import bound
-from kafka_consumer_scaler.core.memory import Ineffective, Memory, Scaled, Throttling, Trial, Usual
+from kafka_consumer_scaler.core.memory import Ineffective, Memory, Scaled, TakenBack, Throttling, Trial, Usual
 from kafka_consumer_scaler.core.objective import lead_seconds
 from kafka_consumer_scaler.core.policy import DEFAULT_SCALE_DOWN, Policy, ProducerQuota
 from kafka_consumer_scaler.core.prediction import Load, Plant, fair_share
 from kafka_consumer_scaler.core.rates import Arrival, age_seconds, lags, likely_commit_interval, unprocessed
 from kafka_consumer_scaler.core.recommendation import Recommendation, recommend
 from kafka_consumer_scaler.core.safe_rate import SafeRate, safe_rate
-from kafka_consumer_scaler.core.situation import PROBED_SECONDS, Situation
+from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Details, Reading, Replicas, Snapshot, TopicPartition, Unknown
 from kafka_consumer_scaler.core.stabilization import stabilize
 from kafka_consumer_scaler.core.sustained import sustained
@@ -154,13 +154,11 @@ def test_the_replicas_of_a_group_that_wakes_are_as_tabulated(row: list[str]) -> 
     assert recommend(replace(POLICY, min_replicas=0), replace(asleep, memory=memory)).replicas == wanted
 
 
-@pytest.mark.parametrize("taken_back_after", [120.0, PROBED_SECONDS])
-def test_a_probe_that_was_taken_back_is_not_repeated_for_an_hour(taken_back_after: float) -> None:
+def test_a_probe_that_was_taken_back_is_not_repeated_for_an_hour() -> None:
     at_peace = situation(4, [0.0] * 12, 0.0, 350.0, LEARNED)
-    for ago, wanted in ((3599.0, 4), (3601.0, 3)):
-        probe = Scaled(NOW - ago, 4, 3)
-        scales = (probe, Scaled(probe.at + taken_back_after, 3, 4))
-        found = replace(at_peace, memory=replace(at_peace.memory, scales=scales))
+    for left, wanted in ((1.0, 4), (0.0, 3)):
+        taken_back = TakenBack(3, 350.0, NOW - TAKEN_BACK_SECONDS, 1, NOW + left)
+        found = replace(at_peace, memory=replace(at_peace.memory, taken_back=taken_back))
         assert recommend(POLICY, found).replicas == wanted
 
 

@@ -111,6 +111,11 @@ GROUPS: Final[tuple[Group, ...]] = (
             "the sizing",
             "look at the first uncommitted record (a record that cannot be processed?) and at the consumer that "
             "has it"),
+        Reason.UNREAD_PARTITIONS: Meaning(
+            "nobody was assigned a partition for a minute, while others of the group were; it counts for nothing: lag, "
+            "age, zero and useful replicas leave it out",
+            "let the consumers read its topic, or delete the group's offsets of it; or name the topics that count in "
+            "`topics`"),
         Reason.SLOW_CONSUMERS: Meaning(
             "the group is behind, and a busy consumer does much less than usual",
             "look at what consumers wait for (a database, remote calls, garbage collection) and at their CPU limit"),
@@ -157,6 +162,9 @@ GROUPS: Final[tuple[Group, ...]] = (
         Reason.METRICS_PARTIAL: Meaning(
             "some partitions, or the group's state, could not be read",
             "a leader that is down, usually"),
+        Reason.MEMBERS_UNSEEN: Meaning(
+            "the group has no member and its offsets are committed: its consumers assign partitions themselves; the "
+            "replicas are scaled by age all the same"),
         Reason.BROKERS_UNREACHABLE: Meaning(
             "no broker, or not a partition's leader, answered in time",
             "address and port, listeners that pods reach, NetworkPolicy; a listener that asks for TLS when "

@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from kafka_consumer_scaler.api.rules import one_line
 from kafka_consumer_scaler.api.spec import MAX_REPLICAS
 from kafka_consumer_scaler.core.capacity import Capacity
-from kafka_consumer_scaler.core.effect import BACK_OFF_SECONDS_MAX, PAUSE_SECONDS_MAX
+from kafka_consumer_scaler.core.effect import BACK_OFF_SECONDS_MAX, PAUSE_SECONDS_MAX, TAKEN_BACK_SECONDS_MAX
 from kafka_consumer_scaler.core.memory import (
     Awaited,
     Found,
@@ -26,9 +26,11 @@ from kafka_consumer_scaler.core.memory import (
     Peak,
     Recommended,
     Scaled,
+    TakenBack,
     Threads,
     Throttling,
     Trial,
+    Unread,
     Usual,
 )
 from kafka_consumer_scaler.core.reasons import Reason
@@ -78,6 +80,8 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
         "trial": _stored(memory.trial),
         "ineffective": _stored(memory.ineffective),
         "threads": _stored(memory.threads),
+        "takenBack": _stored(memory.taken_back),
+        "unread": _stored(memory.unread),
         "assignor": memory.assignor,
         "usual": _stored(memory.usual),
         "memberlessSince": memory.memberless_since,
@@ -104,6 +108,8 @@ def memory_of(stored: Any, now: float) -> Memory:
         trial=_read(Trial, stored.get("trial"), now),
         ineffective=_read(Ineffective, stored.get("ineffective"), now),
         threads=_read(Threads, stored.get("threads"), now),
+        taken_back=_read(TakenBack, stored.get("takenBack"), now),
+        unread=_read(Unread, stored.get("unread"), now),
         assignor=_assignor(stored.get("assignor")),
         usual=_read(Usual, stored.get("usual"), now),
         memberless_since=_time(stored.get("memberlessSince"), now),
@@ -168,6 +174,12 @@ def _replicas(value: Any, _: float = 0.0) -> int | None:
     return int(number) if number is not None and number <= MAX_REPLICAS and number.is_integer() else None
 
 
+def _topics(value: Any, _: float = 0.0) -> tuple[str, ...] | None:
+    """Names of topics; None when there is none."""
+    names = value[:LONGEST] if isinstance(value, list | tuple) else ()
+    return tuple(name for name in names if isinstance(name, str) and len(name) <= 249) or None
+
+
 def _consumers(value: Any, _: float = 0.0) -> int | None:
     """At least one."""
     return _replicas(value) or None
@@ -203,10 +215,12 @@ def _words(value: Any, _: float = 0.0) -> str | None:
 
 READERS: Mapping[str, Callable[[Any, float], Any]] = {
     "at": _time, "since": _time, "joined_at": _time, "missing_at": _time, "until": _until,
+    "held_until": lambda value, now: _up_to(now + TAKEN_BACK_SECONDS_MAX, value),
     "before": _replicas, "after": _replicas, "replicas": _replicas, "tried": _replicas, "times": _replicas,
     "seconds": _number, "per_consumer": _number, "reason": _reason, "evidence": _words, "remedy": _words,
     "lost": lambda value, _: value is True,
     "count": _consumers, "members": _replicas, "is_learned": lambda value, _: value is True,
+    "topics": _topics,
     "arrival": _number, "drain": _number, "drained": _number,
     "rate": _number, "demand": _number, "changed_at": _time, "seen_at": _time, "calm_since": _time,
     "per_broker": _numbers, "record_bytes": _number, "is_weighed": lambda value, _: value is True,

@@ -12,7 +12,7 @@ proves no more than the lower of the two.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from kafka_consumer_scaler.core.history import History
@@ -33,6 +33,8 @@ BUSY_COMMIT_INTERVALS = 2
 Hands = Mapping[str, frozenset[TopicPartition]]
 LIKELY_COMMIT_INTERVALS = 3
 """Busy for so many commit intervals, a consumer shows what it can do to a third; good enough until it is learned."""
+ALL = ""
+"""Stands for all consumers of a group whose members cannot be seen."""
 SKIPPED_TIMES = 3
 """Who commits this many times what was learned has skipped records (a reset to the end), not processed them."""
 WINDOW_SECONDS_MAX = 480.0
@@ -58,12 +60,21 @@ class Capacity:
 class Stretch:
     """What one consumer drained while it kept its partitions: records, seconds, and whether it was busy throughout."""
 
-    drained: int
+    drained: float
     seconds: float
     is_busy: bool
 
 
-def capacity(history: History, policy: Policy, interval: float | Unknown, known: Capacity | None) -> Capacity | Unknown:
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Consumers that no member stands for: how many, and since when (seconds since the epoch) so many worked."""
+
+    consumers: int
+    since: float
+
+
+def capacity(history: History, policy: Policy, interval: float | Unknown, known: Capacity | None,
+             unseen: Unseen | None = None) -> Capacity | Unknown:
     """What is known of a consumer's capacity after the latest sample.
 
     Busy for a window: what they did replaces what was known, also downwards. Busy for less: they may prove that they
@@ -72,10 +83,11 @@ def capacity(history: History, policy: Policy, interval: float | Unknown, known:
     Args:
         interval: seconds between two commits, as far as it can be told.
         known: what was known before.
+        unseen: consumers that work and are no members: what all of them process is divided by their number.
     """
     if isinstance(interval, Unknown):
         return known or interval
-    found = stretches(history, policy, interval)
+    found = stretches(history, policy, interval) if unseen is None else _unseen(history, policy, interval, unseen)
     busy = [each for each in found if each.is_busy and each.drained > 0]
     long = [each for each in busy if each.seconds >= _window_seconds(interval)]
     if long:
@@ -105,6 +117,20 @@ def stretches(history: History, policy: Policy, interval: float) -> tuple[Stretc
     recent = _recent(samples, _window_seconds(interval))
     found = (_stretch(history, policy, interval, recent, member) for member in recent[0][1])
     return tuple(each for each in found if each is not None)
+
+
+def _unseen(history: History, policy: Policy, interval: float, unseen: Unseen) -> tuple[Stretch, ...]:
+    """One stretch of all consumers together, in the share of one of them."""
+    samples = history.since(max(history.drain_since, unseen.since))
+    if len(samples) < 2:
+        return ()
+    hands: Hands = {ALL: frozenset(samples[-1].readings)}
+    window = _window_seconds(interval)
+    recent = [(sample, hands) for sample in reversed(samples) if samples[-1].at - sample.at <= window]
+    whole = _stretch(history, policy, interval, recent, ALL)
+    if whole is None:
+        return ()
+    return (replace(whole, drained=whole.drained / unseen.consumers),)
 
 
 def _mean(found: Iterable[Stretch]) -> float:
@@ -210,9 +236,11 @@ class Rates:
     capacity: Capacity | Unknown
 
 
-def measure(history: History, policy: Policy, known: Capacity | None, interval: float | Unknown) -> Rates:
+def measure(history: History, policy: Policy, known: Capacity | None, interval: float | Unknown,
+            unseen: Unseen | None = None) -> Rates:
     """All rates of the window that ends with the latest sample; `interval` is the likely commit interval, seconds."""
-    return Rates(arrival(history), drain(history, policy, interval), capacity(history, policy, interval, known))
+    found = capacity(history, policy, interval, known, unseen)
+    return Rates(arrival(history), drain(history, policy, interval), found)
 
 
 def busy_drain(history: History, policy: Policy, seconds: float) -> float | None:

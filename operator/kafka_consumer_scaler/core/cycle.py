@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 
 from kafka_consumer_scaler.core.assignment import spread
-from kafka_consumer_scaler.core.capacity import Rates, busy_drain, measure
+from kafka_consumer_scaler.core.capacity import Rates, Unseen, busy_drain, measure
 from kafka_consumer_scaler.core.diagnosis import (
     NEVER_COMMITS_SECONDS,
     Backlog,
@@ -25,8 +26,16 @@ from kafka_consumer_scaler.core.effect import TRIAL_SECONDS, kept_capacity, lear
 from kafka_consumer_scaler.core.findings import findings_of, lasting
 from kafka_consumer_scaler.core.history import FAILURES_TOLERATED, SPAN_SECONDS, History
 from kafka_consumer_scaler.core.limits import Limit, bound
-from kafka_consumer_scaler.core.membership import hung_transactions, memberless_seconds, unrest
-from kafka_consumer_scaler.core.memory import Found, Memory, Usual
+from kafka_consumer_scaler.core.membership import (
+    hung_transactions,
+    memberless_seconds,
+    rebalancing_seconds,
+    uncounted_partitions,
+    unread_partitions,
+    unrest,
+    works_unseen,
+)
+from kafka_consumer_scaler.core.memory import Found, Memory, Unread, Usual
 from kafka_consumer_scaler.core.ownership import foreign_members, threads_of, with_threads
 from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.rates import (
@@ -41,8 +50,8 @@ from kafka_consumer_scaler.core.rates import (
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import Recommendation, recommend
 from kafka_consumer_scaler.core.safe_rate import SafeRate, safe_rate
-from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Group, Replicas, Sample, Unknown
+from kafka_consumer_scaler.core.situation import JOIN_SECONDS, Situation
+from kafka_consumer_scaler.core.snapshot import Group, Replicas, Sample, TopicPartition, Unknown
 from kafka_consumer_scaler.core.stabilization import Stabilized, stabilize
 from kafka_consumer_scaler.core.throttle import Course, counted, steer, unseen
 from kafka_consumer_scaler.core.verdict import (
@@ -59,6 +68,8 @@ from kafka_consumer_scaler.core.verdict import (
 )
 
 GAP_POLLS = 3
+UNREAD_KEPT_SECONDS = 21_600.0
+"""A group without replicas is woken once in so long to see whether its topics are read again."""
 GAP_SECONDS = 30.0
 """Samples further apart than three polls, and this, do not tell what was in between."""
 
@@ -113,34 +124,48 @@ def _as_polled(policy: Policy, history: History) -> Policy:
 
 def _situation(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory,
                now: float) -> Situation | Unknown:
+    if isinstance(history.latest, Unknown):
+        return history.latest
+    replicas = current if isinstance(current, Replicas) else Replicas(0, 0)
+    unread = unread_partitions(history)
+    uncounted = uncounted_partitions(unread, history, _missing_since(memory, replicas))
+    if not replicas.spec:
+        uncounted = _unread_before(memory, history, now)
+    elif unread or any(_has_readers(sample) for sample in history.samples[-1:]):
+        memory = _with_unread(memory, uncounted, sample_at=history.samples[-1].at)
+    if uncounted:
+        history = history.without(uncounted)
     lag = lags(history, policy)
     if isinstance(lag, Unknown):
         return lag
     sample = history.samples[-1]
+    group = _group_seen(history)
+    unseen = _unseen_consumers(policy, memory, group, replicas)
     uncommitted = uncommitted_seconds(history) if sum(lag.values()) else None
     if uncommitted is not None and uncommitted >= NEVER_COMMITS_SECONDS:
         return Unknown("the group has members and commits no offsets", Reason.NO_COMMITTED_OFFSETS)
     interval = likely_commit_interval(history, policy)
     waiting = unprocessed(history, policy, lag, interval)
-    seen = measure(history, policy, memory.capacity, interval)
+    since = memory.last_scale.at + (memory.join_seconds or JOIN_SECONDS) if memory.last_scale and unseen else 0.0
+    seen = measure(history, policy, memory.capacity, interval, Unseen(unseen, since) if unseen else None)
     if not isinstance(seen.capacity, Unknown):
         seen = replace(seen, capacity=kept_capacity(memory, seen.capacity))
     shares, waited = arrival_shares(history), ages(history, waiting)
     asked = counted(seen.arrival, memory.throttling)
     rates = seen if asked is seen.arrival else replace(seen, arrival=asked)
     memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
-    standing = backlog(history, policy, oldest(waited), seen)
-    memory = _with_usual(_with_members(memory, sample), standing, rates, current, sample.at)
-    replicas = current if isinstance(current, Replicas) else Replicas(0, 0)
+    stuck = stuck_partitions(history, policy, waiting)
+    helped = {tp: age for tp, age in waited.items() if tp not in stuck}
+    standing = backlog(history, policy, oldest(helped), seen)
+    memory = _with_usual(_with_members(memory, group, sample.at), standing, rates, current, sample.at)
     memory = with_threads(memory, history, policy, replicas, sample.at)
     threads = threads_of(policy, memory)
     foreign = foreign_members(history, lag, threads, replicas, memory.scales)
     unbroken = _unbroken_seconds(policy, history, now)
-    stuck = stuck_partitions(history, policy, waiting)
     found = Situation(
         now=now,
         replicas=replicas,
-        group=sample.group,
+        group=group,
         lag=lag,
         waiting=waiting,
         stuck=stuck,
@@ -167,7 +192,9 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
         kept=kept_partitions(history, policy, stuck),
         lost=lost_records(history),
         recreated=recreated_topics(history),
-        retention=None if standing is Backlog.CAUGHT_UP else retention_risk(history, policy),
+        retention=None if standing is Backlog.CAUGHT_UP and not stuck else retention_risk(history, policy),
+        unread={tp: unread[tp] for tp in sorted(uncounted) if tp in unread},
+        rebalancing_seconds=rebalancing_seconds(history),
         observed=seen.arrival,
     )
     return found if isinstance(current, Unknown) else replace(found, memory=learned(policy, history, found))
@@ -193,12 +220,54 @@ def _remembered(policy: Policy, memory: Memory, rates: Rates, assignor: str, at:
     return replace(memory, assignor=assignor)
 
 
-def _with_members(memory: Memory, sample: Sample) -> Memory:
+def _with_unread(memory: Memory, uncounted: Collection[TopicPartition], sample_at: float) -> Memory:
+    topics = tuple(sorted({tp.topic for tp in uncounted}))
+    return replace(memory, unread=Unread(topics, sample_at) if topics else None)
+
+
+def _unread_before(memory: Memory, history: History, now: float) -> frozenset[TopicPartition]:
+    """Without replicas nobody reads anything: what nobody read before still counts for nothing, for some hours."""
+    if memory.unread is None or now - memory.unread.at > UNREAD_KEPT_SECONDS:
+        return frozenset()
+    found = frozenset(tp for tp in history.samples[-1].readings if tp.topic in memory.unread.topics)
+    return found if len(found) < len(history.samples[-1].readings) else frozenset()
+
+
+def _has_readers(sample: Sample) -> bool:
+    return isinstance(sample.group, Group) and any(member.partitions for member in sample.group.members)
+
+
+def _missing_since(memory: Memory, replicas: Replicas) -> float | None:
+    """Since when replicas are missing in the group; None when none are, 0 when nobody knows since when."""
+    if memory.awaited is not None:
+        return memory.awaited.at
+    if replicas.existing >= replicas.spec:
+        return None
+    return memory.last_scale.at if memory.last_scale is not None else 0.0
+
+
+def _group_seen(history: History) -> Group | Unknown:
+    """The group as it is described; a group without members whose offsets go on has members that cannot be seen."""
+    group = history.samples[-1].group
+    if isinstance(group, Group) and not group.members and works_unseen(history):
+        why = f"the group is {group.state} and commits go on: its consumers assign partitions themselves"
+        return Unknown(why, Reason.MEMBERS_UNSEEN)
+    return group
+
+
+def _unseen_consumers(policy: Policy, memory: Memory, group: Group | Unknown, replicas: Replicas) -> int:
+    """Consumers that work and cannot be seen: as many as the replicas bring; 0 where members can be seen."""
+    if not isinstance(group, Unknown) or group.reason is not Reason.MEMBERS_UNSEEN:
+        return 0
+    return replicas.spec * threads_of(policy, memory)
+
+
+def _with_members(memory: Memory, group: Group | Unknown, at: float) -> Memory:
     """Since when nobody is in the group, which outlives restarts: offsets expire after days."""
-    if isinstance(sample.group, Unknown):
-        return memory
-    since = memory.memberless_since or sample.at
-    return replace(memory, memberless_since=None if sample.group.members else since)
+    if isinstance(group, Unknown):
+        return replace(memory, memberless_since=None) if group.reason is Reason.MEMBERS_UNSEEN else memory
+    since = memory.memberless_since or at
+    return replace(memory, memberless_since=None if group.members else since)
 
 
 def _with_usual(memory: Memory, standing: Backlog, rates: Rates, current: Replicas | Unknown, at: float) -> Memory:

@@ -18,9 +18,10 @@ from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.capacity import SLOWED_SHARE, Capacity, busy_drain
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, Trial
+from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, TakenBack, Trial
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, processed
+from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
 
@@ -32,6 +33,9 @@ TRIAL_SECONDS = 15.0
 BACK_OFF_SECONDS = 600.0
 BACK_OFF_SECONDS_MAX = 3600.0
 DOUBLED_AT_MOST = 10
+TAKEN_BACK_SECONDS = 3600.0
+TAKEN_BACK_SECONDS_MAX = 28_800.0
+"""A step down that was taken back is not tried again at such a load for an hour, and after the next one for two."""
 GIVE_UP_JOINING_SECONDS = 600.0
 """Consumers that have not joined by then no longer hold up a scale-up, and no longer tell how long joining takes."""
 UNEVEN_SHARE = 0.25
@@ -46,7 +50,8 @@ PAUSE_SECONDS_MAX = 120.0
 
 def learned(policy: Policy, history: History, situation: Situation) -> Memory:
     """The memory with what the latest sample says about the last changes."""
-    memory = _with_joined(history, policy.offset_reset, situation)
+    memory = _with_taken_back(policy, situation)
+    memory = _with_joined(history, policy.offset_reset, replace(situation, memory=memory))
     return _with_trial(policy, history, replace(situation, memory=memory))
 
 
@@ -84,11 +89,32 @@ def is_bound_downstream(situation: Situation) -> bool:
     return situation.withdrawn_to is not None or again or (situation.current == found.replicas and is_alike)
 
 
+def _with_taken_back(policy: Policy, situation: Situation) -> Memory:
+    """A scale-up soon after a scale-down takes it back; each one in a row holds for twice as long as the one before."""
+    memory, arrival = situation.memory, situation.helped_arrival
+    if len(memory.scales) < 2 or isinstance(arrival, Unknown):
+        return memory
+    down, then = memory.scales[-2:]
+    known = memory.taken_back
+    is_one = down.after < down.before and then.after > then.before
+    if not is_one or then.at - down.at > situation.taken_back_within(policy) or (known and known.at >= then.at):
+        return memory
+    in_a_row = known is not None and then.at <= known.held_until + TAKEN_BACK_SECONDS
+    times = known.times + 1 if known is not None and in_a_row else 1
+    seconds = min(TAKEN_BACK_SECONDS_MAX, TAKEN_BACK_SECONDS * 2 ** min(times - 1, DOUBLED_AT_MOST))
+    few = max(down.after, known.replicas if known is not None and then.at < known.held_until else 0)
+    found = TakenBack(few, arrival, then.at, times, then.at + seconds)
+    return replace(memory, taken_back=found)
+
+
 def _with_joined(history: History, reset: OffsetReset, situation: Situation) -> Memory:
     memory, awaited = situation.memory, situation.memory.awaited
     if awaited is None:
         return replace(memory, awaited=Awaited(situation.now, lost=True)) if _has_lost_members(situation) else memory
     at = history.samples[-1].at
+    if _is_unseen(situation):
+        is_over = situation.now - awaited.at >= situation.join_seconds
+        return replace(memory, awaited=None, trial=None) if is_over else memory
     if not _has_joined(situation):
         return replace(memory, awaited=replace(awaited, missing_at=at))
     if awaited.lost:
@@ -104,6 +130,11 @@ def _with_joined(history: History, reset: OffsetReset, situation: Situation) -> 
         pause_seconds=_blended(memory.pause_seconds, _paused(history, reset, situation, awaited.at)),
         trial=replace(trial, joined_at=at) if trial is not None and trial.at == awaited.at else trial,
     )
+
+
+def _is_unseen(situation: Situation) -> bool:
+    """Consumers that cannot be seen cannot be seen to join: the usual time is waited."""
+    return isinstance(situation.group, Unknown) and situation.group.reason is Reason.MEMBERS_UNSEEN
 
 
 def _has_lost_members(situation: Situation) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kafka_consumer_scaler.core.diagnosis import Backlog, Finding
 from kafka_consumer_scaler.core.effect import expected_members, is_bound_downstream, not_joining_seconds
 from kafka_consumer_scaler.core.limits import Limit
-from kafka_consumer_scaler.core.membership import UNREST_SECONDS
+from kafka_consumer_scaler.core.membership import UNREAD_SECONDS, UNREST_SECONDS
 from kafka_consumer_scaler.core.memory import Found, Memory, Usual
 from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.reasons import Reason
@@ -204,6 +204,19 @@ def stuck_partition(policy: Policy, situation: Situation, trail: tuple[Limit, ..
                    "look at the first uncommitted record and at the consumer that has it; more replicas cannot help")
 
 
+def unread_partitions(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
+    """Nobody is assigned these partitions, though others of the group are read."""
+    unread = {tp: seconds for tp, seconds in situation.unread.items() if seconds >= UNREAD_SECONDS}
+    if not unread:
+        return None
+    topics = ", ".join(sorted({tp.topic for tp in unread})[:NAMED_AT_MOST])
+    return Finding(
+        Reason.UNREAD_PARTITIONS,
+        f"no member was assigned {_named(frozenset(unread))} for {max(unread.values()):,.0f} s",
+        f"they count for nothing; let the consumers read {topics}, or delete the group's offsets of what it no longer "
+        "reads")
+
+
 def hot_partition(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
     """A partition gets more than one consumer can process."""
     arrival, capacity = situation.rates.arrival, situation.rates.capacity
@@ -288,8 +301,8 @@ UPSTREAM_RULES: tuple[Callable[[Policy, Situation, Throttle], Finding | None], .
 )
 RULES: tuple[Rule, ...] = (
     records_lost, retention_risk, topic_recreated, offsets_expiring, no_members, replicas_not_joining, rebalance_storm,
-    hung_transaction, ineffective_scaling, hot_partition, stuck_partition, slow_consumers, producer_spike, brokers_slow,
-    at_partition_limit, at_max_replicas,
+    hung_transaction, ineffective_scaling, hot_partition, stuck_partition, unread_partitions, slow_consumers,
+    producer_spike, brokers_slow, at_partition_limit, at_max_replicas,
 )
 """What loses data comes first, then what is broken, then what is slow or much, then what bounds."""
 

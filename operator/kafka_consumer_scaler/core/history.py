@@ -6,14 +6,23 @@ what the committed offsets tell about drain; three bad samples in a row end the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TypeVar
 
 from kafka_consumer_scaler.core.policy import OffsetReset
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.snapshot import Group, Reading, Sample, Snapshot, TopicPartition, Uncommitted, Unknown
+from kafka_consumer_scaler.core.snapshot import (
+    INCREMENTAL_STATES,
+    Group,
+    Reading,
+    Sample,
+    Snapshot,
+    TopicPartition,
+    Uncommitted,
+    Unknown,
+)
 
 SPAN_SECONDS = 600.0
 DENSE_SECONDS = 90.0
@@ -68,7 +77,7 @@ class History:
         if isinstance(sample, Unknown):
             return self._failed(sample, snapshot.at)
         if self.samples:
-            sample = _shared(sample, self.samples[-1])
+            sample = _shared(_judged_by_offsets(sample, self.samples[-1]), self.samples[-1])
         before = self.samples[-1].readings if self.samples else {}
         fallen = frozenset(tp.topic for tp, reading in sample.readings.items()
                            if reading.end < (before[tp].end if tp in before else self._last_end(tp)))
@@ -127,9 +136,35 @@ class History:
             return max(self.baselines.get(tp, reading.end), reading.start)
         return Unknown(f"{tp} has no committed offset and offsetReset is none", Reason.NO_COMMITTED_OFFSETS)
 
+    def without(self, partitions: Collection[TopicPartition]) -> History:
+        """The same history, whose latest sample lacks some partitions: they count for nothing."""
+        newest = self.samples[-1]
+        kept = {tp: reading for tp, reading in newest.readings.items() if tp not in partitions}
+        latest = replace(newest, readings=kept)
+        return replace(self, samples=(*self.samples[:-1], latest), latest=latest)
+
     def since(self, at: float) -> tuple[Sample, ...]:
         """The samples taken at `at` or later."""
         return tuple(sample for sample in self.samples if sample.at >= at)
+
+
+def _judged_by_offsets(sample: Sample, before: Sample) -> Sample:
+    """The sample, whose group is working if its members kept their partitions and a committed offset moved forward."""
+    group = sample.group
+    if not isinstance(group, Group) or group.state not in INCREMENTAL_STATES or not isinstance(before.group, Group):
+        return sample
+    has_assignments = any(member.partitions for member in group.members)
+    if not has_assignments or group.members != before.group.members:
+        return sample
+    if not any(_went_on(before.readings.get(tp), reading) for tp, reading in sample.readings.items()):
+        return sample
+    return replace(sample, group=replace(group, is_working=True))
+
+
+def _went_on(before: Reading | None, now: Reading) -> bool:
+    if before is None or isinstance(before.committed, Uncommitted) or isinstance(now.committed, Uncommitted):
+        return False
+    return now.committed > before.committed
 
 
 def _shared(sample: Sample, before: Sample) -> Sample:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.snapshot import Group, Sample, TopicPartition
@@ -14,6 +15,11 @@ REBALANCING_SECONDS = 300.0
 REBALANCING_SAMPLES = 10
 REBALANCING_SECONDS_AT_LEAST = 120.0
 """So many looks, over so long, and the share of them that saw a rebalance, tell whether the group ever settles."""
+COMMITS_SEEN = 2
+UNSEEN_SECONDS = 60.0
+UNSEEN_PAUSES = 3
+UNREAD_SECONDS = 60.0
+"""Nobody reads a partition that had no member for so long: a rebalance is over by then."""
 HUNG_SECONDS = 180.0
 """Three times Kafka's default transaction.timeout.ms: an open transaction as old as this was forgotten."""
 
@@ -52,6 +58,108 @@ def memberless_seconds(history: History) -> float:
             break
         since = sample.at
     return newest.at - since
+
+
+def works_unseen(history: History) -> bool:
+    """Whether offsets are committed for a group in which no member can be seen.
+
+    Consumers that assign partitions themselves (Flink, Spark) commit, and their group is Empty. Somebody works once two
+    commits were seen while no member was; one may be an administrator's reset. It lasts until commits have failed to
+    come for three times the longest pause between two of them, or a minute.
+    """
+    seen: list[float] = []
+    later = history.samples[-1]
+    first_at = later.at
+    if not _is_memberless(later):
+        return False
+    for sample in reversed(history.samples[:-1]):
+        if not _is_memberless(sample):
+            break
+        if any(_committed_more(sample, later, tp) for tp in later.readings):
+            seen.append(later.at)
+        later = sample
+    if len(seen) < COMMITS_SEEN:
+        return False
+    longest = max(newer - older for newer, older in pairwise(seen))
+    return first_at - seen[0] <= max(UNSEEN_SECONDS, UNSEEN_PAUSES * longest)
+
+
+def _is_memberless(sample: Sample) -> bool:
+    return isinstance(sample.group, Group) and not sample.group.members
+
+
+def _committed_more(before: Sample, now: Sample, tp: TopicPartition) -> bool:
+    old, new = before.readings.get(tp), now.readings.get(tp)
+    if old is None or new is None or not isinstance(old.committed, int) or not isinstance(new.committed, int):
+        return False
+    return new.committed > old.committed
+
+
+def rebalancing_seconds(history: History) -> float:
+    """For how long every sample up to the latest saw a rebalance; 0 when the latest saw none."""
+    newest = history.samples[-1]
+    since = newest.at
+    for sample in reversed(history.samples):
+        if not isinstance(sample.group, Group) or not sample.group.is_rebalancing:
+            break
+        since = sample.at
+    return newest.at - since
+
+
+def unread_partitions(history: History) -> Mapping[TopicPartition, float]:
+    """Partitions that nobody reads, though others of the group are read, and for how long that was seen, seconds.
+
+    No settled sample of that time has a member that holds it, and nobody committed for it. A group in which nobody
+    holds a partition that counts has no unread partition: its consumers are missing.
+    """
+    newest = history.samples[-1]
+    held = next((found for found in map(_held, reversed(history.samples)) if found is not None), frozenset())
+    suspects = newest.readings.keys() - held
+    if not suspects or len(suspects) == len(newest.readings):
+        return {}
+    since = dict.fromkeys(suspects, newest.at)
+    over: set[TopicPartition] = set()
+    for sample in reversed(history.samples[:-1]):
+        then = _held(sample)
+        if then is None:
+            continue
+        for tp in suspects - over:
+            if tp in then or _differs(sample, newest, tp):
+                over.add(tp)
+            else:
+                since[tp] = sample.at
+        if len(over) == len(suspects):
+            break
+    return {tp: newest.at - at for tp, at in sorted(since.items())}
+
+
+def uncounted_partitions(unread: Mapping[TopicPartition, float], history: History,
+                         missing_since: float | None) -> frozenset[TopicPartition]:
+    """The unread partitions that count for nothing: unread for a minute, or for as long as the group was watched.
+
+    While replicas are missing, partitions may wait for them: only those count for nothing that nobody read before.
+
+    Args:
+        unread: how long that was seen for each of them, seconds.
+        missing_since: since when replicas are missing, seconds since the epoch; None when none are.
+    """
+    newest = history.samples[-1].at
+    needed = min(UNREAD_SECONDS, newest - history.samples[0].at)
+    if missing_since is not None:
+        needed = min(UNREAD_SECONDS + max(0.0, newest - missing_since), newest - history.samples[0].at)
+    return frozenset(tp for tp, seconds in unread.items() if seconds >= needed)
+
+
+def _held(sample: Sample) -> frozenset[TopicPartition] | None:
+    """The partitions that members hold; None where a rebalance goes on, or the group is not known."""
+    if not isinstance(sample.group, Group) or sample.group.is_rebalancing or not sample.group.members:
+        return None
+    return frozenset(tp for member in sample.group.members for tp in member.partitions)
+
+
+def _differs(before: Sample, now: Sample, tp: TopicPartition) -> bool:
+    old, new = before.readings.get(tp), now.readings.get(tp)
+    return old is None or new is None or old.committed != new.committed
 
 
 def unrest(history: History) -> Unrest:

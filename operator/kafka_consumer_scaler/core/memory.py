@@ -119,6 +119,33 @@ class Threads:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A step down that a scale-up took back: so few replicas were too few for that load.
+
+    Args:
+        replicas: replicas after the step down.
+        arrival: arrival rate when it was taken back, of partitions that replicas can help, records/s.
+        at: when that was, seconds since the epoch.
+        times: how often in a row.
+        held_until: until then no step down to so few is made at such a load.
+    """
+
+    replicas: int
+    arrival: float
+    at: float
+    times: int
+    held_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Topics that nobody read when the group last had members, and when that was (seconds since the epoch)."""
+
+    topics: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Usual:
     """What a group that is caught up gets and does.
 
@@ -202,6 +229,8 @@ class Memory:
         trial: the scale-up that is on trial.
         ineffective: the scale-up that was taken back.
         threads: members that one replica brings; None before that was seen.
+        taken_back: the newest step down that was taken back.
+        unread: topics that nobody read when the group last had members.
         assignor: the group's last known assignor; empty before any was known.
         usual: what arrives and what a consumer does while the group is caught up; None before that was seen.
         memberless_since: since when the group has had no members; None when it has some, or is not known.
@@ -221,6 +250,8 @@ class Memory:
     trial: Trial | None = None
     ineffective: Ineffective | None = None
     threads: Threads | None = None
+    taken_back: TakenBack | None = None
+    unread: Unread | None = None
     assignor: str = ""
     usual: Usual | None = None
     memberless_since: float | None = None

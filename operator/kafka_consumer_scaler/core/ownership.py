@@ -26,25 +26,22 @@ STEADY_SECONDS = 60.0
 
 
 def readers(group: Group, counted: Collection[TopicPartition]) -> tuple[Member, ...]:
-    """The members that hold a partition that counts.
-
-    Where no member holds one, as while a rebalance goes on, those that hold no partition at all.
-    """
-    holding = tuple(member for member in group.members if not member.partitions.isdisjoint(counted))
-    if holding and not group.is_rebalancing:
-        return holding
-    return tuple(member for member in group.members if member in holding or not member.partitions)
+    """The members that hold a partition that counts, or none at all; those that hold only others are left out."""
+    return tuple(member for member in group.members
+                 if not member.partitions or not member.partitions.isdisjoint(counted))
 
 
 def with_threads(memory: Memory, history: History, policy: Policy, replicas: Replicas, now: float) -> Memory:
     """The memory with the threads of a replica as a steady group shows them; nothing is learned from another one."""
     group = history.samples[-1].group
     pods = max(replicas.spec, replicas.existing)
-    if policy.consumer_threads is not None or isinstance(group, Unknown) or group.is_rebalancing:
+    if policy.consumer_threads is not None or isinstance(group, Unknown):
+        return memory
+    if group.is_rebalancing or not group.members:
         return memory
     if not pods or steady_seconds(history) < STEADY_SECONDS:
         return _guessed(memory, group, history.samples[-1], pods, now)
-    known, members = memory.threads, _candidates(group, history.samples[-1])
+    known, members = memory.threads, len(readers(group, history.samples[-1].readings))
     if known is not None and known.replicas and pods != known.replicas:
         return replace(memory, threads=_by_change(known, pods, members, now))
     if known is not None and known.is_learned:
@@ -96,8 +93,11 @@ def _guessed(memory: Memory, group: Group, sample: Sample, pods: int, now: float
 
 
 def _by_division(group: Group, sample: Sample, pods: int) -> int | None:
-    """Members for each replica, where they divide evenly: 6 members of 2 replicas are 3 each."""
-    holding = len(readers(group, sample.readings))
+    """Members for each replica, where they divide evenly: 6 members of 2 replicas are 3 each.
+
+    Members without a partition are left out: they may be another Deployment's.
+    """
+    holding = sum(not member.partitions.isdisjoint(sample.readings) for member in group.members)
     return holding // pods if holding and holding % pods == 0 else None
 
 
@@ -109,11 +109,6 @@ def _by_change(known: Threads, pods: int, members: int, now: float) -> Threads:
     if members == known.members:
         return known
     return replace(known, replicas=pods, members=members, at=now)
-
-
-def _candidates(group: Group, sample: Sample) -> int:
-    """Members that may be ours: those that hold a partition that counts, or none at all."""
-    return sum(not member.partitions or not member.partitions.isdisjoint(sample.readings) for member in group.members)
 
 
 def _most_replicas(replicas: Replicas, scales: Collection[Scaled], at: float) -> int:

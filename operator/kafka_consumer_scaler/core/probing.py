@@ -38,6 +38,4 @@ def probed(situation: Situation, why: str) -> tuple[int, str]:
     below = step_below(situation)
     if below >= situation.current:
         return situation.current, why
-    if below <= situation.regretted_replicas:
-        return situation.current, f"{why}, {situation.regretted_replicas} were too few a while ago"
     return below, f"{why}, one step down is tried"

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     OFFSETS_EXPIRING = "OffsetsExpiring"
     HOT_PARTITION = "HotPartition"
     STUCK_PARTITION = "StuckPartition"
+    UNREAD_PARTITIONS = "UnreadPartitions"
     INEFFECTIVE_SCALING = "IneffectiveScaling"
     RECORDS_LOST = "RecordsLost"
     RETENTION_RISK = "RetentionRisk"
@@ -65,6 +66,7 @@ class Reason(StrEnum):
     NOT_AUTHORIZED = "NotAuthorized"
     TOPIC_NOT_FOUND = "TopicNotFound"
     NO_COMMITTED_OFFSETS = "NoCommittedOffsets"
+    MEMBERS_UNSEEN = "MembersUnseen"
     POLLING_PROCESS_DIED = "PollingProcessDied"
     WAITING_FOR_FIRST_SAMPLE = "WaitingForFirstSample"
 

@@ -24,7 +24,7 @@ def recommend(policy: Policy, situation: Situation) -> Recommendation:
         return Recommendation(0, "no lag and nothing arrives")
     if situation.current == 0 and policy.min_replicas == 0 and sum(situation.waiting.values()) <= policy.activation_lag:
         return Recommendation(0, f"lag does not exceed activationLag {policy.activation_lag}")
-    wanted = _wanted(policy, situation)
+    wanted = _not_taken_back(policy, situation, _wanted(policy, situation))
     least = situation.withdrawn_to
     if least is None or situation.current < least or wanted.replicas <= least:
         return wanted
@@ -32,9 +32,18 @@ def recommend(policy: Policy, situation: Situation) -> Recommendation:
     return Recommendation(stay, f"{wanted.because}; {wanted.replicas} wanted, more than {least} did not help")
 
 
+def _not_taken_back(policy: Policy, situation: Situation, wanted: Recommendation) -> Recommendation:
+    """No step down to a number that was too few for such a load a while ago; the next one above it instead."""
+    few, current = situation.too_few, situation.current
+    if wanted.replicas > few or wanted.replicas >= current or few >= current:
+        return wanted
+    above = next((n for n in situation.spread.steps(current) if n > few), current)
+    return Recommendation(min(above, current), f"{wanted.because}, {few} were too few a while ago")
+
+
 def _is_quiet(policy: Policy, situation: Situation) -> bool:
     """Nothing waits, no offset has moved since the poll before and, for the objective, none for the whole window."""
-    if situation.quiet_seconds <= 0 or any(situation.waiting.values()):
+    if situation.quiet_seconds <= 0 or situation.waits:
         return False
     return policy.lag_per_replica is not None or situation.memory.peak_arrival(policy, situation.now) == 0
 

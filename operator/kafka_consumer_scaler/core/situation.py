@@ -10,8 +10,9 @@ from kafka_consumer_scaler.core.assignment import COOPERATIVE, Spread
 from kafka_consumer_scaler.core.capacity import Rates
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.membership import Hung, Unrest
-from kafka_consumer_scaler.core.memory import KEEP_SCALES_SECONDS, Memory
+from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.ownership import readers
+from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.prediction import Load, Loads
 from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, TopicPartition, Unknown
@@ -19,7 +20,9 @@ from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, TopicP
 JOIN_SECONDS = 30.0
 """From asking for replicas to their consumers' having joined, before it was measured."""
 PROBED_SECONDS = 900.0
-"""A step down that a scale-up takes back within this time was one too many."""
+"""A step down that a scale-up takes back within this time, and the objective, was one too many."""
+LIGHTER_SHARE = 0.8
+"""A load under this share of the one for which replicas were too few is another load."""
 PAUSE_SECONDS = 10.0
 PAUSE_SECONDS_COOPERATIVE = 5.0
 """Processing time that a rebalance costs, before it was measured."""
@@ -53,6 +56,9 @@ class Situation:
         hung: partitions that an open transaction holds up.
         lost: records that were deleted before they were processed, by partition.
         recreated: topics that were recreated of late.
+        unread: partitions that no member is assigned, which count for nothing, and for how long that was seen, seconds.
+        at_rest: partitions whose last records are no work, such as the markers of transactions.
+        rebalancing_seconds: for how long every sample saw a rebalance; 0 when the latest saw none.
         observed: what arrives, where the arrival of the rates is what producers asked for before they were held back.
     """
 
@@ -86,6 +92,9 @@ class Situation:
     kept: frozenset[TopicPartition] = frozenset()
     lost: Mapping[TopicPartition, int] = field(default_factory=dict)
     recreated: frozenset[str] = frozenset()
+    unread: Mapping[TopicPartition, float] = field(default_factory=dict)
+    at_rest: frozenset[TopicPartition] = frozenset()
+    rebalancing_seconds: float = 0.0
     observed: Arrival | Unknown | None = None
 
     @property
@@ -131,11 +140,26 @@ class Situation:
         last = self.memory.last_scale
         return self.now - last.at if last else inf
 
+    def taken_back_within(self, policy: Policy) -> float:
+        """A scale-up this soon after a scale-down takes it back, seconds: the records of the load after it are late."""
+        return max(PROBED_SECONDS, policy.lag_seconds + self.join_seconds + self.pause_seconds)
+
     @property
-    def regretted_replicas(self) -> int:
-        """A scale-down to this number was taken back within the last hour, after 15 minutes at most; 0 for none."""
-        return max((scale.after for scale in self.memory.regretted(self.now, PROBED_SECONDS, KEEP_SCALES_SECONDS)),
-                   default=0)
+    def too_few(self) -> int:
+        """Replicas that were too few for such a load a while ago: a step down to them was taken back; 0 for none."""
+        found, arrival = self.memory.taken_back, self.helped_arrival
+        if found is None or self.now >= found.held_until:
+            return 0
+        is_less = not isinstance(arrival, Unknown) and arrival < LIGHTER_SHARE * found.arrival
+        return 0 if is_less else found.replicas
+
+    @property
+    def helped_arrival(self) -> float | Unknown:
+        """Records/s that arrive on partitions that more consumers can help."""
+        arrival = self.rates.arrival
+        if isinstance(arrival, Unknown):
+            return arrival
+        return arrival.average * sum(share for tp, share in self.shares.items() if self.can_help(tp))
 
     @property
     def withdrawn_to(self) -> int | None:
@@ -152,6 +176,11 @@ class Situation:
     def can_help(self, tp: TopicPartition) -> bool:
         """Whether more consumers can help a partition: one that is stuck or hot has what they could give."""
         return tp not in self.stuck and tp not in self.hot
+
+    @property
+    def waits(self) -> bool:
+        """Whether records wait that replicas can process."""
+        return any(lag > 0 and tp not in self.stuck for tp, lag in self.waiting.items())
 
     def loads(self, arrival: float) -> Loads | Unknown:
         """Each partition's load at a rate of arrival, without those that more consumers cannot help."""

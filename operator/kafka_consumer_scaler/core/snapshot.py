@@ -60,6 +60,11 @@ class Member:
     partitions: frozenset[TopicPartition] = frozenset()
 
 
+INCREMENTAL_STATES = frozenset({"Assigning", "Reconciling"})
+"""Of the consumer protocol, in which members go on with the partitions that they keep."""
+REBALANCING_STATES = INCREMENTAL_STATES | {"PreparingRebalance", "CompletingRebalance"}
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """The coordinator's view of the group.
@@ -68,16 +73,19 @@ class Group:
         state: Kafka's word: Stable, Empty, Dead, PreparingRebalance, CompletingRebalance, Assigning, Reconciling.
         assignor: the protocol's name, e.g. range, cooperative-sticky, uniform; empty while there are no members.
         members: the members, with their assignments where the group is stable.
+        is_working: whether the members kept their assignments since the poll before and committed, whatever the state
+            says. A consumer group may stay Reconciling for long because of one member, while the others work.
     """
 
     state: str
     assignor: str = ""
     members: tuple[Member, ...] = ()
+    is_working: bool = False
 
     @property
     def is_rebalancing(self) -> bool:
         """Whether partitions are changing hands now, so that drain says nothing about capacity."""
-        return self.state in {"PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling"}
+        return self.state in REBALANCING_STATES and not self.is_working
 
 
 @dataclass(frozen=True, slots=True)

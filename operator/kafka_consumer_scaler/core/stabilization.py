@@ -24,6 +24,9 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
 
+GIVE_UP_REBALANCE_SECONDS = 600.0
+GIVE_UP_REBALANCE_PAUSES = 4
+"""A rebalance that lasts longer than this, and than so many usual ones, no longer holds up a scale-down."""
 FAILED_POLLS = 2
 """Polling intervals after a bad sample in which nothing is taken away."""
 
@@ -146,8 +149,11 @@ def is_behind(policy: Policy, memory: Memory, situation: Situation) -> tuple[Rea
 def is_rebalancing(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
     """Partitions change hands, or it cannot be known whether they do."""
     if isinstance(situation.group, Unknown):
+        if situation.group.reason is Reason.MEMBERS_UNSEEN:
+            return None
         return Reason.METRICS_PARTIAL, f"the group's state is unknown: {situation.group.why}"
-    if situation.group.is_rebalancing:
+    patience = max(GIVE_UP_REBALANCE_SECONDS, GIVE_UP_REBALANCE_PAUSES * situation.pause_seconds)
+    if situation.group.is_rebalancing and situation.rebalancing_seconds < patience:
         return Reason.REBALANCING, f"the group is in {situation.group.state}"
     return None
 

@@ -248,6 +248,7 @@ BOUNDS = frozenset({Reason.AT_MAX_REPLICAS, Reason.AT_PARTITION_LIMIT})
 """Findings that the event ScalingLimited tells of, whichever of them it is."""
 LASTING = frozenset({
     Reason.HOT_PARTITION, Reason.STUCK_PARTITION, Reason.INEFFECTIVE_SCALING, Reason.RETENTION_RISK,
+    Reason.UNREAD_PARTITIONS,
     Reason.REPLICAS_NOT_JOINING, Reason.PRODUCER_SPIKE, Reason.SLOW_CONSUMERS, Reason.NO_MEMBERS,
     Reason.REBALANCE_STORM, Reason.HUNG_TRANSACTION, Reason.OFFSETS_EXPIRING, Reason.RECORDS_LOST, Reason.BROKERS_SLOW,
     Reason.THROTTLING_PRODUCERS, Reason.AT_QUOTA_FLOOR,

@@ -185,6 +185,10 @@ GROUPS: Final[tuple[Group, ...]] = (
             "the group has no offsets that would name its topics; or its members have lag and commit nothing; or "
             "a partition is uncommitted under `offsetReset: none`",
             "name `topics`; commit offsets; set the consumers' own `offsetReset`"),
+        Reason.GROUP_TYPE_NOT_SUPPORTED: Meaning(
+            "the group is a share group (KIP-932) or a streams group (KIP-1071); such groups are not served yet, so "
+            "their lag is unknown and nothing is changed",
+            "scale it by other means; a Kafka Streams application is served under `group.protocol=classic`"),
         Reason.POLLING_PROCESS_DIED: Meaning(
             "the process that asks Kafka died or hung; it is started again",
             "if it repeats, the lines `polling process:` in the log"),

@@ -65,6 +65,7 @@ class Reason(StrEnum):
     NOT_AUTHORIZED = "NotAuthorized"
     TOPIC_NOT_FOUND = "TopicNotFound"
     NO_COMMITTED_OFFSETS = "NoCommittedOffsets"
+    GROUP_TYPE_NOT_SUPPORTED = "GroupTypeNotSupported"
     POLLING_PROCESS_DIED = "PollingProcessDied"
     WAITING_FOR_FIRST_SAMPLE = "WaitingForFirstSample"
 

@@ -31,6 +31,7 @@ BECAUSE: Mapping[Reason, str] = {
     Reason.NOT_AUTHORIZED: "the brokers refuse the operator's user",
     Reason.TOPIC_NOT_FOUND: "a topic of the group does not exist",
     Reason.NO_COMMITTED_OFFSETS: "the group has not committed an offset that would tell its lag",
+    Reason.GROUP_TYPE_NOT_SUPPORTED: "the group is of a type that is not served yet",
     Reason.POLLING_PROCESS_DIED: "the process that asks the brokers ended and is being started again",
     Reason.WAITING_FOR_FIRST_SAMPLE: "the group was not looked at yet",
     Reason.TARGET_NOT_FOUND: "the target does not exist",
@@ -70,6 +71,7 @@ UNTIL: Mapping[Reason, str] = {
     Reason.TOPIC_NOT_FOUND: "Create the topic, or correct spec.topics.",
     Reason.NO_COMMITTED_OFFSETS:
         "It goes on with the group's first commit: check that its consumers commit, and spec.consumerGroup.",
+    Reason.GROUP_TYPE_NOT_SUPPORTED: "Name a consumer group in spec.consumerGroup; scale this one by other means.",
     Reason.POLLING_PROCESS_DIED: "It goes on with the next poll.",
     Reason.WAITING_FOR_FIRST_SAMPLE: "It goes on with the first poll.",
     Reason.TARGET_NOT_FOUND: "Create the target, or correct spec.scaleTargetRef.",

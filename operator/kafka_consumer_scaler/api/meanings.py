@@ -94,6 +94,10 @@ GROUPS: Final[tuple[Group, ...]] = (
             "members come and go, or the group never settles, though nothing is the matter with the pods",
             "raise `max.poll.interval.ms` above the longest batch, or lower `max.poll.records`; use "
             "`group.instance.id`"),
+        Reason.REPLICAS_CHANGED_BY_OTHERS: Meaning(
+            "somebody else sets the target's replicas again and again; the message names who wrote it last and counts "
+            "the changes of the last hour",
+            "leave `replicas` out of the manifest that is applied (Argo CD: `ignoreDifferences` for `/spec/replicas`)"),
         Reason.HUNG_TRANSACTION: Meaning(
             "a transaction that nobody ends holds records back from consumers that read committed ones only; until "
             "it ends they are no lag",

@@ -141,9 +141,13 @@ class Reconciler:
             await self._say(watched, lost.verdict.announcement, target)
 
     async def _replicas(self, watched: Watched, target: Target) -> Replicas | Unknown:
-        """The target's replicas. Pods are asked about only while members are missing: healthy groups cost nothing."""
+        """The target's replicas. Pods, and who changed the number, are asked about only in doubt."""
         current = await self.scale.read(target)
-        if isinstance(current, Unknown) or not current.spec or not _misses_members(watched):
+        if isinstance(current, Unknown):
+            return current
+        if _is_changed_by_others(watched, current):
+            current = replace(current, changed_by=await self.scale.changed_by(target))
+        if not current.spec or not _misses_members(watched):
             return current
         return replace(current, trouble=await self.pods.trouble(target))
 
@@ -246,6 +250,14 @@ def _misses_members(watched: Watched) -> bool:
     group = watched.history.samples[-1].group
     is_empty = isinstance(group, Group) and not group.members
     return is_empty or unrest(watched.history).left >= CRASHING_MEMBERS
+
+
+def _is_changed_by_others(watched: Watched, current: Replicas) -> bool:
+    """Whether the number is not the expected one; a change of ours whose answer was lost is ours."""
+    expected, lost = watched.memory.expected_replicas, watched.unanswered
+    if expected is None or current.spec == expected:
+        return False
+    return lost is None or current.spec != lost.after
 
 
 def _numbers(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -88,6 +88,8 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
     The same arguments always give the same verdict.
     """
     policy = _as_polled(policy, history)
+    if isinstance(current, Replicas):
+        memory = memory.with_replicas(current.spec, current.changed_by, now)
     situation = _situation(policy, history, current, memory, now)
     judged = _judge(policy, history, current, memory, situation)
     safe = situation if isinstance(situation, Unknown) else safe_rate(policy, situation)

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     TOPIC_RECREATED = "TopicRecreated"
     BROKERS_SLOW = "BrokersSlow"
     REPLICAS_NOT_JOINING = "ReplicasNotJoining"
+    REPLICAS_CHANGED_BY_OTHERS = "ReplicasChangedByOthers"
 
     # what is done about producers
     THROTTLING_PRODUCERS = "ThrottlingProducers"

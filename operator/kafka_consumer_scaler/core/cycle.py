@@ -238,7 +238,7 @@ def _blind(policy: Policy, history: History, current: Replicas, memory: Memory, 
     message = f"Held at {current.spec}: {why.why}"
     if fallback is None or history.failures < fallback.failure_threshold:
         return _Judged(Abstain(why.reason, why.why), memory, message)
-    wanted = min(policy.max_replicas, max(policy.min_replicas, fallback.replicas))
+    wanted = fallback.wanted(current.spec, policy.min_replicas, policy.max_replicas)
     said = f"{history.failures} polls in a row failed ({why.why}): fallback to {wanted}"
     return _acted(policy, _Judged(_move_or_stay(wanted, current, Reason.FALLBACK), memory, said))
 

@@ -79,6 +79,7 @@ class World:
     partitions: int = 12
     capacity: float | Rate = 100.0
     replicas: int = 1
+    trouble: str = ""
     pod_start_seconds: float = 10.0
     commit_seconds: int = 5
     offset_reset_done: bool = True
@@ -202,7 +203,7 @@ class World:
 
     def _decide(self) -> None:
         self.history = self.history.append(self.spoil(self.snapshot()))
-        current = self.target or Replicas(self.replicas, self.replicas + self.surge)
+        current = self.target or Replicas(self.replicas, self.replicas + self.surge, self.trouble)
         verdict = decide(self.policy, self.history, current, self.memory, self.at + DECIDED_LATER_SECONDS)
         lag = sum(int(end) - done for end, done in zip(self.end, self.committed, strict=True))
         self.rows.append(Seen(self.at - T0, lag, self.replicas, verdict))

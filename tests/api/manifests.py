@@ -59,7 +59,7 @@ FULL_SPEC: dict[str, Any] = {
     },
     "mode": "Advisory",
     "paused": True,
-    "fallback": {"failureThreshold": 5, "replicas": 6},
+    "fallback": {"failureThreshold": 5, "replicas": 6, "behavior": "CurrentReplicasIfHigher"},
     "backpressure": {"quotas": [{"clientId": "orders-ingest", "minBytesPerSecond": 100_000},
                                 {"user": "CN=shop", "minBytesPerSecond": 50_000}]},
 }
@@ -243,6 +243,8 @@ BAD = (
     Bad("a name in capitals", "scaleTargetRef/name", "Orders", ("spec.scaleTargetRef.name must be an object's name",)),
     Bad("fallback over max", "fallback", {"failureThreshold": 3, "replicas": 13}, ("spec.fallback.replicas must be",)),
     Bad("fallback under min", "fallback", {"failureThreshold": 3, "replicas": 0}, ("spec.fallback.replicas must be",)),
+    Bad("unknown fallback behavior", "fallback", {"failureThreshold": 3, "replicas": 3, "behavior": "Highest"},
+        ("spec.fallback.behavior",)),
     Bad("half a fallback", "fallback", {"replicas": 3}, ("spec.fallback.failureThreshold", "equired")),
     Bad("activation without zero", "target/activationLag", 5, ("spec.target.activationLag counts only at zero",)),
     Bad("an unknown mode", "mode", "Auto", ("spec.mode", "Active", "Advisory")),

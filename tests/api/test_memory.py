@@ -18,6 +18,7 @@ from kafka_consumer_scaler.core.memory import (
     Found,
     Ineffective,
     Memory,
+    OthersChange,
     Peak,
     Recommended,
     Scaled,
@@ -63,6 +64,8 @@ MEMORIES = st.builds(
     found=st.lists(st.builds(Found, st.sampled_from(sorted(LASTING)), TIMES, st.text("a;.", max_size=9), st.just("do")),
                    max_size=3).map(lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))),
     said=st.frozensets(st.sampled_from(Reason)),
+    others=st.lists(st.builds(OthersChange, TIMES, REPLICAS, REPLICAS, st.sampled_from(["", "kubectl"])),
+                    max_size=3).map(lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))),
     throttling=st.none() | st.builds(
         Throttling, TIMES, RATES, TIMES, RATES, TIMES, RATES, st.booleans(), st.none() | TIMES,
         st.lists(RATES, max_size=3).map(tuple)),
@@ -91,6 +94,7 @@ FULL = Memory(
     memberless_since=NOW - 120,
     found=(Found(Reason.HOT_PARTITION, NOW - 15, "orders/3 gets 150 records/s", "spread the keys"),),
     said=frozenset({Reason.SCALING_LIMITED}),
+    others=(OthersChange(NOW - 30, 5, 2, "argocd-controller"),),
     throttling=Throttling(NOW - 600, 120_000.5, NOW - 60, 2400.5, NOW - 15, 100.5, True, NOW - 30, (30_000.5, 10.0)),
 )
 

@@ -16,6 +16,7 @@ from kafka_consumer_scaler.api.reaching import ConnectionKind, Kafka, KafkaConne
 from kafka_consumer_scaler.api.v1alpha1 import InvalidSpec, KafkaConsumerScaler, parse_connection
 from kafka_consumer_scaler.core.policy import (
     Fallback,
+    FallbackBehavior,
     IsolationLevel,
     Mode,
     OffsetReset,
@@ -85,7 +86,7 @@ def test_every_field_of_a_full_manifest_reaches_the_policy() -> None:
         ),
         mode=Mode.ADVISORY,
         paused=True,
-        fallback=Fallback(5, 6),
+        fallback=Fallback(5, 6, FallbackBehavior.CURRENT_REPLICAS_IF_HIGHER),
         quotas=(ProducerQuota(100_000, client_id="orders-ingest"), ProducerQuota(50_000, user="CN=shop")),
     )  # fmt: skip
 

@@ -262,6 +262,8 @@ HOPELESS = [
     pytest.param(silent("group orders: not authorized", Reason.NOT_AUTHORIZED), "not authorized", id="no permission"),
     pytest.param(silent("no such group, and no topics are declared", Reason.NO_COMMITTED_OFFSETS),
                  "no such group, and no --topic was given", id="no group"),
+    pytest.param(silent("group orders is a share group, which is not served yet", Reason.GROUP_TYPE_NOT_SUPPORTED),
+                 "group orders is a share group", id="a share group"),
     pytest.param(flow(0, 0, group=Group("Dead")), "group orders does not exist", id="a dead group"),
 ]
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Producer, ShareConsumer
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from kafka_consumer_scaler.core.policy import IsolationLevel
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Reading, TopicPartition, Uncommitted, Unknown
+from kafka_consumer_scaler.kafka.brokers import group_types
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.details import THREAD
 from kafka_consumer_scaler.kafka.lag_source import GroupQuery, GroupSample, LagSource
@@ -129,6 +131,32 @@ def test_a_missing_group_with_declared_topics_is_dead_and_uncommitted(cluster: C
     sample = ask(source, GroupQuery(fresh("group"), topics=(topic,)))
     assert [reading(sample, topic, p).committed for p in range(3)] == [Uncommitted()] * 3
     assert sample.group == Group("Dead")
+
+
+def test_a_share_group_is_unknown_for_its_type_and_never_caught_up(cluster: Cluster, source: LagSource) -> None:
+    """Its topics are declared, so without its type it would have no lag under `latest`."""
+    topic, group = cluster.topic(), fresh("group")
+    member = ShareConsumer({"bootstrap.servers": cluster.servers, "group.id": group})
+    member.subscribe([topic])
+    try:
+        poll_until(member, lambda: group_types(Connection(cluster.servers), [group]) == {group: "share"})
+        cluster.produce(topic, 10)
+        for query in (GroupQuery(group), GroupQuery(group, topics=(topic,))):
+            problem = whole_problem(ask(source, query))
+            assert problem.reason is Reason.GROUP_TYPE_NOT_SUPPORTED
+            assert f"group {group} is a share group" in problem.why
+    finally:
+        member.close()
+
+
+def poll_until(member: ShareConsumer, is_so: Callable[[], bool]) -> None:
+    """Poll, since a member joins while it does."""
+
+    def looked() -> bool:
+        member.poll(timeout=0.1)
+        return is_so()
+
+    eventually(looked)
 
 
 def test_a_missing_group_without_topics_has_no_committed_offsets(source: LagSource) -> None:

@@ -60,6 +60,8 @@ class Outside:
     uids: dict[str, str] = field(default_factory=lambda: {"orders": "u1"})
     rival: str | Unknown | None = None
     pod_trouble: str = ""
+    changer: str = ""
+    asked_who: int = 0
     answer: GroupSample = field(default_factory=lambda: sample(0))
     reads: int = 0
     asked_about_pods: list[Target] = field(default_factory=list)
@@ -123,6 +125,10 @@ class ScaleSide:
 
     async def read(self, target: Target) -> Replicas | Unknown:
         return await self.outside.read(target)
+
+    async def changed_by(self, target: Target) -> str:
+        self.outside.asked_who += 1
+        return self.outside.changer
 
     async def write(self, target: Target, replicas: int, expected: int) -> Unknown | None:
         if self.outside.refusal is None or self.outside.loses_answers:

@@ -73,6 +73,31 @@ async def test_a_refused_write_is_not_credited_and_tried_again(
     assert outside.writes == [(1, 4)]
 
 
+async def test_who_changed_the_replicas_is_asked_only_when_they_are_another_number_than_expected(
+    body: Reconciler, watched: Watched, outside: Outside
+) -> None:
+    await poll(body, watched, lag=500, times=3, members=4)
+    assert (outside.writes, outside.asked_who) == ([(1, 4)], 0)
+    outside.replicas, outside.changer = Replicas(2, 2), "argocd-controller"
+    await poll(body, watched, lag=500, times=10, members=4)
+    assert outside.asked_who == 1
+    assert [(each.before, each.after, each.manager) for each in watched.memory.others] == [(4, 2, "argocd-controller")]
+
+
+async def test_a_change_whose_answer_was_lost_is_not_put_down_to_others(
+    body: Reconciler, watched: Watched, outside: Outside
+) -> None:
+    watched.memory = watched.memory.with_scaled(2, 1, outside.time - 1000)
+    outside.refusal, outside.loses_answers = Unknown("no answer", Reason.API_SERVER_UNREACHABLE), True
+    await poll(body, watched, lag=500)
+    outside.refusal, outside.loses_answers = None, False
+    await poll(body, watched, lag=500, members=4)
+    assert outside.writes == [(1, 4)]
+    assert watched.memory.last_scale is not None
+    assert watched.memory.last_scale.after == 4
+    assert (outside.asked_who, watched.memory.others) == (0, ())
+
+
 async def test_a_change_whose_answer_was_lost_is_credited_once_its_effect_is_seen(
     body: Reconciler, watched: Watched, outside: Outside
 ) -> None:

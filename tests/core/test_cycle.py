@@ -18,7 +18,7 @@ from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.membership import Hung, Unrest
 from kafka_consumer_scaler.core.memory import Memory, Peak, Recommended, Scaled, Threads, Throttling, Usual
-from kafka_consumer_scaler.core.policy import Fallback, Mode, OffsetReset, Policy, ProducerQuota
+from kafka_consumer_scaler.core.policy import Fallback, FallbackBehavior, Mode, OffsetReset, Policy, ProducerQuota
 from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.safe_rate import SafeRate
@@ -194,6 +194,22 @@ def test_a_poll_or_two_that_failed_are_shown_and_not_said() -> None:
         assert verdict.condition(ConditionType.METRICS_AVAILABLE).status is False
     known = look(memory=Memory(said=frozenset({Reason.METRICS_UNAVAILABLE})))
     assert known.events[0] == Event(Reason.METRICS_RECOVERED, f"Every partition's lag is known again: {LAG}")
+
+
+@pytest.mark.parametrize(("behavior", "below", "above"), [
+    (FallbackBehavior.STATIC, 6, 6),
+    (FallbackBehavior.CURRENT_REPLICAS, 4, 9),
+    (FallbackBehavior.CURRENT_REPLICAS_IF_HIGHER, 6, 9),
+    (FallbackBehavior.CURRENT_REPLICAS_IF_LOWER, 4, 6),
+])
+def test_a_fallback_may_look_at_the_present_replicas(behavior: FallbackBehavior, below: int, above: int) -> None:
+    fallback = Fallback(3, 6, behavior)
+    assert [fallback.wanted(current, 1, 12) for current in (4, 9)] == [below, above]
+
+
+@pytest.mark.parametrize("current", [1, 6, 12, 40])
+def test_a_fallback_if_higher_never_lowers_the_replicas_not_even_to_the_bound(current: int) -> None:
+    assert Fallback(3, 6, FallbackBehavior.CURRENT_REPLICAS_IF_HIGHER).wanted(current, 1, 12) >= current
 
 
 @pytest.mark.parametrize(("failures", "replicas", "current", "decision"), [

@@ -15,7 +15,8 @@ from kafka_consumer_scaler.core.cycle import decide
 from kafka_consumer_scaler.core.explain import explain, partitions_behind
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Memory, Recommended, Scaled
-from kafka_consumer_scaler.core.policy import Fallback, Policy, StepPolicy, StepUnit
+from kafka_consumer_scaler.core.otherwise import _fallback_replicas
+from kafka_consumer_scaler.core.policy import Fallback, FallbackBehavior, Policy, StepPolicy, StepUnit
 from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
@@ -31,7 +32,7 @@ NEVER_DECIDED = {
     Reason.HUNG_TRANSACTION, Reason.OFFSETS_EXPIRING, Reason.HOT_PARTITION, Reason.STUCK_PARTITION,
     Reason.UNREAD_PARTITIONS,
     Reason.INEFFECTIVE_SCALING, Reason.RETENTION_RISK, Reason.RECORDS_LOST, Reason.TOPIC_RECREATED,
-    Reason.BROKERS_SLOW, Reason.REPLICAS_NOT_JOINING, Reason.METRICS_RECOVERED,
+    Reason.BROKERS_SLOW, Reason.REPLICAS_NOT_JOINING, Reason.REPLICAS_CHANGED_BY_OTHERS, Reason.METRICS_RECOVERED,
     Reason.TARGET_FOUND, Reason.AS_EXPECTED, Reason.THROTTLING_PRODUCERS, Reason.AT_QUOTA_FLOOR,
     Reason.THROTTLE_RELEASED,
 }
@@ -209,6 +210,15 @@ def test_an_unknown_lag_is_told_with_what_would_make_it_known() -> None:
         UNTIL[Reason.METRICS_PARTIAL],
         "A spec.fallback would name replicas to go to after so many polls in a row without a usable sample.")
     assert (found.limits, found.partitions, found.advice) == ((), (), ())
+
+
+@pytest.mark.parametrize(("behavior", "words"), [
+    (FallbackBehavior.CURRENT_REPLICAS, "the present number of replicas"),
+    (FallbackBehavior.CURRENT_REPLICAS_IF_HIGHER, "at least 5 replicas"),
+    (FallbackBehavior.CURRENT_REPLICAS_IF_LOWER, "at most 5 replicas"),
+])
+def test_a_fallback_is_told_with_how_it_looks_at_the_present_replicas(behavior: FallbackBehavior, words: str) -> None:
+    assert _fallback_replicas(Fallback(2, 5, behavior)) == words
 
 
 def test_a_fallback_is_told_before_and_when_it_is_taken() -> None:

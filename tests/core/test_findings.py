@@ -12,7 +12,7 @@ from kafka_consumer_scaler.core.findings import RULES, findings_of, lasting
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.membership import Hung, Unrest
-from kafka_consumer_scaler.core.memory import Awaited, Found, Ineffective, Memory, Scaled, Trial, Usual
+from kafka_consumer_scaler.core.memory import Awaited, Found, Ineffective, Memory, OthersChange, Scaled, Trial, Usual
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
@@ -188,6 +188,9 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
         CALM, unrest=Unrest(3, again=2), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),))), (), FINE, ()),
     ("four came and went, two of them again, and we took one", replace(
         CALM, unrest=Unrest(4, again=2), memory=Memory(scales=(Scaled(NOW - 300, 7, 6),))), (), FINE, ()),
+    ("others took the replicas away twice", replace(CALM, memory=Memory(others=(
+        OthersChange(NOW - 180, 7, 6, "argocd"), OthersChange(NOW, 7, 6, "argocd")))), (), FINE,
+     (Reason.REPLICAS_CHANGED_BY_OTHERS,)),
     ("half of the time in a rebalance", replace(CALM, unrest=Unrest(0, 0.5)), (), FINE, (STORM,)),
     ("less than half", replace(CALM, unrest=Unrest(0, 0.49)), (), FINE, ()),
     ("pods crash", replace(CALM, unrest=Unrest(3), replicas=CRASHES), (), FINE, (Reason.REPLICAS_NOT_JOINING,)),

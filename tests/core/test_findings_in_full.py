@@ -11,7 +11,7 @@ from kafka_consumer_scaler.core.diagnosis import Finding
 from kafka_consumer_scaler.core.findings import findings_of
 from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.membership import Hung, Unrest
-from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, Scaled
+from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, OthersChange, Scaled
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Details, Unknown
@@ -62,6 +62,11 @@ TOLD: Mapping[Reason, tuple[Situation, tuple[Limit, ...], str, str]] = {
     Reason.REBALANCE_STORM: (
         replace(CALM, unrest=Unrest(0, 0.5)), (), "0 members came and went within 10 min, 50% of looks in a rebalance",
         "raise max.poll.interval.ms above the longest batch, or lower max.poll.records; use group.instance.id"),
+    Reason.REPLICAS_CHANGED_BY_OTHERS: (
+        replace(CALM, memory=Memory(others=(OthersChange(NOW - 180, 4, 1, "kubectl"),
+                                            OthersChange(NOW, 4, 1, "argocd-controller")))), (),
+        "replicas was changed from 4 to 1 by argocd-controller, 2 times within the hour",
+        "leave `replicas` out of the manifest that is applied; in Argo CD, ignoreDifferences for /spec/replicas"),
     Reason.HUNG_TRANSACTION: (
         replace(CALM, hung={TPS[0]: Hung(70, 240.0), TPS[1]: Hung(5, 9.0)}), (),
         "75 records of orders/0, orders/1 wait behind a transaction that is open for 240 s",

@@ -194,7 +194,7 @@ def test_what_the_conditions_say_is_what_was_found(runs: Mapping[tuple[str, int]
 
 def test_the_truth_of_every_scenario_was_decided() -> None:
     assert set(TRUTHS) == set(SCENARIOS)
-    assert len(COLUMNS) == len(set(COLUMNS)) == len(RULES)
+    assert len(COLUMNS) == len(set(COLUMNS)) == len(RULES) - 1, "in the simulator nobody else changes the replicas"
 
 
 def named(at: float) -> Named:

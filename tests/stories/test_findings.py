@@ -97,7 +97,7 @@ def churn(world: World) -> None:
 
 def crash_loop(world: World) -> None:
     churn(world)
-    world.target = Replicas(4, 4, "1 of 4 pods in CrashLoopBackOff (exit code 1)")
+    world.trouble = "1 of 4 pods in CrashLoopBackOff (exit code 1)"
 
 
 def never_settles(world: World) -> None:

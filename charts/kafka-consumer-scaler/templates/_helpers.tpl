@@ -59,6 +59,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [{{ .apiGroup | quote }}]
   resources: [{{ .resource }}/scale]
   verbs: [get, patch]
+- apiGroups: [{{ .apiGroup | quote }}]
+  resources: [{{ .resource }}]
+  verbs: [get]
 {{- end }}
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]

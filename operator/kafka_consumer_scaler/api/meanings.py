@@ -94,6 +94,10 @@ GROUPS: Final[tuple[Group, ...]] = (
             "members come and go, or the group never settles, though nothing is the matter with the pods",
             "raise `max.poll.interval.ms` above the longest batch, or lower `max.poll.records`; use "
             "`group.instance.id`"),
+        Reason.REPLICAS_CHANGED_BY_OTHERS: Meaning(
+            "somebody else sets the target's replicas again and again; the message names who wrote it last and counts "
+            "the changes of the last hour",
+            "leave `replicas` out of the manifest that is applied (Argo CD: `ignoreDifferences` for `/spec/replicas`)"),
         Reason.HUNG_TRANSACTION: Meaning(
             "a transaction that nobody ends holds records back from consumers that read committed ones only; until "
             "it ends they are no lag",
@@ -193,6 +197,10 @@ GROUPS: Final[tuple[Group, ...]] = (
             "the group has no offsets that would name its topics; or its members have lag and commit nothing; or "
             "a partition is uncommitted under `offsetReset: none`",
             "name `topics`; commit offsets; set the consumers' own `offsetReset`"),
+        Reason.GROUP_TYPE_NOT_SUPPORTED: Meaning(
+            "the group is a share group (KIP-932) or a streams group (KIP-1071); such groups are not served yet, so "
+            "their lag is unknown and nothing is changed",
+            "scale it by other means; a Kafka Streams application is served under `group.protocol=classic`"),
         Reason.POLLING_PROCESS_DIED: Meaning(
             "the process that asks Kafka died or hung; it is started again",
             "if it repeats, the lines `polling process:` in the log"),

@@ -19,10 +19,12 @@ from kafka_consumer_scaler.api.spec import MAX_REPLICAS
 from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.effect import BACK_OFF_SECONDS_MAX, PAUSE_SECONDS_MAX, TAKEN_BACK_SECONDS_MAX
 from kafka_consumer_scaler.core.memory import (
+    SCALES_KEPT,
     Awaited,
     Found,
     Ineffective,
     Memory,
+    OthersChange,
     Peak,
     Recommended,
     Scaled,
@@ -88,6 +90,7 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
         "found": [_stored(each) for each in memory.found],
         "said": sorted(memory.said),
         "throttling": _stored(memory.throttling),
+        "others": [_stored(each) for each in memory.others],
     }
     return {"version": VERSION} | {name: piece for name, piece in pieces.items() if piece or piece == 0.0}
 
@@ -116,6 +119,7 @@ def memory_of(stored: Any, now: float) -> Memory:
         found=tuple(each for each in _read_all(Found, stored.get("found"), now) if each.reason in LASTING | BOUNDS),
         said=_reasons(stored.get("said")),
         throttling=_read(Throttling, stored.get("throttling"), now),
+        others=_read_all(OthersChange, stored.get("others"), now)[-SCALES_KEPT:],
     )
 
 
@@ -218,6 +222,7 @@ READERS: Mapping[str, Callable[[Any, float], Any]] = {
     "held_until": lambda value, now: _up_to(now + TAKEN_BACK_SECONDS_MAX, value),
     "before": _replicas, "after": _replicas, "replicas": _replicas, "tried": _replicas, "times": _replicas,
     "seconds": _number, "per_consumer": _number, "reason": _reason, "evidence": _words, "remedy": _words,
+    "manager": lambda value, now: _words(value, now) or "",
     "lost": lambda value, _: value is True,
     "count": _consumers, "members": _replicas, "is_learned": lambda value, _: value is True,
     "topics": _topics,

@@ -84,11 +84,12 @@ class GroupPiece(Piece):
 
 
 class ReplicasPiece(Piece):
-    """The target's replicas: asked for, and there; and what is the matter with the pods, where that was asked."""
+    """The target's replicas: asked for, and there; what is the matter with the pods, and who wrote them, if asked."""
 
     spec: Count
     ready: Count
     trouble: str = ""
+    changed_by: str = ""
 
 
 class ScaledPiece(Piece):

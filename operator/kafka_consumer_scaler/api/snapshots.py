@@ -184,7 +184,8 @@ def _group_told(group: Group) -> dict[str, Any]:
 
 def _replicas_told(replicas: Replicas) -> dict[str, Any]:
     told = {"spec": replicas.spec, "ready": replicas.existing}
-    return {**told, "trouble": replicas.trouble} if replicas.trouble else told
+    said = {"trouble": replicas.trouble, "changedBy": replicas.changed_by}
+    return told | {name: words for name, words in said.items() if words}
 
 
 def _details_told(details: Details) -> dict[str, Any]:
@@ -226,7 +227,7 @@ def _group(said: Line) -> Group | Unknown:
 def _replicas(said: Line) -> Replicas | Unknown:
     if said.replicas is None or isinstance(said.replicas, Missing):
         return _unknown(said.replicas, "the target's replicas were not read")
-    return Replicas(said.replicas.spec, said.replicas.ready, said.replicas.trouble)
+    return Replicas(said.replicas.spec, said.replicas.ready, said.replicas.trouble, said.replicas.changed_by)
 
 
 def _unknown(said: Missing | None, why: str) -> Unknown:

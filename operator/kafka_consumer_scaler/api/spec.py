@@ -19,6 +19,7 @@ from kafka_consumer_scaler.core.policy import (
     DEFAULT_SCALE_DOWN,
     DEFAULT_SCALE_UP,
     Fallback,
+    FallbackBehavior,
     IsolationLevel,
     Mode,
     OffsetReset,
@@ -199,6 +200,9 @@ class FallbackSpec(Part):
     """Polls in a row without a usable answer before the fallback is used."""
     replicas: Replicas
     """Replicas to go to; between `minReplicas` and `maxReplicas`."""
+    behavior: FallbackBehavior = FallbackBehavior.STATIC
+    """Which number is taken: `replicas` (Static), the present one (CurrentReplicas), the higher of the two \
+(CurrentReplicasIfHigher, which never lowers) or the lower one (CurrentReplicasIfLower)."""
 
 
 Producer = Annotated[str, text(255, _PRODUCER), AfterValidator(_PRODUCER.require)]
@@ -333,6 +337,6 @@ class Spec(Part):
             scale_down=self.behavior.scale_down.as_rules(),
             mode=self.mode,
             paused=self.paused,
-            fallback=Fallback(fallback.failure_threshold, fallback.replicas) if fallback else None,
+            fallback=Fallback(fallback.failure_threshold, fallback.replicas, fallback.behavior) if fallback else None,
             quotas=tuple(each.as_quota() for each in (self.backpressure and self.backpressure.quotas) or ()),
         )

@@ -28,7 +28,7 @@ POLLS_AT_LEAST: Final = 2
 HOPELESS: Final = frozenset({
     Reason.BROKERS_UNREACHABLE, Reason.NOT_AUTHORIZED, Reason.TOPIC_NOT_FOUND, Reason.NO_COMMITTED_OFFSETS,
     Reason.INVALID_SPEC, Reason.AUTHENTICATION_FAILED, Reason.TLS_FAILED, Reason.SECRET_INVALID,
-    Reason.IDENTITY_PROVIDER_UNREACHABLE,
+    Reason.IDENTITY_PROVIDER_UNREACHABLE, Reason.GROUP_TYPE_NOT_SUPPORTED,
 })
 """What the first poll says and the next one would say again; a coordinator that moves is asked again."""
 

@@ -175,6 +175,10 @@ class LedScale:
         """Whoever may read, may."""
         return await self.scale.read(target)
 
+    async def changed_by(self, target: Target) -> str:
+        """Whoever may read, may."""
+        return await self.scale.changed_by(target)
+
     async def write(self, target: Target, replicas: int, expected: int) -> Unknown | None:
         """Refused with NOT_LEADER, given up with API_SERVER_UNREACHABLE: then it may have been carried out."""
         return await _led(self.elector, lambda: self.scale.write(target, replicas, expected))

@@ -85,6 +85,9 @@ class ScaleAccess(Protocol):
     async def read(self, target: Target) -> Replicas | Unknown:
         """Replicas asked for and existing."""
 
+    async def changed_by(self, target: Target) -> str:
+        """The field manager that last wrote the replicas, other than ours; empty where unknown. Never raises."""
+
     async def write(self, target: Target, replicas: int, expected: int) -> Unknown | None:
         """Set the replicas if they still are `expected`; None when done."""
 

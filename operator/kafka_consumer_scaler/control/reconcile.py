@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kafka_consumer_scaler.api.snapshots import Carried, Look
@@ -17,6 +17,7 @@ from kafka_consumer_scaler.api.status import (
     status_of_invalid,
 )
 from kafka_consumer_scaler.api.upstream import leases_as_status
+from kafka_consumer_scaler.control.deciding import Deciding
 from kafka_consumer_scaler.control.ports import (
     Clock,
     EventSink,
@@ -69,11 +70,14 @@ class Reconciler:
     metrics: MetricsSink
     recorder: Recorder
     quotas: QuotaKeeper
+    deciding: Deciding = field(default_factory=Deciding)
 
     async def reconcile(self, watched: Watched, subject: Subject, sample: GroupSample) -> None:
         """Bring one resource up to date with one sample of its group."""
         snapshot = self._remember(watched, sample)
         look, verdict = await self._decide(watched, subject, snapshot)
+        if watched.subject is not subject:  # the spec was changed meanwhile: the next poll decides by the new one
+            return
         verdict = await self._act(watched, subject, look, verdict)
         await self._report(watched, subject, verdict)
 
@@ -97,21 +101,22 @@ class Reconciler:
     async def _decide(self, watched: Watched, subject: Subject, snapshot: Snapshot) -> tuple[Look, Verdict]:
         """Decide on what is known; a change is only ever decided on replicas that were read just now."""
         current, is_fresh = await self._observe(watched, subject)
-        look, verdict = self._judge(watched, subject, snapshot, current)
+        look, verdict = await self._judge(watched, subject, snapshot, current)
         if isinstance(verdict.decision, ScaleTo) and not is_fresh:
             watched.replicas = None
             current, _ = await self._observe(watched, subject)
-            look, verdict = self._judge(watched, subject, snapshot, current)
+            look, verdict = await self._judge(watched, subject, snapshot, current)
         return look, verdict
 
-    def _judge(
+    async def _judge(
         self, watched: Watched, subject: Subject, snapshot: Snapshot, current: Replicas | Unknown
     ) -> tuple[Look, Verdict]:
         """What was decided, and on what; recorded before, so that a decision that fails can be replayed too."""
         now = self.clock.now()
         look = Look(snapshot, current, now, watched.memory, scaled=None)
         self._record(watched, look)
-        return look, decide(self.quotas.policy_of(watched, subject), watched.history, current, watched.memory, now)
+        policy, history, memory = self.quotas.policy_of(watched, subject), watched.history, watched.memory
+        return look, await self.deciding.made(history, lambda: decide(policy, history, current, memory, now))
 
     async def _observe(self, watched: Watched, subject: Subject) -> tuple[Replicas | Unknown, bool]:
         """The target's replicas, or why it is not ours to scale; and whether they were read just now.
@@ -141,9 +146,13 @@ class Reconciler:
             await self._say(watched, lost.verdict.announcement, target)
 
     async def _replicas(self, watched: Watched, target: Target) -> Replicas | Unknown:
-        """The target's replicas. Pods are asked about only while members are missing: healthy groups cost nothing."""
+        """The target's replicas. Pods, and who changed the number, are asked about only in doubt."""
         current = await self.scale.read(target)
-        if isinstance(current, Unknown) or not current.spec or not _misses_members(watched):
+        if isinstance(current, Unknown):
+            return current
+        if _is_changed_by_others(watched, current):
+            current = replace(current, changed_by=await self.scale.changed_by(target))
+        if not current.spec or not _misses_members(watched):
             return current
         return replace(current, trouble=await self.pods.trouble(target))
 
@@ -246,6 +255,14 @@ def _misses_members(watched: Watched) -> bool:
     group = watched.history.samples[-1].group
     is_empty = isinstance(group, Group) and not group.members
     return is_empty or unrest(watched.history).left >= CRASHING_MEMBERS
+
+
+def _is_changed_by_others(watched: Watched, current: Replicas) -> bool:
+    """Whether the number is not the expected one; a change of ours whose answer was lost is ours."""
+    expected, lost = watched.memory.expected_replicas, watched.unanswered
+    if expected is None or current.spec == expected:
+        return False
+    return lost is None or current.spec != lost.after
 
 
 def _numbers(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -100,6 +100,8 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
     The same arguments always give the same verdict.
     """
     policy = _as_polled(policy, history)
+    if isinstance(current, Replicas):
+        memory = memory.with_replicas(current.spec, current.changed_by, now)
     situation = _situation(policy, history, current, memory, now)
     judged = _judge(policy, history, current, memory, situation)
     safe = situation if isinstance(situation, Unknown) else safe_rate(policy, situation)
@@ -310,7 +312,7 @@ def _blind(policy: Policy, history: History, current: Replicas, memory: Memory, 
     message = f"Held at {current.spec}: {why.why}"
     if fallback is None or history.failures < fallback.failure_threshold:
         return _Judged(Abstain(why.reason, why.why), memory, message)
-    wanted = min(policy.max_replicas, max(policy.min_replicas, fallback.replicas))
+    wanted = fallback.wanted(current.spec, policy.min_replicas, policy.max_replicas)
     said = f"{history.failures} polls in a row failed ({why.why}): fallback to {wanted}"
     return _acted(policy, _Judged(_move_or_stay(wanted, current, Reason.FALLBACK), memory, said))
 

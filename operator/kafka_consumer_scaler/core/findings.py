@@ -9,6 +9,7 @@ from kafka_consumer_scaler.core.effect import expected_members, is_bound_downstr
 from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.membership import UNREAD_SECONDS, UNREST_SECONDS
 from kafka_consumer_scaler.core.memory import Found, Memory, Usual
+from kafka_consumer_scaler.core.others import replicas_changed_by_others, taken_away_by_others
 from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import recommend
@@ -301,8 +302,8 @@ UPSTREAM_RULES: tuple[Callable[[Policy, Situation, Throttle], Finding | None], .
 )
 RULES: tuple[Rule, ...] = (
     records_lost, retention_risk, topic_recreated, offsets_expiring, no_members, replicas_not_joining, rebalance_storm,
-    hung_transaction, ineffective_scaling, hot_partition, stuck_partition, unread_partitions, slow_consumers,
-    producer_spike, brokers_slow, at_partition_limit, at_max_replicas,
+    replicas_changed_by_others, hung_transaction, ineffective_scaling, hot_partition, stuck_partition,
+    unread_partitions, slow_consumers, producer_spike, brokers_slow, at_partition_limit, at_max_replicas,
 )
 """What loses data comes first, then what is broken, then what is slow or much, then what bounds."""
 
@@ -350,15 +351,16 @@ def _can_help(situation: Situation) -> bool:
 
 
 def _came_and_went(situation: Situation) -> int:
-    """Members that came and went of late, without those that our own scale-downs took away."""
+    """Members that came and went of late, without those that scale-downs took away."""
     return max(0, situation.unrest.left - _taken_away(situation))
 
 
 def _taken_away(situation: Situation) -> int:
-    """Members that our own scale-downs may have taken away of late."""
+    """Members that scale-downs, ours and those of others, may have taken away in this time."""
     since = situation.now - UNREST_SECONDS - GIVE_UP_LEAVING_SECONDS
     recent = (each for each in situation.memory.scales if each.at >= since)
-    return situation.spread.threads * sum(max(0, each.before - each.after) for each in recent)
+    ours = sum(max(0, each.before - each.after) for each in recent)
+    return situation.spread.threads * (ours + taken_away_by_others(situation.memory, since))
 
 
 def _was_found(situation: Situation, reason: Reason) -> bool:

@@ -32,6 +32,19 @@ class Scaled:
 
 
 @dataclass(frozen=True, slots=True)
+class OthersChange:
+    """A change of replicas that was not ours, seen at a time (seconds since the epoch).
+
+    `manager` is the field manager that made it; empty where that could not be learned.
+    """
+
+    at: float
+    before: int
+    after: int
+    manager: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Recommended:
     """A number of replicas recommended at a time (seconds since the epoch)."""
 
@@ -237,6 +250,8 @@ class Memory:
         found: the findings that last.
         said: complaints that were made and not yet withdrawn, so that an event marks a change, not a state.
         throttling: the rate that producers are held to; None while they are not.
+        others: changes of the replicas by others, seen within the last hour (the newest one always), oldest first, at
+            most 20.
     """
 
     scales: tuple[Scaled, ...] = ()
@@ -258,6 +273,19 @@ class Memory:
     found: tuple[Found, ...] = ()
     said: frozenset[Reason] = frozenset()
     throttling: Throttling | None = None
+    others: tuple[OthersChange, ...] = ()
+
+    @property
+    def expected_replicas(self) -> int | None:
+        """What the target was set to when it was last changed; None before our first change.
+
+        Of the newest change, ours or not: a change by others is counted once, and then their number is expected.
+        """
+        ours = self.last_scale
+        if ours is None:
+            return None
+        newest = self.others[-1] if self.others else None
+        return newest.after if newest is not None and newest.at > ours.at else ours.after
 
     @property
     def last_scale(self) -> Scaled | None:
@@ -291,6 +319,19 @@ class Memory:
         """The memory after a change was carried out."""
         recent = [scale for scale in self.scales if scale.at > at - KEEP_SCALES_SECONDS]
         return replace(self, scales=(*recent, Scaled(at, before, after))[-SCALES_KEPT:])
+
+    def with_replicas(self, replicas: int, manager: str, at: float) -> Memory:
+        """The memory after a look at the target: a number that was not expected is a change by others.
+
+        The newest change by others is always kept: it is the number that is expected.
+        """
+        recent = [each for each in self.others[:-1] if each.at > at - KEEP_SCALES_SECONDS]
+        kept = (*recent, *self.others[-1:])
+        before = self.expected_replicas
+        if before is not None and before != replicas:
+            kept = (*(each for each in kept if each.at > at - KEEP_SCALES_SECONDS),
+                    OthersChange(at, before, replicas, manager))
+        return self if kept == self.others else replace(self, others=kept[-SCALES_KEPT:])
 
     def with_recommended(self, replicas: int, policy: Policy, at: float) -> Memory:
         """The windows after one more recommendation.

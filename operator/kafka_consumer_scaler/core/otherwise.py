@@ -7,7 +7,7 @@ from math import ceil, inf
 from kafka_consumer_scaler.core.classic import CAPACITY_SHARE
 from kafka_consumer_scaler.core.diagnosis import CAUGHT_UP_SHARE
 from kafka_consumer_scaler.core.objective import DOWN_SHARE, HOLD_SECONDS, UP_SHARE, fresh_seconds, lead_seconds
-from kafka_consumer_scaler.core.policy import Policy, ScalingRules, SelectPolicy
+from kafka_consumer_scaler.core.policy import Fallback, FallbackBehavior, Policy, ScalingRules, SelectPolicy
 from kafka_consumer_scaler.core.probing import PROBE_WINDOWS_BOUND
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
@@ -42,7 +42,16 @@ def _fallback(policy: Policy, verdict: Verdict) -> tuple[str, ...]:
         return ("A spec.fallback would name replicas to go to after so many polls in a row without a usable sample.",)
     failures = policy.fallback.failure_threshold
     return (f"After {count(failures, 'poll')} in a row without a usable sample the fallback is taken: "
-            f"{count(policy.fallback.replicas, 'replica')}.",)
+            f"{_fallback_replicas(policy.fallback)}.",)
+
+
+def _fallback_replicas(fallback: Fallback) -> str:
+    """`6 replicas`, `at least 6 replicas`, `at most 6 replicas` or `the present number of replicas`."""
+    if fallback.behavior is FallbackBehavior.CURRENT_REPLICAS:
+        return "the present number of replicas"
+    bound = {FallbackBehavior.CURRENT_REPLICAS_IF_HIGHER: "at least ",
+             FallbackBehavior.CURRENT_REPLICAS_IF_LOWER: "at most "}.get(fallback.behavior, "")
+    return f"{bound}{count(fallback.replicas, 'replica')}"
 
 
 # what ends a hold

@@ -75,12 +75,41 @@ DEFAULT_SCALE_UP = ScalingRules(stabilization_window_seconds=0, cooldown_seconds
 DEFAULT_SCALE_DOWN = ScalingRules(stabilization_window_seconds=300, cooldown_seconds=120)
 
 
+class FallbackBehavior(StrEnum):
+    """Whether a fallback goes to its own number, stays at the present one, or takes the higher or lower of the two."""
+
+    STATIC = "Static"
+    CURRENT_REPLICAS = "CurrentReplicas"
+    CURRENT_REPLICAS_IF_HIGHER = "CurrentReplicasIfHigher"
+    CURRENT_REPLICAS_IF_LOWER = "CurrentReplicasIfLower"
+
+
 @dataclass(frozen=True, slots=True)
 class Fallback:
     """Replicas to go to once `failure_threshold` polls in a row brought no usable sample."""
 
     failure_threshold: int
     replicas: int
+    behavior: FallbackBehavior = FallbackBehavior.STATIC
+
+    def wanted(self, current: int, least: int, most: int) -> int:
+        """The replicas, of a target that is at `current`. The bounds are those of `replicas`, not of `current`.
+
+        So CurrentReplicasIfHigher never lowers, also where somebody has scaled above `most`.
+
+            replicas 6, current    4    9
+            Static                 6    6
+            CurrentReplicas        4    9
+            ...IfHigher            6    9
+            ...IfLower             4    6
+        """
+        static = min(most, max(least, self.replicas))
+        return {
+            FallbackBehavior.STATIC: static,
+            FallbackBehavior.CURRENT_REPLICAS: current,
+            FallbackBehavior.CURRENT_REPLICAS_IF_HIGHER: max(static, current),
+            FallbackBehavior.CURRENT_REPLICAS_IF_LOWER: min(static, current),
+        }[self.behavior]
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     TOPIC_RECREATED = "TopicRecreated"
     BROKERS_SLOW = "BrokersSlow"
     REPLICAS_NOT_JOINING = "ReplicasNotJoining"
+    REPLICAS_CHANGED_BY_OTHERS = "ReplicasChangedByOthers"
 
     # what is done about producers
     THROTTLING_PRODUCERS = "ThrottlingProducers"
@@ -67,6 +68,7 @@ class Reason(StrEnum):
     TOPIC_NOT_FOUND = "TopicNotFound"
     NO_COMMITTED_OFFSETS = "NoCommittedOffsets"
     MEMBERS_UNSEEN = "MembersUnseen"
+    GROUP_TYPE_NOT_SUPPORTED = "GroupTypeNotSupported"
     POLLING_PROCESS_DIED = "PollingProcessDied"
     WAITING_FOR_FIRST_SAMPLE = "WaitingForFirstSample"
 

@@ -97,11 +97,14 @@ class Replicas:
         existing: replicas that exist (not necessarily ready).
         trouble: what keeps pods from working, such as `2 of 6 pods in CrashLoopBackOff`; empty when nothing was seen,
             which is also so while nobody asked.
+        changed_by: the field manager that wrote `spec` last, such as `argocd-controller`; asked only where the number
+            is not the one that was expected, and empty where that could not be learned.
     """
 
     spec: int
     existing: int
     trouble: str = ""
+    changed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

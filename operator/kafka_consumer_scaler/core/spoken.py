@@ -32,6 +32,7 @@ BECAUSE: Mapping[Reason, str] = {
     Reason.TOPIC_NOT_FOUND: "a topic of the group does not exist",
     Reason.NO_COMMITTED_OFFSETS: "the group has not committed an offset that would tell its lag",
     Reason.MEMBERS_UNSEEN: "the group has no member that can be seen, and commits go on",
+    Reason.GROUP_TYPE_NOT_SUPPORTED: "the group is of a type that is not served yet",
     Reason.POLLING_PROCESS_DIED: "the process that asks the brokers ended and is being started again",
     Reason.WAITING_FOR_FIRST_SAMPLE: "the group was not looked at yet",
     Reason.TARGET_NOT_FOUND: "the target does not exist",
@@ -72,6 +73,7 @@ UNTIL: Mapping[Reason, str] = {
     Reason.NO_COMMITTED_OFFSETS:
         "It goes on with the group's first commit: check that its consumers commit, and spec.consumerGroup.",
     Reason.MEMBERS_UNSEEN: "Consumers that subscribe instead of assigning partitions themselves are members.",
+    Reason.GROUP_TYPE_NOT_SUPPORTED: "Name a consumer group in spec.consumerGroup; scale this one by other means.",
     Reason.POLLING_PROCESS_DIED: "It goes on with the next poll.",
     Reason.WAITING_FOR_FIRST_SAMPLE: "It goes on with the first poll.",
     Reason.TARGET_NOT_FOUND: "Create the target, or correct spec.scaleTargetRef.",

@@ -251,6 +251,6 @@ LASTING = frozenset({
     Reason.UNREAD_PARTITIONS,
     Reason.REPLICAS_NOT_JOINING, Reason.PRODUCER_SPIKE, Reason.SLOW_CONSUMERS, Reason.NO_MEMBERS,
     Reason.REBALANCE_STORM, Reason.HUNG_TRANSACTION, Reason.OFFSETS_EXPIRING, Reason.RECORDS_LOST, Reason.BROKERS_SLOW,
-    Reason.THROTTLING_PRODUCERS, Reason.AT_QUOTA_FLOOR,
+    Reason.THROTTLING_PRODUCERS, Reason.AT_QUOTA_FLOOR, Reason.REPLICAS_CHANGED_BY_OTHERS,
 })
 """Findings that are said once in a backlog, however often they come and go in it."""

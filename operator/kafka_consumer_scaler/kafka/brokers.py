@@ -1,7 +1,8 @@
-"""What brokers say of themselves: how many bytes they store of each partition, and one of their settings.
+"""What brokers say of themselves: how many bytes they store of each partition, their settings, their groups' types.
 
-librdkafka has no DescribeLogDirs, so kafka-python asks. It is loaded at the first question, and its connection is there
-for one question only. It waits for brokers, so ask in a thread on which nothing else waits.
+librdkafka has no DescribeLogDirs and knows only two types of groups, so kafka-python asks. It is loaded at the first
+question, and its connection is there for one question only. It waits for brokers, so ask in a thread on which nothing
+else waits.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka_consumer_scaler.core.snapshot import TopicPartition
+from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
 from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.security import security_of
 
@@ -66,6 +67,46 @@ def ask(connection: Connection, partitions: Collection[TopicPartition], *, reten
         servers = connection.bootstrap_servers
         log.debug("brokers of %s did not tell all: are DESCRIBE and DESCRIBE_CONFIGS of the cluster allowed?", servers)
     return Told(log_bytes, asked_at, seconds, compacted)
+
+
+def group_types(connection: Connection, groups: Collection[str]) -> dict[str, str] | Unknown:
+    """The types of these groups, such as `share`, by one ListGroups to each broker.
+
+    A group is absent that no broker lists, and one whose broker is too old to tell a type. Unknown when a broker did
+    not answer and a group was not listed by the others. Never raises.
+    """
+    by = time.monotonic() + LONGEST_SECONDS
+    found: dict[str, str] = {}
+    silent: list[str] = []
+    try:
+        with connected(connection) as admin:
+            brokers = [one["broker_id"] for one in admin.describe_cluster()["brokers"] if not one.get("is_fenced")]
+            for broker in brokers:
+                listed = _listed_groups(admin, broker) if time.monotonic() < by else None
+                if listed is None:
+                    silent.append(str(broker))
+                found |= types_of(listed or (), groups)
+    except Exception as problem:  # whatever it is, offsets are read by another client
+        return Unknown(connection.without_secrets(f"{type(problem).__name__}: {problem}"))
+    if silent and not found.keys() >= set(groups):
+        return Unknown(f"broker {', '.join(silent)} did not list its groups")
+    return found
+
+
+def _listed_groups(admin: Any, broker: int) -> list[Mapping[str, Any]] | None:
+    """The groups that the broker coordinates, in the newest version it has; None when it does not answer."""
+    try:
+        return list(admin.list_groups(broker_ids=[broker]))
+    except Exception as problem:
+        _note(f"the groups of broker {broker}", problem)
+        return None
+
+
+def types_of(listed: Iterable[Mapping[str, Any]], groups: Collection[str]) -> dict[str, str]:
+    """By group, of those asked about; before version 5 of ListGroups there is no type, and none is told."""
+    wanted = frozenset(groups)
+    types = ((one["group_id"], one.get("group_type") or "") for one in listed if one["group_id"] in wanted)
+    return {group: word.lower() for group, word in types if word}
 
 
 @contextmanager

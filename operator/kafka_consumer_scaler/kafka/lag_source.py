@@ -7,7 +7,8 @@ and then committed 110: lag -10.
 
 One poll asks a DescribeGroups and then an OffsetFetch for each group, all groups in flight together; then one
 ListOffsets of each partition leader, for all groups together; and once in `cache_seconds` the partitions of the topics,
-and the log starts of the partitions that lag or have no commit. `details.py` adds what is asked less often.
+and the log starts of the partitions that lag or have no commit. `details.py` adds what is asked less often, and
+`group_types.py` the type of a group that its coordinator calls Dead.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from kafka_consumer_scaler.kafka.connection import Connection
 from kafka_consumer_scaler.kafka.denied import Denied
 from kafka_consumer_scaler.kafka.details import DetailsCache
 from kafka_consumer_scaler.kafka.errors import is_absence, is_silence, is_timeout, unknown_because
+from kafka_consumer_scaler.kafka.group_types import GroupTypes, not_served
 from kafka_consumer_scaler.kafka.groups import Committed, committed_of, group_of
 from kafka_consumer_scaler.kafka.readings import (
     Ends,
@@ -55,6 +57,7 @@ class LagSource:
         self._admin = Admin(connection)
         self._topics = TopicCache(self._admin, cache_seconds)
         self._details = DetailsCache(connection, cache_seconds)
+        self._types = GroupTypes(connection)
         self._denied = Denied()
         self._cache_seconds = cache_seconds
         self._starts: dict[TopicPartition, tuple[float, int]] = {}
@@ -80,10 +83,17 @@ class LagSource:
         if described and all(map(is_silence, described.values())):
             silence = self._silence(began + deadline_seconds)
             return [GroupSample.unknown(silence) for _ in queries]
+        states = {group: group_of(group, said) for group, said in described.items()}
+        self._types.begin(states)
         committed = self._committed(described, began + 0.5 * deadline_seconds)
         partitions = self._partitions(queries, committed, began, deadline_seconds)
-        states = {group: group_of(group, said) for group, said in described.items()}
-        return [self._sample(query, partitions[query], states[query.group]) for query in queries]
+        types = self._types.told(states, began + 0.45 * deadline_seconds)
+        problems = {group: not_served(group, told, committed[group]) for group, told in types.items()}
+        return [
+            GroupSample.unknown(problem) if (problem := problems.get(query.group)) is not None
+            else self._sample(query, partitions[query], states[query.group])
+            for query in queries
+        ]
 
     def _silence(self, by: float) -> Unknown:
         """Why no coordinator answered: because no broker does, or in spite of brokers that do."""

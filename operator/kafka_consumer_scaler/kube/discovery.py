@@ -33,6 +33,10 @@ class ScalableResource:
         group, separator, _ = self.api_version.rpartition("/")
         return f"{self.plural}.{group}" if separator else self.plural
 
+    def path(self, namespace: str, name: str) -> str:
+        """Path of one object."""
+        return path_of(self.api_version, "namespaces", namespace, self.plural, name)
+
     def scale_path(self, namespace: str, name: str) -> str:
         """Path of the scale subresource of one object."""
         return path_of(self.api_version, "namespaces", namespace, self.plural, name, "scale")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubernetes.aio.client.api_client import ApiClient
 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
-from kafka_consumer_scaler.kube.client import FIELD_MANAGER, MERGE_PATCH, ApiError, call, understood
+from kafka_consumer_scaler.kube.client import FIELD_MANAGER, MERGE_PATCH, ApiError, call, one_line, understood
 from kafka_consumer_scaler.kube.discovery import Discovery, ScalableResource
 from kafka_consumer_scaler.kube.target import Target
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+NAME_MAX = 128
 TRIES = 5
 """A write whose resourceVersion has become old is judged anew: most often only the target's status has changed."""
 
@@ -35,6 +37,19 @@ class ScaleClient:
             return _replicas(await self._get(resource, target))
         except ApiError as error:
             return self._unreadable(error, target)
+
+    async def changed_by(self, target: Target) -> str:
+        """The field manager that last wrote the target's replicas, other than ours; empty where it is not known."""
+        try:
+            resource = await self._resource(target)
+            if isinstance(resource, Unknown):
+                return ""
+            path = resource.path(target.namespace, target.name)
+            found = await call(self._api, "GET", path, timeout_seconds=self._timeout_seconds)
+            with understood():
+                return writer_of_replicas(found["metadata"].get("managedFields") or [])
+        except ApiError:  # the right to get the object may be missing; the change is counted all the same
+            return ""
 
     async def write(self, target: Target, replicas: int, expected: int) -> Unknown | None:
         """Set the replicas if they still are `expected`; None when it is done.
@@ -141,6 +156,19 @@ def _replicas(scale: dict[str, Any]) -> Replicas:
     with understood():
         spec, status = scale.get("spec") or {}, scale.get("status") or {}
         return Replicas(_whole32(spec.get("replicas") or 0), _whole32(status.get("replicas") or 0))
+
+
+def writer_of_replicas(managed: Sequence[Mapping[str, Any]]) -> str:
+    """The manager of the newest entry that owns `spec.replicas`, ours left out; empty when there is none.
+
+    An entry of the scale subresource owns the same field. Raises what `understood` expects for another form.
+    """
+    owners = [
+        (str(entry.get("time") or ""), one_line(str(entry["manager"]), NAME_MAX))
+        for entry in managed
+        if "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {}) and entry["manager"] != FIELD_MANAGER
+    ]
+    return max(owners)[1] if owners else ""
 
 
 def _whole32(number: Any) -> int:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 
+from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.verdict import Abstain, Verdict
+from kafka_consumer_scaler.simulation.spec import PlantSpec
 from kafka_consumer_scaler.simulation.wild.play import Played
+from kafka_consumer_scaler.simulation.wild.world import Topic, World
 
 MESSAGE = 110
 
@@ -43,3 +47,20 @@ def _summary(played: Played) -> str:
             f"{played.world.policy.lag_seconds:.0f} s, oldest {played.age.max():.0f} s, mean replicas "
             f"{played.replicas.mean():.2f}, last {played.replicas[-1]}, lost {played.records_lost:.0f}; "
             f"findings {', '.join(sorted(played.findings())) or 'none'}")
+
+
+def described(world: World) -> str:
+    """The world in a few lines: what differs from a plain one."""
+    topics = [f"{topic.name}: {topic.partitions} partitions, {max(topic.arrival[1:]):.3g} records/s at most, mean "
+              f"{sum(topic.arrival) / len(topic.arrival):.3g}, read by {topic.reader or 'nobody'}"
+              f"{_more(topic, ('delay_seconds', 'trailing', 'offsets'))}" for topic in world.topics]
+    more = _more(world, ("outsiders", "words", "stuck", "extra", "resets", "pending", "record_seconds", "assignor"))
+    plant = {each.name: getattr(world.plant, each.name) for each in fields(PlantSpec)
+             if getattr(world.plant, each.name) != each.default}
+    policy = {each.name: getattr(world.policy, each.name) for each in fields(Policy)
+              if getattr(world.policy, each.name) != each.default}
+    return "\n".join([*topics, f"plant {plant}", f"policy {policy}", f"world of {world.seconds} s{more}"])
+
+
+def _more(of: World | Topic, names: tuple[str, ...]) -> str:
+    return "".join(f", {name} {str(getattr(of, name))[:200]}" for name in names if getattr(of, name))

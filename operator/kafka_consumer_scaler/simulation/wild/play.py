@@ -38,7 +38,7 @@ class Played:
         rebalancing: share of the partitions that stood still in a rebalance.
         changes: every change of the replicas asked for.
         verdicts: (at, verdict) of each poll; empty for other policies than ours.
-        records_lost: records that retention deleted before they were processed.
+        lost: records that retention had deleted by then before they were processed.
     """
 
     world: World
@@ -49,7 +49,12 @@ class Played:
     rebalancing: NDArray[np.float64]
     changes: tuple[Change, ...]
     verdicts: tuple[tuple[float, Verdict], ...]
-    records_lost: float
+    lost: NDArray[np.float64]
+
+    @property
+    def records_lost(self) -> float:
+        """Records that retention deleted before they were processed."""
+        return float(self.lost[-1])
 
     @property
     def seconds_over(self) -> int:
@@ -70,22 +75,23 @@ def play(world: World, scaler: Scaler | None = None, watch: Callable[[WildPlant]
     """Let `scaler` (ours by default) poll the world until its arrivals end; `watch` is called after each second."""
     scaler = scaler or KafkaConsumerScaler(world.policy)
     plant = WildPlant(world)
-    rows: list[tuple[float, float, int, int, float]] = []
+    rows: list[tuple[float, float, int, int, float, float]] = []
     changes: list[Change] = []
     for second in range(1, world.seconds + 1):
         asked, by_others = plant.replicas_spec, plant.written_by_others
         plant.step()
         if plant.written_by_others > by_others:
             changes.append(Change(plant.at, asked, plant.replicas_spec, by_others=True))
-        rows.append((plant.lag_seconds, plant.lag_records, plant.replicas_spec, plant.ready, plant.rebalancing))
+        rows.append((plant.lag_seconds, plant.lag_records, plant.replicas_spec, plant.ready, plant.rebalancing,
+                     plant.records_lost))
         if second // scaler.interval_seconds > (second - 1) // scaler.interval_seconds:
             changes += _polled(plant, scaler)
         if watch is not None:
             watch(plant)
-    age, lag, replicas, ready, rebalancing = zip(*rows, strict=True)
+    age, lag, replicas, ready, rebalancing, lost = zip(*rows, strict=True)
     return Played(
         world, np.array(age), np.array(lag), np.array(replicas), np.array(ready), np.array(rebalancing),
-        tuple(changes), tuple(scaler.verdicts) if isinstance(scaler, KafkaConsumerScaler) else (), plant.records_lost)
+        tuple(changes), tuple(scaler.verdicts) if isinstance(scaler, KafkaConsumerScaler) else (), np.array(lost))
 
 
 def _polled(plant: WildPlant, scaler: Scaler) -> list[Change]:

@@ -67,11 +67,11 @@ class Measured(Protocol):
 def main(argv: list[str] | None = None) -> int:
     """Run the named benchmarks; answers 0 when all goals are met, 1 when one is missed or a run fails."""
     options = _options(argv)
-    if options.names == ["wild"]:
-        return wild.run(options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
+        if options.names == ["wild"]:
+            return wild.run(options)
         results = [_told(_run(name, options)) for name in options.names or _usual()]
     except KeyboardInterrupt:
         print("benchmarks: interrupted", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from benchmarks.wild import rivals
 from benchmarks.wild.judge import judge
 from benchmarks.wild.laws import broken
 from benchmarks.wild.shrink import command, shrink
@@ -26,6 +27,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_argument("--worlds", type=int, metavar="N", help="judge N worlds, and say which laws were broken")
     options.add_argument("--first", type=int, default=1, metavar="SEED", help="the first of them (default %(default)s)")
     options.add_argument("--shrink", action="store_true", help="look for the fewest traits that break the same law")
+    options.add_argument("--rivals", type=int, metavar="N",
+                         help="play N worlds, beside fixed replicas and KEDA, and print a table by trait")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,7 +41,10 @@ def run(options: argparse.Namespace) -> int:
         judged = judge(range(options.first, options.first + options.worlds), options.shrink)
         print(judged.text())
         return 1 if judged.broken else 0
-    print("benchmarks wild: one of --case, --world and --worlds is needed", file=sys.stderr)
+    if options.rivals is not None:
+        print(rivals.table(rivals.by_trait(range(options.first, options.first + options.rivals))))
+        return 0
+    print("benchmarks wild: one of --case, --world, --worlds and --rivals is needed", file=sys.stderr)
     return 2
 
 

@@ -13,7 +13,9 @@ from kafka_consumer_scaler.simulation.wild.play import play
 
 LATCH_EVERY = 4
 """The law about memories plays two more runs, so it is checked in every fourth world."""
-CAUSES = 12
+CAUSES = 40
+SHRUNK_AT_MOST = 3
+"""So many worlds of a kind are shrunk; each takes a run for each of its traits."""
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ def judge(seeds: Iterable[int], shrunk: bool = False, tell: Callable[[str], None
         for one in broken(play(drawn.world), laws_for(seed)):
             judged.broken.append((seed, one))
             tell(f"{command(drawn)}: {one.law} at {one.at:.0f} s: {one.why}")
-            if shrunk:
+            if shrunk and sum(other.kind == one.kind for _, other in judged.broken) <= SHRUNK_AT_MOST:
                 smallest = shrink(seed, one)
                 judged.smallest.append(smallest)
                 tell(f"    {', '.join(smallest[0].traits) or 'no trait'}: {smallest[1].why}: {command(smallest[0])}")

@@ -21,7 +21,7 @@ from kafka_consumer_scaler.simulation.wild.world import World
 
 HOLDABLE = 0.8
 """A load is one that replicas can hold where the busiest consumer has at most this share to do: backlogs shrink."""
-THRIFTY = 0.6
+THRIFTY = 0.75
 STEP_DOWN_SECONDS = 450.0
 """A step down takes the window of 300 s, and what it takes to see that it holds."""
 FEW = 3
@@ -113,8 +113,8 @@ def calm(played: Played) -> Iterator[tuple[float, str]]:
 def thrift(played: Played) -> Iterator[tuple[float, str]]:
     """Under a steady load the replicas come down to within a bound of the fewest that hold.
 
-    The bound of the replicas: one more than the fewest, or as many as give the busiest consumer 0.6 to do. The bound of
-    the time: as of liveness, a quarter of an hour, and 450 s for each step down from where it was.
+    The bound of the replicas: one more than the fewest, or as many as give the busiest consumer 0.75 to do. The bound
+    of the time: as of liveness, ten minutes, and 450 s for each step down that changes what the busiest consumer does.
 
     It does not hold where steps down are rightly not taken: commits further apart than the objective (the age cannot be
     seen), a pause as long as half of the objective (each try costs more than it gains), a bound that all share (nobody
@@ -258,12 +258,17 @@ def _drain(played: Played, segment: Segment, best: int) -> float:
 
 
 def _settle(played: Played, segment: Segment) -> float:
-    """When the steps down after a change of the world have had their time."""
+    """When the steps down after a change of the world have had their time, seconds from it.
+
+    Steps are counted that change what the busiest consumer has to do: 12 partitions go from 12 replicas to 6, 4 and 3.
+    """
     world = played.world
     best = _best(world, segment)
-    steps = int(played.replicas[segment.since:segment.until].max()) - world.policy.min_replicas
+    most = int(played.replicas[segment.since:segment.until].max())
+    least = fewest(world, segment, THRIFTY) or world.policy.max_replicas
+    steps = {round(busiest(world, segment, each), 6) for each in range(least, most + 1)}
     back = 3 * reaction_seconds(world) if best is None else _back(played, segment, best)
-    return back + 900 + STEP_DOWN_SECONDS * steps
+    return back + 600 + STEP_DOWN_SECONDS * len(steps)
 
 
 def _named(played: Played, segment: Segment) -> bool:

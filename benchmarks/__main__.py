@@ -11,6 +11,7 @@ from typing import Protocol
 
 from benchmarks import backpressure, consumers, findings, idle, loop, proof, reality, requests, soak, takeover
 from benchmarks.proof_runs import RunsMissing
+from benchmarks.wild import command as wild
 from tests import environment
 from tests.environment import DEFAULT_STATE, Environment, EnvironmentFailed, Unsupported
 from tests.environment.cache import locked
@@ -21,9 +22,9 @@ ON_A_CLUSTER: Mapping[str, Callable[[Environment, Progress], Measured]] = {
     "idle": idle.run, "requests": requests.run, "reality": reality.run, "consumers": consumers.run,
     "takeover": takeover.run, "soak": soak.run,
 }  # fmt: skip
-BENCHMARKS = (*ON_A_CLUSTER, "backpressure", "proof", "findings", "loop")
-ASKED_FOR = ("soak", "backpressure")
-"""Run by name only: the one takes hours, the other needs root."""
+BENCHMARKS = (*ON_A_CLUSTER, "backpressure", "proof", "findings", "loop", "wild")
+ASKED_FOR = ("soak", "backpressure", "wild")
+"""Run by name only: the first takes hours, the second needs root, the third plays what its options say."""
 DESCRIPTION = """\
 Measures the operator on a real cluster and broker, installed by its chart. Uses the environment of
 `python -m tests.environment` and starts one if none is running. Everything else it makes is removed at the end.
@@ -44,6 +45,8 @@ and its decisions in the simulator, without any environment:
   proof     against KEDA, Flink's autoscaler, fixed replicas and an oracle, on every family of workloads
   findings  which causes are named, how soon, and which are named that are none, on every family and trouble
   loop      loads that no number of replicas holds, with producers held to the safe rate and without
+  wild      groups as people run them: `--case NAME` plays a reported one, `--world SEED` a drawn one,
+            `--worlds N` judges N drawn ones by all laws (only when named)
 """
 
 
@@ -67,6 +70,8 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
+        if options.names == ["wild"]:
+            return wild.run(options)
         results = [_told(_run(name, options)) for name in options.names or _usual()]
     except KeyboardInterrupt:
         print("benchmarks: interrupted", file=sys.stderr)
@@ -110,6 +115,8 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    if "wild" in options.names and options.names != ["wild"]:
+        parser.error("wild is played alone")
     if options.seeds < 1:
         parser.error("--seeds must be at least 1")
     return options
@@ -130,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ours-only", action="store_true", help="proof: take the rivals' runs of an earlier proof")
     parser.add_argument("--recorded", action="store_true",
                         help="reality, backpressure: take the last real run, leave the docs")
+    wild.add_options(parser)
     return parser
 
 

@@ -34,10 +34,12 @@ LONG_SECONDS = {
     "tests/cluster/test_findings.py": 210,
     "tests/cluster/test_backpressure.py": 210,
     "tests/cluster/test_api_server_faults.py": 180,
+    "tests/worlds/test_worlds.py": 180,
     "tests/faults/test_faults.py": 170,
     "tests/contracts/test_example_consumers.py": 130,
     "tests/cluster/test_environment.py": 120,
     "tests/cluster/test_install.py": 100,
+    "tests/simulation/test_wild.py": 60,
     "tests/cluster/test_manifests.py": 60,
 }
 """What the longest files take, in docs/test-durations.md. Others are estimated by their number of tests."""

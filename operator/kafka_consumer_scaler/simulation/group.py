@@ -37,7 +37,11 @@ class Coordinator:
     _assigns_at: float | None = None
 
     def __post_init__(self) -> None:
-        self.owners = assign(self.spec.assignor, [None] * self.spec.partitions, self.members, self.spec.topics)
+        self.owners = self.assigned([None] * self.spec.partitions)
+
+    def assigned(self, before: Owners) -> Owners:
+        """The new owner of each partition, where `before` are the owners up to now."""
+        return assign(self.spec.assignor, before, self.members, self.spec.topics)
 
     @property
     def state(self) -> str:
@@ -109,7 +113,7 @@ class Coordinator:
     def _give_out(self, at: float) -> set[int]:
         before = self.owners
         self._is_stale, self._assigns_at = False, None
-        self.owners = assign(self.spec.assignor, before, self.members, self.spec.topics)
+        self.owners = self.assigned(before)
         moved = {partition for partition, owner in enumerate(self.owners) if owner != before[partition]}
         self.ends_at = at + self.spec.rebalance_seconds
         self.still |= moved

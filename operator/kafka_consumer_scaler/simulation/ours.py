@@ -19,24 +19,36 @@ WRITTEN_LATER_SECONDS = 0.05
 
 
 class KafkaConsumerScaler:
-    """Scales as the operator would with this policy; `verdicts` keeps (at, verdict) of every look."""
+    """Scales as the operator would with this policy; `verdicts` keeps (at, verdict) of every look.
+
+    Args:
+        policy: what the user wants.
+        memory: what an earlier operator has written; its history is lost, as at a restart.
+        began: when the run begins on the operator's clock.
+    """
 
     name = "kafka-consumer-scaler"
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, memory: Memory | None = None, began: float = T0) -> None:
         self.policy = policy
         self.verdicts: list[tuple[float, Verdict]] = []
         self._history = History()
-        self._memory = Memory()
+        self._memory = Memory() if memory is None else memory
+        self._began = began
 
     @property
     def interval_seconds(self) -> float:
         """The policy's polling interval."""
         return float(self.policy.polling_interval_seconds)
 
+    @property
+    def memory(self) -> Memory:
+        """What would be written to the resource's status now."""
+        return self._memory
+
     def look(self, observation: Observation) -> int | None:
         """Decide on one observation; a ScaleTo counts as carried out."""
-        at = T0 + observation.at
+        at = self._began + observation.at
         self._history = self._history.append(replace(observation.snapshot, at=at))
         now = at + DECIDED_LATER_SECONDS
         verdict = decide(self.policy, self._history, observation.replicas, self._memory, now)

@@ -67,23 +67,17 @@ def liveness(played: Played) -> Iterator[tuple[float, str]]:
     change of the world comes before the bound.
     """
     world = played.world
-    for segment in segments(world):
-        best = _best(world, segment)
-        if best is None:
-            continue
-        bound = _back(played, segment, best)
-        begin = int(segment.since + bound)
-        if begin >= segment.until - 60:
-            continue
+    for segment, best, begin in held_to_liveness(played):
         over = played.age[begin:segment.until] > world.policy.lag_seconds
         changes = sum(segment.since <= each.at < segment.until for each in played.changes)
         pauses = changes * (world.plant.rebalance_seconds + world.plant.session_timeout_seconds * bool(
             world.plant.crashes))
         if over.sum() > max(60.0, 0.05 * len(over)) + pauses and not _named(played, segment):
             at = begin + int(np.argmax(over))
-            yield at, (f"{int(over.sum())} of {len(over)} s over {world.policy.lag_seconds:.0f} s from {bound:.0f} s "
-                       f"after the change at {segment.since} s, oldest {played.age[begin:segment.until].max():.0f} s, "
-                       f"{played.replicas[at]} replicas where {best} hold")
+            yield at, (f"{int(over.sum())} of {len(over)} s over {world.policy.lag_seconds:.0f} s from "
+                       f"{begin - segment.since} s after the change at {segment.since} s, oldest "
+                       f"{played.age[begin:segment.until].max():.0f} s, {played.replicas[at]} replicas where {best} "
+                       "hold")
 
 
 def calm(played: Played) -> Iterator[tuple[float, str]]:
@@ -121,16 +115,9 @@ def thrift(played: Played) -> Iterator[tuple[float, str]]:
     can tell what a consumer can do), somebody else who writes the replicas, pods that find no room.
     """
     world = played.world
-    if world.plant.downstream_limit is not None or _cannot_see(world) or _pauses_are_dear(world):
-        return
-    for segment in segments(world):
-        least, enough = fewest(world, segment, 1.0), fewest(world, segment, THRIFTY)
-        if least is None or _reset_in(world, segment) or _pending_in(world, segment):
-            continue
+    for segment, least, begin in held_to_thrift(played):
+        enough = fewest(world, segment, THRIFTY)
         bound = world.policy.max_replicas if enough is None else max(least + 1, enough, world.policy.min_replicas, 1)
-        begin = int(segment.since + _settle(played, segment))
-        if begin >= segment.until:
-            continue
         least_seen = int(played.replicas[begin:segment.until].min())
         if least_seen > bound:
             yield begin, (f"{least_seen} replicas {begin - segment.since} s after the change at {segment.since} s, "
@@ -229,6 +216,30 @@ LAWS: Mapping[str, Law] = {
     "truth": truth, "latch": latch,
 }
 """All by name, the dearest last."""
+
+
+def held_to_liveness(played: Played) -> Iterator[tuple[Segment, int, int]]:
+    """The segments that are long enough, the number of replicas that holds best, and from when the age is judged."""
+    for segment in segments(played.world):
+        best = _best(played.world, segment)
+        if best is not None:
+            begin = int(segment.since + _back(played, segment, best))
+            if begin < segment.until - 60:
+                yield segment, best, begin
+
+
+def held_to_thrift(played: Played) -> Iterator[tuple[Segment, int, int]]:
+    """The segments in which steps down are expected, the fewest replicas that hold, and from when they are judged."""
+    world = played.world
+    if world.plant.downstream_limit is not None or _cannot_see(world) or _pauses_are_dear(world):
+        return
+    for segment in segments(world):
+        least = fewest(world, segment, 1.0)
+        if least is None or _reset_in(world, segment) or _pending_in(world, segment):
+            continue
+        begin = int(segment.since + _settle(played, segment))
+        if begin < segment.until:
+            yield segment, least, begin
 
 
 def _best(world: World, segment: Segment) -> int | None:

@@ -181,8 +181,8 @@ def slow_consumers(scene: Scene, at: float) -> bool:
 
 def producer_spike(scene: Scene, at: float) -> bool:
     """More arrived of late than at some time before."""
-    late, long = scene.span(at, scene.bearable + 600), scene.span(at, 5400)
-    return bool(scene.arrival[late].max() >= 1.25 * scene.arrival[long].min())
+    late = scene.span(at, scene.bearable + 600)
+    return bool(scene.arrival[late].max() >= 1.25 * scene.arrival[:int(at)].min())
 
 
 def at_max_replicas(scene: Scene, at: float) -> bool:

@@ -8,7 +8,19 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.wild.judge import judge
-from benchmarks.wild.laws import Broken, bounds, broken, calm, cooldowns, liveness, thrift, truth, zero
+from benchmarks.wild.laws import (
+    Broken,
+    bounds,
+    broken,
+    calm,
+    cooldowns,
+    held_to_liveness,
+    held_to_thrift,
+    liveness,
+    thrift,
+    truth,
+    zero,
+)
 from benchmarks.wild.rivals import ALL, contest, table
 from benchmarks.wild.shrink import command, shrink
 from benchmarks.wild.truth import busiest, fewest, segments
@@ -75,6 +87,12 @@ def test_the_busiest_consumer_has_the_heaviest_partitions() -> None:
     world = group("test", 1, (Topic("orders", level(100, 600), partitions=4, weights=(4, 3, 2, 1)),), policy())
     whole = segments(world)[0]
     assert [round(busiest(world, whole, replicas), 6) for replicas in (1, 2, 3, 4)] == [1.0, 0.7, 0.7, 0.4]
+
+
+def test_most_worlds_are_long_enough_to_be_judged() -> None:
+    runs = [play(world, Static(world.plant.initial_replicas)) for world in (draw(seed).world for seed in range(1, 31))]
+    assert sum(any(held_to_liveness(run)) for run in runs) >= 20
+    assert sum(any(held_to_thrift(run)) for run in runs) >= 10
 
 
 def test_too_few_replicas_break_liveness() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.wild import laws
 from benchmarks.wild.judge import judge
 from benchmarks.wild.laws import (
     Broken,
@@ -16,6 +18,7 @@ from benchmarks.wild.laws import (
     cooldowns,
     held_to_liveness,
     held_to_thrift,
+    latch,
     liveness,
     thrift,
     truth,
@@ -26,8 +29,11 @@ from benchmarks.wild.shrink import command, shrink
 from benchmarks.wild.truth import busiest, fewest, segments
 from benchmarks.wild.worlds import TRAITS, draw, healthy
 from kafka_consumer_scaler.core.diagnosis import Finding
+from kafka_consumer_scaler.core.memory import Memory
+from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.simulation.fixed import Static
+from kafka_consumer_scaler.simulation.ours import T0, KafkaConsumerScaler
 from kafka_consumer_scaler.simulation.scaler import Observation
 from kafka_consumer_scaler.simulation.wild.cases import case, group, level, policy, step
 from kafka_consumer_scaler.simulation.wild.play import Change, Played, play
@@ -47,6 +53,18 @@ class Flapping:
 
     def look(self, observation: Observation) -> int | None:
         return self.many if observation.at // 150 % 2 else self.few
+
+
+class Stubborn(KafkaConsumerScaler):
+    """Does nothing where it has a memory."""
+
+    def __init__(self, policy: Policy, memory: Memory | None = None, began: float = T0) -> None:
+        super().__init__(policy, memory, began)
+        self.is_bound = memory is not None
+
+    def look(self, observation: Observation) -> int | None:
+        wanted = super().look(observation)
+        return None if self.is_bound else wanted
 
 
 def steady(rate: float = 450, replicas: int = 5, seconds: int = SECONDS, **wishes: object) -> World:
@@ -139,6 +157,13 @@ def test_a_finding_that_outlasts_its_cause_breaks_truth() -> None:
     played = play(case("poison-and-scale-down"))
     late = finding(played, Reason.STUCK_PARTITION, 8700.0)
     assert next(truth(late), (0.0, ""))[0] == 8700.0
+
+
+def test_a_memory_that_binds_a_healthy_group_breaks_latch(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = play(steady(300, replicas=1, seconds=1200))
+    assert next(latch(replace(played, replicas=np.ones_like(played.replicas))), None) is None
+    monkeypatch.setattr(laws, "KafkaConsumerScaler", Stubborn)
+    assert next(latch(replace(played, replicas=np.ones_like(played.replicas))), None) is not None
 
 
 def test_a_healthy_group_has_no_trouble() -> None:

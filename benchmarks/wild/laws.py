@@ -84,7 +84,7 @@ def calm(played: Played) -> Iterator[tuple[float, str]]:
     """Under a steady load few changes are made once it has settled, and none again and again.
 
     Settled is when the steps down have had their time (see `thrift`). The same step up is made at most twice between
-    two changes of the world, and after it has settled at most three changes are made.
+    two changes of the world, and after it has settled at most three changes are made, or steps down alone.
 
     It does not hold while somebody else writes the replicas: each change of theirs is answered.
     """
@@ -100,7 +100,7 @@ def calm(played: Played) -> Iterator[tuple[float, str]]:
                                   f"{_of(changes)}")
         settled = segment.since + _settle(played, segment)
         late = [each for each in changes if each.at >= settled]
-        if len(late) > FEW:
+        if len(late) > FEW and any(each.after > each.before for each in late):
             yield late[0].at, f"{len(late)} changes after {settled:.0f} s under a steady load: {_of(late)}"
 
 
@@ -155,13 +155,14 @@ def bounds(played: Played) -> Iterator[tuple[float, str]]:
 def cooldowns(played: Played) -> Iterator[tuple[float, str]]:
     """Between two changes of ours is the cooldown of the later one's direction.
 
-    It does not hold upwards where records are about to be deleted: then cooldowns yield.
+    It does not hold upwards from zero, where the first record brings the first replica, and where records are about to
+    be deleted: then cooldowns yield.
     """
     policy = played.world.policy
     for before, change in pairwise(played.ours):
         down = change.after < change.before
         cooldown = (policy.scale_down if down else policy.scale_up).cooldown_seconds
-        yields = not down and "RetentionRisk" in played.findings()
+        yields = not down and (change.before == 0 or "RetentionRisk" in played.findings())
         if change.at - before.at < cooldown and not yields:
             yield change.at, f"{_of([before, change])} within {change.at - before.at:.0f} of {cooldown} s"
 

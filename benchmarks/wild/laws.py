@@ -67,30 +67,24 @@ def liveness(played: Played) -> Iterator[tuple[float, str]]:
     change of the world comes before the bound.
     """
     world = played.world
-    for segment in segments(world):
-        best = _best(world, segment)
-        if best is None:
-            continue
-        bound = _back(played, segment, best)
-        begin = int(segment.since + bound)
-        if begin >= segment.until - 60:
-            continue
+    for segment, best, begin in held_to_liveness(played):
         over = played.age[begin:segment.until] > world.policy.lag_seconds
         changes = sum(segment.since <= each.at < segment.until for each in played.changes)
         pauses = changes * (world.plant.rebalance_seconds + world.plant.session_timeout_seconds * bool(
             world.plant.crashes))
         if over.sum() > max(60.0, 0.05 * len(over)) + pauses and not _named(played, segment):
             at = begin + int(np.argmax(over))
-            yield at, (f"{int(over.sum())} of {len(over)} s over {world.policy.lag_seconds:.0f} s from {bound:.0f} s "
-                       f"after the change at {segment.since} s, oldest {played.age[begin:segment.until].max():.0f} s, "
-                       f"{played.replicas[at]} replicas where {best} hold")
+            yield at, (f"{int(over.sum())} of {len(over)} s over {world.policy.lag_seconds:.0f} s from "
+                       f"{begin - segment.since} s after the change at {segment.since} s, oldest "
+                       f"{played.age[begin:segment.until].max():.0f} s, {played.replicas[at]} replicas where {best} "
+                       "hold")
 
 
 def calm(played: Played) -> Iterator[tuple[float, str]]:
     """Under a steady load few changes are made once it has settled, and none again and again.
 
     Settled is when the steps down have had their time (see `thrift`). The same step up is made at most twice between
-    two changes of the world, and after it has settled at most three changes are made.
+    two changes of the world, and after it has settled at most three changes are made, or steps down alone.
 
     It does not hold while somebody else writes the replicas: each change of theirs is answered.
     """
@@ -106,7 +100,7 @@ def calm(played: Played) -> Iterator[tuple[float, str]]:
                                   f"{_of(changes)}")
         settled = segment.since + _settle(played, segment)
         late = [each for each in changes if each.at >= settled]
-        if len(late) > FEW:
+        if len(late) > FEW and any(each.after > each.before for each in late):
             yield late[0].at, f"{len(late)} changes after {settled:.0f} s under a steady load: {_of(late)}"
 
 
@@ -121,16 +115,9 @@ def thrift(played: Played) -> Iterator[tuple[float, str]]:
     can tell what a consumer can do), somebody else who writes the replicas, pods that find no room.
     """
     world = played.world
-    if world.plant.downstream_limit is not None or _cannot_see(world) or _pauses_are_dear(world):
-        return
-    for segment in segments(world):
-        least, enough = fewest(world, segment, 1.0), fewest(world, segment, THRIFTY)
-        if least is None or _reset_in(world, segment) or _pending_in(world, segment):
-            continue
+    for segment, least, begin in held_to_thrift(played):
+        enough = fewest(world, segment, THRIFTY)
         bound = world.policy.max_replicas if enough is None else max(least + 1, enough, world.policy.min_replicas, 1)
-        begin = int(segment.since + _settle(played, segment))
-        if begin >= segment.until:
-            continue
         least_seen = int(played.replicas[begin:segment.until].min())
         if least_seen > bound:
             yield begin, (f"{least_seen} replicas {begin - segment.since} s after the change at {segment.since} s, "
@@ -168,13 +155,14 @@ def bounds(played: Played) -> Iterator[tuple[float, str]]:
 def cooldowns(played: Played) -> Iterator[tuple[float, str]]:
     """Between two changes of ours is the cooldown of the later one's direction.
 
-    It does not hold upwards where records are about to be deleted: then cooldowns yield.
+    It does not hold upwards from zero, where the first record brings the first replica, and where records are about to
+    be deleted: then cooldowns yield.
     """
     policy = played.world.policy
     for before, change in pairwise(played.ours):
         down = change.after < change.before
         cooldown = (policy.scale_down if down else policy.scale_up).cooldown_seconds
-        yields = not down and "RetentionRisk" in played.findings()
+        yields = not down and (change.before == 0 or "RetentionRisk" in played.findings())
         if change.at - before.at < cooldown and not yields:
             yield change.at, f"{_of([before, change])} within {change.at - before.at:.0f} of {cooldown} s"
 
@@ -229,6 +217,30 @@ LAWS: Mapping[str, Law] = {
     "truth": truth, "latch": latch,
 }
 """All by name, the dearest last."""
+
+
+def held_to_liveness(played: Played) -> Iterator[tuple[Segment, int, int]]:
+    """The segments that are long enough, the number of replicas that holds best, and from when the age is judged."""
+    for segment in segments(played.world):
+        best = _best(played.world, segment)
+        if best is not None:
+            begin = int(segment.since + _back(played, segment, best))
+            if begin < segment.until - 60:
+                yield segment, best, begin
+
+
+def held_to_thrift(played: Played) -> Iterator[tuple[Segment, int, int]]:
+    """The segments in which steps down are expected, the fewest replicas that hold, and from when they are judged."""
+    world = played.world
+    if world.plant.downstream_limit is not None or _cannot_see(world) or _pauses_are_dear(world):
+        return
+    for segment in segments(world):
+        least = fewest(world, segment, 1.0)
+        if least is None or _reset_in(world, segment) or _pending_in(world, segment):
+            continue
+        begin = int(segment.since + _settle(played, segment))
+        if begin < segment.until:
+            yield segment, least, begin
 
 
 def _best(world: World, segment: Segment) -> int | None:

@@ -181,8 +181,8 @@ def slow_consumers(scene: Scene, at: float) -> bool:
 
 def producer_spike(scene: Scene, at: float) -> bool:
     """More arrived of late than at some time before."""
-    late, long = scene.span(at, scene.bearable + 600), scene.span(at, 5400)
-    return bool(scene.arrival[late].max() >= 1.25 * scene.arrival[long].min())
+    late = scene.span(at, scene.bearable + 600)
+    return bool(scene.arrival[late].max() >= 1.25 * scene.arrival[:int(at)].min())
 
 
 def at_max_replicas(scene: Scene, at: float) -> bool:
@@ -191,8 +191,9 @@ def at_max_replicas(scene: Scene, at: float) -> bool:
 
 
 def at_partition_limit(scene: Scene, at: float) -> bool:
-    """Half of the replicas that can have a partition would not do."""
-    sizes = [topic.partitions for topic in scene.world.topics if topic.reader == OURS]
+    """Half of the replicas that can have a partition of a declared topic would not do."""
+    names = frozenset(topic.name for topic in scene.world.topics)
+    sizes = [topic.partitions for topic in scene.world.declared(names) if topic.reader == OURS]
     useful = max(sizes) if scene.world.plant.assignor == "range" else sum(sizes)
     strangers = sum(each.members for each in scene.world.outsiders if "orders" in each.topics)
     return 2 * _needed(scene, at) + 1 > (useful - strangers) / scene.world.plant.threads

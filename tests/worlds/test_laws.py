@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.wild import laws
 from benchmarks.wild.judge import judge
-from benchmarks.wild.laws import Broken, bounds, broken, calm, cooldowns, liveness, thrift, truth, zero
+from benchmarks.wild.laws import (
+    Broken,
+    bounds,
+    broken,
+    calm,
+    cooldowns,
+    held_to_liveness,
+    held_to_thrift,
+    latch,
+    liveness,
+    thrift,
+    truth,
+    zero,
+)
 from benchmarks.wild.rivals import ALL, contest, table
 from benchmarks.wild.shrink import command, shrink
 from benchmarks.wild.truth import busiest, fewest, segments
 from benchmarks.wild.worlds import TRAITS, draw, healthy
 from kafka_consumer_scaler.core.diagnosis import Finding
+from kafka_consumer_scaler.core.memory import Memory
+from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.simulation.fixed import Static
+from kafka_consumer_scaler.simulation.ours import T0, KafkaConsumerScaler
 from kafka_consumer_scaler.simulation.scaler import Observation
 from kafka_consumer_scaler.simulation.wild.cases import case, group, level, policy, step
 from kafka_consumer_scaler.simulation.wild.play import Change, Played, play
@@ -35,6 +53,18 @@ class Flapping:
 
     def look(self, observation: Observation) -> int | None:
         return self.many if observation.at // 150 % 2 else self.few
+
+
+class Stubborn(KafkaConsumerScaler):
+    """Does nothing where it has a memory."""
+
+    def __init__(self, policy: Policy, memory: Memory | None = None, began: float = T0) -> None:
+        super().__init__(policy, memory, began)
+        self.is_bound = memory is not None
+
+    def look(self, observation: Observation) -> int | None:
+        wanted = super().look(observation)
+        return None if self.is_bound else wanted
 
 
 def steady(rate: float = 450, replicas: int = 5, seconds: int = SECONDS, **wishes: object) -> World:
@@ -75,6 +105,12 @@ def test_the_busiest_consumer_has_the_heaviest_partitions() -> None:
     world = group("test", 1, (Topic("orders", level(100, 600), partitions=4, weights=(4, 3, 2, 1)),), policy())
     whole = segments(world)[0]
     assert [round(busiest(world, whole, replicas), 6) for replicas in (1, 2, 3, 4)] == [1.0, 0.7, 0.7, 0.4]
+
+
+def test_most_worlds_are_long_enough_to_be_judged() -> None:
+    runs = [play(world, Static(world.plant.initial_replicas)) for world in (draw(seed).world for seed in range(1, 31))]
+    assert sum(any(held_to_liveness(run)) for run in runs) >= 20
+    assert sum(any(held_to_thrift(run)) for run in runs) >= 10
 
 
 def test_too_few_replicas_break_liveness() -> None:
@@ -121,6 +157,13 @@ def test_a_finding_that_outlasts_its_cause_breaks_truth() -> None:
     played = play(case("poison-and-scale-down"))
     late = finding(played, Reason.STUCK_PARTITION, 8700.0)
     assert next(truth(late), (0.0, ""))[0] == 8700.0
+
+
+def test_a_memory_that_binds_a_healthy_group_breaks_latch(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = play(steady(300, replicas=1, seconds=1200))
+    assert next(latch(replace(played, replicas=np.ones_like(played.replicas))), None) is None
+    monkeypatch.setattr(laws, "KafkaConsumerScaler", Stubborn)
+    assert next(latch(replace(played, replicas=np.ones_like(played.replicas))), None) is not None
 
 
 def test_a_healthy_group_has_no_trouble() -> None:

@@ -13,7 +13,7 @@ from benchmarks.wild.worlds import draw
 from kafka_consumer_scaler.simulation.wild.play import play
 from tests.sizes import full
 
-WORLDS = full(80, 2000)
+WORLDS = full(150, 2000)
 """About three minutes of one core."""
 NOT_YET: Mapping[str, str] = {
     "liveness": "members that cannot be seen, members of others, threads that are not told",

@@ -14,7 +14,8 @@ def partitions(**topics: int) -> list[TopicPartition]:
 
 
 @pytest.mark.parametrize(("assignor", "useful"), [
-    ("range", 8), ("", 8), ("a-custom-one", 8),
+    ("range", 8), ("", 8), ("org.apache.kafka.clients.consumer.RangeAssignor", 8),
+    ("stream", 12), ("StickyTaskAssignor", 12), ("a-custom-one", 12),
     ("roundrobin", 12), ("sticky", 12), ("cooperative-sticky", 12), ("uniform", 12),
 ])
 def test_useful_replicas_of_two_topics_depend_on_the_assignor(assignor: str, useful: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 from kafka_consumer_scaler.core.diagnosis import (
     Backlog,
     backlog,
+    commits_beyond_end,
     hot_partitions,
     lost_records,
     recreated_topics,
@@ -19,7 +20,7 @@ from kafka_consumer_scaler.core.diagnosis import (
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import lags
-from kafka_consumer_scaler.core.snapshot import Group, Reading, Snapshot, Unknown
+from kafka_consumer_scaler.core.snapshot import Details, Group, Reading, Snapshot, TopicPartition, Unknown
 from tests.core.making import P0, P1, history, known, orders, seen
 
 POLICY = Policy(max_replicas=10, lag_seconds=60, polling_interval_seconds=5)
@@ -160,8 +161,37 @@ def test_exactly_one_and_a_half_even_shares_are_not_hot() -> None:
 
 
 def test_a_single_record_before_the_log_start_is_a_marker_and_two_are_lost() -> None:
-    found = history(Snapshot(0, {P0: Reading(100, 40, 41), P1: Reading(100, 40, 42)}))
+    before = {P0: Reading(100, 40, 30), P1: Reading(100, 40, 30)}
+    found = history(Snapshot(0, before), Snapshot(15, {P0: Reading(100, 40, 41), P1: Reading(100, 40, 42)}))
     assert lost_records(found) == {P1: 2}
+
+
+def test_a_loss_from_before_the_first_sample_is_not_reported() -> None:
+    gone = {P0: Reading(100, 40, 90)}
+    assert lost_records(history(Snapshot(0, gone), Snapshot(15, gone))) == {}
+
+
+@pytest.mark.parametrize(("ago", "lost"), [(285.0, {P0: 50}), (300.0, {P0: 50}), (315.0, {})])
+def test_a_loss_is_over_five_minutes_after_the_log_start_moved(ago: float, lost: dict[TopicPartition, int]) -> None:
+    gone = {P0: Reading(100, 40, 90)}
+    later = [Snapshot(15 + after, gone) for after in range(0, int(ago), 15)]
+    assert lost_records(history(Snapshot(0, {P0: Reading(100, 40, 30)}), *later)) == lost
+
+
+def beyond(committed: int, high: int | None = None, seconds: int = 60) -> History:
+    details = Details(high_watermarks={} if high is None else {P0: high})
+    return history(*(replace(seen(at, (100, committed)), details=details) for at in range(0, seconds + 1, 15)))
+
+
+def test_a_commit_beyond_an_end_that_was_read_later_is_named_after_a_minute() -> None:
+    assert commits_beyond_end(beyond(900)) == {P0: (900, 100)}
+    assert commits_beyond_end(beyond(900, seconds=45)) == {}
+    assert commits_beyond_end(beyond(100)) == {}
+
+
+def test_a_commit_up_to_the_high_watermark_is_possible() -> None:
+    assert commits_beyond_end(beyond(120, high=120)) == {}
+    assert commits_beyond_end(beyond(121, high=120)) == {P0: (121, 100)}
 
 
 @pytest.mark.parametrize(("ago", "told"), [(0.0, {"orders"}), (600.0, {"orders"}), (600.1, set())])

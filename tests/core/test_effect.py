@@ -74,8 +74,8 @@ def test_who_has_not_joined_is_awaited_further(situation: Situation) -> None:
     assert taught(situation).awaited == Awaited(NOW - 30, missing_at=NOW)
 
 
-def test_who_joins_after_ten_minutes_tells_nothing_of_joining() -> None:
-    assert taught(behind(6, Memory(awaited=Awaited(NOW - 601)))) == Memory()
+def test_who_joins_after_an_hour_tells_nothing_of_joining() -> None:
+    assert taught(behind(6, Memory(awaited=Awaited(NOW - 3601)))) == Memory()
     assert taught(behind(6, Memory(awaited=Awaited(NOW - 600)))).join_seconds == 300.0
 
 
@@ -113,10 +113,10 @@ def test_a_pause_is_never_negative_and_unknown_without_a_drain() -> None:
     assert paused(6600, known=4.0, drain=0.0) == 4.0
 
 
-def test_a_pause_is_two_minutes_at_most() -> None:
-    found = history(seen(NOW - 300, *[(90_000, 0)] * 12), seen(NOW, *[(90_000, 0)] * 12, group=members(6)))
-    memory = Memory(awaited=Awaited(NOW - 299), trial=Trial(NOW - 299, 3, 6, 300.0))
-    assert taught(behind(6, memory), found).pause_seconds == 120.0
+def test_a_pause_is_half_an_hour_at_most() -> None:
+    found = history(seen(NOW - 3000, *[(90_000, 0)] * 12), seen(NOW, *[(90_000, 0)] * 12, group=members(6)))
+    memory = Memory(awaited=Awaited(NOW - 2999), trial=Trial(NOW - 2999, 3, 6, 300.0))
+    assert taught(behind(6, memory), found).pause_seconds == 1800.0
 
 
 # the trial
@@ -201,7 +201,7 @@ def test_after_its_back_off_a_group_is_bound_while_it_does_what_it_did(
 
 
 def test_a_trial_whose_consumers_never_joined_is_given_up() -> None:
-    memory = Memory(awaited=Awaited(NOW - 601), trial=Trial(NOW - 601, 3, 6))
+    memory = Memory(awaited=Awaited(NOW - 3601), trial=Trial(NOW - 3601, 3, 6))
     assert taught(behind(6, memory)) == Memory()
 
 

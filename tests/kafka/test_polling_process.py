@@ -319,3 +319,16 @@ async def test_stopping_ends_a_child_that_was_replaced_and_still_polls(
     await process.stop()
     assert not is_alive(first)
     assert reasons(await poll) == {Reason.POLLING_PROCESS_DIED}
+
+
+async def test_a_poll_that_is_cancelled_at_the_moment_of_its_answer_is_cancelled() -> None:
+    """Else a worker that is told to end goes on polling, and the operator never stops."""
+    child = await supervised_child.Child.started(COMMAND)
+    asked = asyncio.create_task(child.ask({"queries": []}, 30))
+    await until(lambda: bool(child._pending))
+    (answer,) = child._pending.values()
+    answer.set_result([])
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    await child.end()

@@ -115,6 +115,10 @@ GROUPS: Final[tuple[Group, ...]] = (
             "the sizing",
             "look at the first uncommitted record (a record that cannot be processed?) and at the consumer that "
             "has it"),
+        Reason.COMMIT_BEYOND_END: Meaning(
+            "for a minute, an offset was committed beyond an end of its log that was read later: offsets of another "
+            "cluster, or a log that lost its end; the lag is unknown and nothing is scaled",
+            "see that `bootstrapServers` and `consumerGroup` are those of the consumers; reset the group's offsets"),
         Reason.UNREAD_PARTITIONS: Meaning(
             "nobody was assigned a partition for a minute, while others of the group were; it counts for nothing: lag, "
             "age, zero and useful replicas leave it out",

@@ -17,7 +17,12 @@ from pydantic.alias_generators import to_camel
 from kafka_consumer_scaler.api.rules import one_line
 from kafka_consumer_scaler.api.spec import MAX_REPLICAS
 from kafka_consumer_scaler.core.capacity import Capacity
-from kafka_consumer_scaler.core.effect import BACK_OFF_SECONDS_MAX, PAUSE_SECONDS_MAX, TAKEN_BACK_SECONDS_MAX
+from kafka_consumer_scaler.core.effect import (
+    BACK_OFF_SECONDS_MAX,
+    JOIN_SECONDS_MAX,
+    PAUSE_SECONDS_MAX,
+    TAKEN_BACK_SECONDS_MAX,
+)
 from kafka_consumer_scaler.core.memory import (
     SCALES_KEPT,
     Awaited,
@@ -41,7 +46,6 @@ from kafka_consumer_scaler.core.verdict import BOUNDS, LASTING
 VERSION: Final = 1
 LONGEST: Final = 1000
 """Entries of one list that are read back, the newest."""
-JOIN_SECONDS_MAX: Final = 600.0
 KNOWN_REASONS: Final = {reason.value: reason for reason in Reason}
 
 T = TypeVar("T")
@@ -82,6 +86,8 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
         "trial": _stored(memory.trial),
         "ineffective": _stored(memory.ineffective),
         "threads": _stored(memory.threads),
+        "pausedAt": memory.paused_at,
+        "unevenSince": memory.uneven_since,
         "takenBack": _stored(memory.taken_back),
         "unread": _stored(memory.unread),
         "assignor": memory.assignor,
@@ -111,6 +117,8 @@ def memory_of(stored: Any, now: float) -> Memory:
         trial=_read(Trial, stored.get("trial"), now),
         ineffective=_read(Ineffective, stored.get("ineffective"), now),
         threads=_read(Threads, stored.get("threads"), now),
+        paused_at=_time(stored.get("pausedAt"), now),
+        uneven_since=_time(stored.get("unevenSince"), now),
         taken_back=_read(TakenBack, stored.get("takenBack"), now),
         unread=_read(Unread, stored.get("unread"), now),
         assignor=_assignor(stored.get("assignor")),

@@ -24,6 +24,7 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     Reason.TOPIC_NOT_FOUND: "correct spec.topics or spec.topicPattern",
     Reason.NO_COMMITTED_OFFSETS: "name spec.topics, and see that the consumers commit",
     Reason.GROUP_TYPE_NOT_SUPPORTED: "share and streams groups are not served yet: scale this one by other means",
+    Reason.COMMIT_BEYOND_END: "reset the group's offsets that the message names: they are not of this cluster",
     Reason.METRICS_UNAVAILABLE: "look at the brokers, and at the operator's log",
     Reason.METRICS_PARTIAL: "look for a partition without a leader",
     Reason.SECRET_NOT_FOUND: "make the Secret that the message names, or grant it with the chart's secretAccess",

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from kafka_consumer_scaler.core.snapshot import TopicPartition
 
-TOGETHER = frozenset({"roundrobin", "sticky", "cooperative-sticky", "uniform"})
+APART = frozenset({"", "range", "rangeassignor"})
+"""Assignors, in small letters, that divide each topic apart; one that was never seen may be Kafka's default, range."""
 COOPERATIVE = frozenset({"cooperative-sticky", "uniform"})
 """Assignors whose rebalance pauses only the partitions that move."""
 
@@ -74,11 +75,16 @@ class Spread:
 
 
 def spread(partitions: Collection[TopicPartition], assignor: str, threads: int, foreign: int = 0) -> Spread:
-    """The spread under an assignor; one that is not known counts as range, the one with the fewest useful replicas."""
+    """The spread under an assignor. Only range is known to divide topics apart: Kafka Streams and others do not."""
     topics = Counter(tp.topic for tp in partitions)
-    if assignor in TOGETHER:
+    if divides_together(assignor):
         return Spread((len(partitions),), threads, foreign)
     return Spread(tuple(topics[topic] for topic in sorted(topics)), threads, foreign)
+
+
+def divides_together(assignor: str) -> bool:
+    """Whether the assignor, by its name or its class, divides the partitions of all topics together."""
+    return assignor.rpartition(".")[2].lower() not in APART
 
 
 def deal(partitions: Sequence[TopicPartition], assignor: str, consumers: int) -> tuple[tuple[TopicPartition, ...], ...]:
@@ -95,7 +101,7 @@ def deal(partitions: Sequence[TopicPartition], assignor: str, consumers: int) ->
         consumers: at least 1.
     """
     consumers = min(consumers, max(1, len(partitions)))
-    if assignor in TOGETHER:
+    if divides_together(assignor):
         return tuple(tuple(partitions[first::consumers]) for first in range(consumers))
     hands: list[list[TopicPartition]] = [[] for _ in range(consumers)]
     for topic in dict.fromkeys(tp.topic for tp in partitions):

@@ -237,10 +237,17 @@ class Rates:
 
 
 def measure(history: History, policy: Policy, known: Capacity | None, interval: float | Unknown,
-            unseen: Unseen | None = None) -> Rates:
-    """All rates of the window that ends with the latest sample; `interval` is the likely commit interval, seconds."""
+            unseen: Unseen | None = None, lead: float = 0.0) -> Rates:
+    """All rates of the window that ends with the latest sample.
+
+    Args:
+        known: what is known of a consumer's capacity.
+        interval: the likely commit interval, seconds.
+        unseen: consumers that work and are no members.
+        lead: for how many seconds ahead the arrival will be forecast.
+    """
     found = capacity(history, policy, interval, known, unseen)
-    return Rates(arrival(history), drain(history, policy, interval), found)
+    return Rates(arrival(history, lead), drain(history, policy, interval), found)
 
 
 def busy_drain(history: History, policy: Policy, seconds: float) -> float | None:

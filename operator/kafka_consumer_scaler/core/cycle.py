@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
@@ -14,6 +14,7 @@ from kafka_consumer_scaler.core.diagnosis import (
     Backlog,
     Finding,
     backlog,
+    commits_beyond_end,
     hot_partitions,
     kept_partitions,
     lost_records,
@@ -107,7 +108,7 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
     safe = situation if isinstance(situation, Unknown) else safe_rate(policy, situation)
     course = _course(policy, memory, situation, judged, safe, now)
     is_blip = 0 < history.failures <= FAILURES_TOLERATED
-    return _verdict(policy, current, situation, judged, memory, is_blip, safe, course)
+    return _verdict(policy, current, situation, judged, memory, is_blip, safe, course, now)
 
 
 def _course(policy: Policy, memory: Memory, situation: Situation | Unknown, judged: _Judged,
@@ -143,13 +144,17 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
     sample = history.samples[-1]
     group = _group_seen(history)
     unseen = _unseen_consumers(policy, memory, group, replicas)
+    beyond = commits_beyond_end(history)
+    if beyond:
+        return Unknown(_beyond_words(beyond), Reason.COMMIT_BEYOND_END)
     uncommitted = uncommitted_seconds(history) if sum(lag.values()) else None
     if uncommitted is not None and uncommitted >= NEVER_COMMITS_SECONDS:
         return Unknown("the group has members and commits no offsets", Reason.NO_COMMITTED_OFFSETS)
     interval = likely_commit_interval(history, policy)
     waiting = unprocessed(history, policy, lag, interval)
     since = memory.last_scale.at + (memory.join_seconds or JOIN_SECONDS) if memory.last_scale and unseen else 0.0
-    seen = measure(history, policy, memory.capacity, interval, Unseen(unseen, since) if unseen else None)
+    seen = measure(history, policy, memory.capacity, interval, Unseen(unseen, since) if unseen else None,
+                   (memory.join_seconds or JOIN_SECONDS) + policy.polling_interval_seconds)
     if not isinstance(seen.capacity, Unknown):
         seen = replace(seen, capacity=kept_capacity(memory, seen.capacity))
     shares, waited = arrival_shares(history), ages(history, waiting)
@@ -157,9 +162,11 @@ def _situation(policy: Policy, history: History, current: Replicas | Unknown, me
     rates = seen if asked is seen.arrival else replace(seen, arrival=asked)
     memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
     stuck = stuck_partitions(history, policy, waiting)
-    helped = {tp: age for tp, age in waited.items() if tp not in stuck}
+    is_few = 2 * len(stuck) <= len(waited)
+    helped = {tp: age for tp, age in waited.items() if not (is_few and tp in stuck)}
     standing = backlog(history, policy, oldest(helped), seen)
     memory = _with_usual(_with_members(memory, group, sample.at), standing, rates, current, sample.at)
+    memory = _with_uneven(memory, current, sample.at)
     memory = with_threads(memory, history, policy, replicas, sample.at)
     threads = threads_of(policy, memory)
     foreign = foreign_members(history, lag, threads, replicas, memory.scales)
@@ -248,6 +255,14 @@ def _missing_since(memory: Memory, replicas: Replicas) -> float | None:
     return memory.last_scale.at if memory.last_scale is not None else 0.0
 
 
+def _beyond_words(beyond: Mapping[TopicPartition, tuple[int, int]]) -> str:
+    """`orders/0 is committed up to 900,000 and its log ends at 5,000, as 11 more partitions are`."""
+    tp = min(beyond)
+    committed, end = beyond[tp]
+    more = f", and {len(beyond) - 1} more partitions are so" if len(beyond) > 1 else ""
+    return f"{tp} is committed up to {committed:,} and its log ends at {end:,}{more}"
+
+
 def _group_seen(history: History) -> Group | Unknown:
     """The group as it is described; a group without members whose offsets go on has members that cannot be seen."""
     group = history.samples[-1].group
@@ -262,6 +277,14 @@ def _unseen_consumers(policy: Policy, memory: Memory, group: Group | Unknown, re
     if not isinstance(group, Unknown) or group.reason is not Reason.MEMBERS_UNSEEN:
         return 0
     return replicas.spec * threads_of(policy, memory)
+
+
+def _with_uneven(memory: Memory, current: Replicas | Unknown, at: float) -> Memory:
+    """Since when more or fewer replicas exist than are asked for: a rollout, or a pod that stays."""
+    if isinstance(current, Unknown):
+        return memory
+    since = memory.uneven_since if memory.uneven_since is not None else at
+    return replace(memory, uneven_since=None if current.existing == current.spec else since)
 
 
 def _with_members(memory: Memory, group: Group | Unknown, at: float) -> Memory:
@@ -369,10 +392,10 @@ def _head(policy: Policy, current: int, replicas: int) -> str:
 
 
 def _verdict(policy: Policy, current: Replicas | Unknown, situation: Situation | Unknown, judged: _Judged,
-             before: Memory, is_blip: bool, safe: SafeRate | Unknown, course: Course) -> Verdict:
+             before: Memory, is_blip: bool, safe: SafeRate | Unknown, course: Course, now: float) -> Verdict:
     metrics = situation if isinstance(situation, Unknown) else None
     target = current if isinstance(current, Unknown) else None
-    found = _found(policy, situation, judged, before, course)
+    found = _found(policy, situation, judged, before, course, now)
     findings = tuple(Finding(each.reason, each.evidence, each.remedy) for each in found)
     conditions = conditions_of(policy, metrics, target, findings, judged.recommendation is not None)
     standing = "" if isinstance(situation, Unknown) else _standing(situation)
@@ -418,11 +441,20 @@ def _upstream(situation: Situation | Unknown, course: Course) -> str:
 
 
 def _found(policy: Policy, situation: Situation | Unknown, judged: _Judged, before: Memory,
-           course: Course) -> tuple[Found, ...]:
+           course: Course, now: float) -> tuple[Found, ...]:
     """The findings that last; while nothing can be seen, they stay."""
     if isinstance(situation, Unknown):
-        return before.found
+        return _found_unknown(situation, before, now)
     return lasting(findings_of(policy, situation, judged.trail, course.throttle), policy, before, situation.now)
+
+
+def _found_unknown(why: Unknown, before: Memory, now: float) -> tuple[Found, ...]:
+    """While too little is known, the findings stay; a commit beyond the end is one itself."""
+    others = tuple(each for each in before.found if each.reason is not Reason.COMMIT_BEYOND_END)
+    if why.reason is not Reason.COMMIT_BEYOND_END:
+        return before.found
+    remedy = "see that the group's offsets are those of this cluster, and reset them; until then its lag is unknown"
+    return (Found(Reason.COMMIT_BEYOND_END, now, why.why, remedy), *others)
 
 
 def _causes(current: Replicas | Unknown, decision: Decision, findings: tuple[Finding, ...]) -> str:

@@ -17,6 +17,7 @@ from kafka_consumer_scaler.core.rates import (
     WINDOW_SECONDS,
     arrival_shares,
     commit_interval_seconds,
+    likely_commit_interval,
     position,
 )
 from kafka_consumer_scaler.core.reasons import Reason
@@ -39,6 +40,10 @@ RETENTION_WATCHED_SECONDS = 120.0
 """Log starts are asked for once a minute, so a rate of deletion needs two."""
 RETENTION_SECONDS = 900.0
 """A record that will be deleted within this time, before the group reaches it, is at risk."""
+BEYOND_SECONDS = 60.0
+"""Of commits beyond the end, before they are reported: high watermarks are asked for once a minute."""
+LOST_SECONDS = 300.0
+"""A loss is over once the log start has not moved for so long: log starts are asked for once a minute."""
 RECREATED_SECONDS = 600.0
 """For how long it is told that a topic was recreated."""
 
@@ -105,14 +110,51 @@ def retention_risk(history: History, policy: Policy) -> tuple[TopicPartition, fl
 
 
 def lost_records(history: History) -> Mapping[TopicPartition, int]:
-    """Records that were deleted before the group processed them, at least: `start - committed`, by partition.
+    """Records that were deleted before the group processed them, while it was watched: at least so many, by partition.
 
-    Committed 40, and the log starts at 100: 60 are lost. A single one is no record, but the marker that ends a
+    Committed 40, and the log start goes from 30 to 100: 60 are lost. A loss is over once the log start has stood still
+    for LOST_SECONDS; one from before the first sample is not reported. A single record is the marker that ends a
     transaction: its offset is not committed, and is deleted like the others.
     """
-    found = {tp: reading.start - reading.committed for tp, reading in history.samples[-1].readings.items()
-             if isinstance(reading.committed, int)}
-    return {tp: lost for tp, lost in found.items() if lost > IDLE_LAG}
+    newest = history.samples[-1]
+    behind = {tp: reading.start - reading.committed for tp, reading in newest.readings.items()
+              if isinstance(reading.committed, int) and reading.start - reading.committed > IDLE_LAG}
+    if not behind:
+        return {}
+    earlier = next((sample for sample in history.samples if newest.at - sample.at <= LOST_SECONDS), newest)
+    found = {}
+    for tp, lost in behind.items():
+        before = earlier.readings.get(tp)
+        if before is not None and newest.readings[tp].start > before.start:
+            found[tp] = lost
+    return found
+
+
+def commits_beyond_end(history: History) -> Mapping[TopicPartition, tuple[int, int]]:
+    """Partitions whose committed offset lies beyond an end that was read later: (committed, end).
+
+    No consumer of this log can have committed it: the offsets are another cluster's, or the log lost its end. One
+    that reads uncommitted records may commit beyond the last stable offset, up to the high watermark. A topic that was
+    seen to be recreated has a finding of its own. Reported once every sample of BEYOND_SECONDS saw it.
+    """
+    newest = history.samples[-1]
+    found = {tp: (reading.committed, reading.end) for tp, reading in newest.readings.items()
+             if isinstance(reading.committed, int) and _is_beyond(newest, tp)}
+    recreated = recreated_topics(history) if found else frozenset()
+    for sample in reversed(history.samples[:-1]):
+        found = {tp: pair for tp, pair in found.items() if tp.topic not in recreated and _is_beyond(sample, tp)}
+        if not found:
+            return {}
+        if newest.at - sample.at >= BEYOND_SECONDS:
+            return found
+    return {}
+
+
+def _is_beyond(sample: Sample, tp: TopicPartition) -> bool:
+    reading = sample.readings.get(tp)
+    if reading is None or not isinstance(reading.committed, int):
+        return False
+    return reading.committed > max(reading.end, sample.details.high_watermarks.get(tp, 0))
 
 
 def recreated_topics(history: History) -> frozenset[str]:
@@ -148,9 +190,15 @@ def _behind_since(history: History, tp: TopicPartition) -> Sample | None:
 
 def stuck_partitions(history: History, policy: Policy,
                      lag: Mapping[TopicPartition, float]) -> frozenset[TopicPartition]:
-    """Partitions with lag whose member is alive and whose committed offset has not moved for three commit intervals."""
+    """Partitions with lag whose member is alive and whose committed offset has not moved for three commit intervals.
+
+    Most partitions of a group that was not seen to commit are none: it may commit rarely, or stand still as a whole.
+    """
     suspects = [tp for tp in _alive(history) if lag.get(tp, 0) > 0 and _unmoved_seconds(history, tp) > 0]
     if not suspects:
+        return frozenset()
+    is_whole = len(suspects) > max(2, len(history.samples[-1].readings) / 2)
+    if is_whole and isinstance(likely_commit_interval(history, policy), Unknown):
         return frozenset()
     patience = _patience_seconds(history, policy)
     return frozenset(tp for tp in suspects if _unmoved_seconds(history, tp) >= patience)
@@ -199,23 +247,34 @@ def _alive(history: History) -> frozenset[TopicPartition]:
 
 
 def _patience_seconds(history: History, policy: Policy) -> float:
-    """Commits every 5 s, polls every 15 s: max(60, 3 * 15, 3 * 15) = 60 s. Commits every 60 s: 180 s."""
+    """Commits every 5 s, polls every 15 s: max(60, 3 * 15, 3 * 15) = 60 s. Commits every 60 s: 180 s.
+
+    While no partition was seen to commit twice, records may take as long as the objective allows.
+    """
     interval = commit_interval_seconds(history)
+    if isinstance(interval, Unknown):
+        interval = likely_commit_interval(history, policy)
     polls = STUCK_COMMIT_INTERVALS * policy.polling_interval_seconds
     if isinstance(interval, Unknown):
-        return max(STUCK_SECONDS_UNSEEN, polls)
+        return max(STUCK_SECONDS_UNSEEN, polls, policy.lag_seconds)
     return max(STUCK_SECONDS_AT_LEAST, STUCK_COMMIT_INTERVALS * interval, polls)
 
 
 def _unmoved_seconds(history: History, tp: TopicPartition) -> float:
-    """Seconds for which the committed offset stayed and lag was there in every sample."""
-    newest = history.samples[-1]
-    since = newest.at
-    for sample in reversed(history.samples):
+    """Seconds for which the committed offset stayed and lag was there in every sample, rebalances left out."""
+    newest = later = history.samples[-1]
+    seconds = 0.0
+    for sample in reversed(history.samples[:-1]):
         if not _waits_at(sample, tp, newest):
             break
-        since = sample.at
-    return newest.at - since
+        if not _is_moving(sample) and not _is_moving(later):
+            seconds += later.at - sample.at
+        later = sample
+    return seconds if _waits_at(newest, tp, newest) else 0.0
+
+
+def _is_moving(sample: Sample) -> bool:
+    return isinstance(sample.group, Group) and sample.group.is_rebalancing
 
 
 def _waits_at(sample: Sample, tp: TopicPartition, newest: Sample) -> bool:

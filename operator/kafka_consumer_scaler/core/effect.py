@@ -13,6 +13,7 @@ The climb is then not tried again for 10 minutes, 20 after a second failure in a
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.capacity import SLOWED_SHARE, Capacity, busy_drain
@@ -37,7 +38,10 @@ TAKEN_BACK_SECONDS = 3600.0
 TAKEN_BACK_SECONDS_MAX = 28_800.0
 """A step down that was taken back is not tried again at such a load for an hour, and after the next one for two."""
 GIVE_UP_JOINING_SECONDS = 600.0
-"""Consumers that have not joined by then no longer hold up a scale-up, and no longer tell how long joining takes."""
+GIVE_UP_JOINING_TIMES = 2
+"""Consumers that have not joined by then, or in twice the usual time, no longer hold up a scale-up."""
+JOIN_SECONDS_MAX = 3600.0
+"""Consumers that take longer to join do not show how long joining takes."""
 UNEVEN_SHARE = 0.25
 """A drain that differs by more than this from another is another drain."""
 GIVE_UP_TRIAL_SECONDS = 300.0
@@ -45,12 +49,15 @@ GIVE_UP_TRIAL_SECONDS = 300.0
 JOIN_LATE_SECONDS = 120.0
 JOIN_LATE_TIMES = 4
 """Consumers that need four times as long as usual, and 120 s at least, do not join."""
-PAUSE_SECONDS_MAX = 120.0
+PAUSE_SECONDS_MAX = 1800.0
+LONG_PAUSE_POLLS = 3
+"""A standstill of so many polls after a change is a pause."""
 
 
 def learned(policy: Policy, history: History, situation: Situation) -> Memory:
     """The memory with what the latest sample says about the last changes."""
     memory = _with_taken_back(policy, situation)
+    memory = _with_long_pause(policy, history, replace(situation, memory=memory))
     memory = _with_joined(history, policy.offset_reset, replace(situation, memory=memory))
     return _with_trial(policy, history, replace(situation, memory=memory))
 
@@ -74,6 +81,11 @@ def not_joining_seconds(situation: Situation) -> float | None:
         return None
     waited = situation.now - awaited.at
     return waited if waited >= max(JOIN_LATE_SECONDS, JOIN_LATE_TIMES * situation.join_seconds) else None
+
+
+def give_up_joining_seconds(situation: Situation) -> float:
+    """How long consumers that have not joined hold up a scale-up: at least ten minutes, or twice the usual time."""
+    return max(GIVE_UP_JOINING_SECONDS, GIVE_UP_JOINING_TIMES * situation.join_seconds)
 
 
 def is_bound_downstream(situation: Situation) -> bool:
@@ -119,7 +131,7 @@ def _with_joined(history: History, reset: OffsetReset, situation: Situation) -> 
         return replace(memory, awaited=replace(awaited, missing_at=at))
     if awaited.lost:
         return replace(memory, awaited=None)
-    if situation.now - awaited.at > GIVE_UP_JOINING_SECONDS:
+    if situation.now - awaited.at > JOIN_SECONDS_MAX:
         return replace(memory, awaited=None, trial=None)
     joined_at = (at + max(awaited.at, awaited.missing_at or 0.0)) / 2
     trial = memory.trial
@@ -135,6 +147,26 @@ def _with_joined(history: History, reset: OffsetReset, situation: Situation) -> 
 def _is_unseen(situation: Situation) -> bool:
     """Consumers that cannot be seen cannot be seen to join: the usual time is waited."""
     return isinstance(situation.group, Unknown) and situation.group.reason is Reason.MEMBERS_UNSEEN
+
+
+def _with_long_pause(policy: Policy, history: History, situation: Situation) -> Memory:
+    """A standstill of all offsets after a change, up or down, that many polls saw is the pause of a rebalance.
+
+    It ends with the first commit after it. Shorter ones cannot be told from the time between two commits.
+    """
+    memory, last = situation.memory, situation.memory.last_scale
+    if last is None or memory.paused_at == last.at or isinstance(situation.group, Unknown):
+        return memory
+    samples = [sample for sample in history.samples if sample.at >= last.at - policy.polling_interval_seconds]
+    if len(samples) < 3 or situation.group.is_rebalancing or not situation.lag_records:
+        return memory
+    longest, since = 0.0, samples[0].at
+    for before, now in pairwise(samples):
+        if processed(history, policy.offset_reset, before, now, now.readings) > 0:
+            longest, since = max(longest, before.at - since), now.at
+    if since == samples[0].at or longest < LONG_PAUSE_POLLS * policy.polling_interval_seconds:
+        return memory
+    return replace(memory, paused_at=last.at, pause_seconds=max(longest, memory.pause_seconds or 0.0))
 
 
 def _has_lost_members(situation: Situation) -> bool:

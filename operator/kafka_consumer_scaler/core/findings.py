@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kafka_consumer_scaler.core.diagnosis import Backlog, Finding
 from kafka_consumer_scaler.core.effect import expected_members, is_bound_downstream, not_joining_seconds
 from kafka_consumer_scaler.core.limits import Limit
-from kafka_consumer_scaler.core.membership import UNREAD_SECONDS, UNREST_SECONDS
+from kafka_consumer_scaler.core.membership import REBALANCING_SECONDS, UNREAD_SECONDS, UNREST_SECONDS
 from kafka_consumer_scaler.core.memory import Found, Memory, Usual
 from kafka_consumer_scaler.core.others import replicas_changed_by_others, taken_away_by_others
 from kafka_consumer_scaler.core.policy import Mode, Policy
@@ -147,6 +147,8 @@ def rebalance_storm(policy: Policy, situation: Situation, trail: tuple[Limit, ..
     """
     left, rebalancing = _came_and_went(situation), situation.unrest.rebalancing
     again = situation.unrest.again - _taken_away(situation)
+    if situation.since_scaled < REBALANCING_SECONDS + situation.pause_seconds:
+        rebalancing = 0.0
     is_coming_and_going = left >= STORM_MEMBERS and again >= STORM_MEMBERS - 1
     if situation.replicas.trouble or not (is_coming_and_going or rebalancing >= STORM_SHARE):
         return None

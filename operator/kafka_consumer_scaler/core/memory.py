@@ -242,6 +242,8 @@ class Memory:
         trial: the scale-up that is on trial.
         ineffective: the scale-up that was taken back.
         threads: members that one replica brings; None before that was seen.
+        paused_at: the change, by its time, whose long pause is in `pause_seconds`; None before one was seen.
+        uneven_since: since when more or fewer replicas exist than are asked for; None while as many do.
         taken_back: the newest step down that was taken back.
         unread: topics that nobody read when the group last had members.
         assignor: the group's last known assignor; empty before any was known.
@@ -266,6 +268,8 @@ class Memory:
     ineffective: Ineffective | None = None
     threads: Threads | None = None
     taken_back: TakenBack | None = None
+    paused_at: float | None = None
+    uneven_since: float | None = None
     unread: Unread | None = None
     assignor: str = ""
     usual: Usual | None = None

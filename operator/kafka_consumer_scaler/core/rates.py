@@ -20,7 +20,6 @@ WINDOW_SECONDS = 60.0
 WINDOW_COMMIT_INTERVALS = 3
 NEWEST_SECONDS = 10.0
 """The last interval: one poll, or as many as make 10 s, since producers send, and transactions end, in batches."""
-COMMIT_SECONDS_MAX = 300.0
 COMMIT_SECONDS = 5.0
 """Kafka's default auto.commit.interval.ms."""
 ASKED_PARTITIONS = 20
@@ -31,6 +30,10 @@ OVERDUE_COMMIT_INTERVALS = 2
 NO_MOVES = Unknown("no committed offset was seen to move twice")
 RISE_STEPS = 3
 RISE_STEP_SECONDS = 15.0
+RISE_STEP_SECONDS_MAX = 120.0
+RISE_LEAD_PARTS = 5
+TRAILING_RECORDS = 10
+"""So few records at the end of a partition that stands still at both ends are the markers of transactions."""
 IDLE_LAG = 1
 """A transaction's commit marker has an offset that no consumer commits: it stays as a lag of one record."""
 
@@ -94,7 +97,7 @@ def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, i
     A consumer that commits every 60 s and is polled every 5 s shows a sawtooth. Between commits its position goes on as
     it did on average: committed 40 s ago, 10 records/s, lag 430 -> 30. Overdue by two intervals, nothing is assumed.
     """
-    idle = {tp for tp, behind in lag.items() if behind == IDLE_LAG and _is_at_rest(history, tp)}
+    idle = {tp for tp, behind in lag.items() if 0 < behind <= TRAILING_RECORDS and _is_at_rest(history, tp)}
     credit: Mapping[TopicPartition, float] = {}
     if not isinstance(interval, Unknown):
         credit = _processed_since_commit(history, policy.offset_reset, interval)
@@ -138,21 +141,23 @@ def _interval_by_size(history: History, reset: OffsetReset) -> float | Unknown:
              if any(_has_committed(before, now, tp) for tp in now.readings)]
     if not moves:
         return NO_MOVES
-    arrived = arrival(history)
-    if len(history.samples) == 2 or isinstance(arrived, Unknown) or arrived.average == 0:
-        return COMMIT_SECONDS
     before, now = moves[-1]
-    seconds = processed(history, reset, before, now, now.readings) / arrived.average
-    return min(COMMIT_SECONDS_MAX, max(COMMIT_SECONDS, seconds))
+    moved = [tp for tp in now.readings if _has_committed(before, now, tp)]
+    window = _window(history, since=0.0, seconds=WINDOW_SECONDS)
+    arrived = sum(_moves(window[0], window[-1]).get(tp, 0) for tp in moved)
+    if len(history.samples) == 2 or arrived == 0:
+        return COMMIT_SECONDS
+    rate = arrived / (window[-1].at - window[0].at)
+    return max(COMMIT_SECONDS, processed(history, reset, before, now, frozenset(moved)) / rate)
 
 
-def arrival(history: History) -> Arrival | Unknown:
-    """Records/s that are produced."""
+def arrival(history: History, lead: float = 0.0) -> Arrival | Unknown:
+    """Records/s that are produced; the rise is measured over a span that suits a forecast `lead` seconds ahead."""
     window = _window(history, since=0.0, seconds=WINDOW_SECONDS)
     if len(window) < 2:
         return Unknown("only one sample")
     newest = _window(history, since=0.0, seconds=NEWEST_SECONDS)
-    return Arrival(_arrived(window[0], window[-1]), _arrived(newest[0], newest[-1]), _rise(history))
+    return Arrival(_arrived(window[0], window[-1]), _arrived(newest[0], newest[-1]), _rise(history, lead))
 
 
 def arrival_shares(history: History, seconds: float = WINDOW_SECONDS) -> Mapping[TopicPartition, float]:
@@ -326,14 +331,17 @@ def _end(sample: Sample, tp: TopicPartition, otherwise: Reading) -> int:
     return otherwise.end if reading is None else reading.end
 
 
-def _rise(history: History) -> float:
+def _rise(history: History, lead: float) -> float:
     """Records/s by which the arrival rises each second: the least of its last three rises, each over 15 s or a poll.
+
+    For a forecast of more than 75 s, each is over a fifth of that, as far as the history goes back.
 
     A ramp 100, 115, 130, 145 rises by 1 a second; a step 100, 100, 300, 300 by 0, as does noise.
     """
+    step = min(RISE_STEP_SECONDS_MAX, max(RISE_STEP_SECONDS, lead / RISE_LEAD_PARTS))
     marks = [history.samples[-1]]
     for sample in reversed(history.samples):
-        if marks[-1].at - sample.at >= RISE_STEP_SECONDS:
+        if marks[-1].at - sample.at >= step:
             marks.append(sample)
         if len(marks) == RISE_STEPS + 2:
             break

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     STUCK_PARTITION = "StuckPartition"
     UNREAD_PARTITIONS = "UnreadPartitions"
     INEFFECTIVE_SCALING = "IneffectiveScaling"
+    COMMIT_BEYOND_END = "CommitBeyondEnd"
     RECORDS_LOST = "RecordsLost"
     RETENTION_RISK = "RetentionRisk"
     TOPIC_RECREATED = "TopicRecreated"

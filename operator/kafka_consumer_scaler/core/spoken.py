@@ -31,6 +31,7 @@ BECAUSE: Mapping[Reason, str] = {
     Reason.NOT_AUTHORIZED: "the brokers refuse the operator's user",
     Reason.TOPIC_NOT_FOUND: "a topic of the group does not exist",
     Reason.NO_COMMITTED_OFFSETS: "the group has not committed an offset that would tell its lag",
+    Reason.COMMIT_BEYOND_END: "an offset was committed beyond the end of its log",
     Reason.MEMBERS_UNSEEN: "the group has no member that can be seen, and commits go on",
     Reason.GROUP_TYPE_NOT_SUPPORTED: "the group is of a type that is not served yet",
     Reason.POLLING_PROCESS_DIED: "the process that asks the brokers ended and is being started again",
@@ -72,6 +73,8 @@ UNTIL: Mapping[Reason, str] = {
     Reason.TOPIC_NOT_FOUND: "Create the topic, or correct spec.topics.",
     Reason.NO_COMMITTED_OFFSETS:
         "It goes on with the group's first commit: check that its consumers commit, and spec.consumerGroup.",
+    Reason.COMMIT_BEYOND_END:
+        "It goes on once the committed offsets lie within the logs: reset those of another cluster.",
     Reason.MEMBERS_UNSEEN: "Consumers that subscribe instead of assigning partitions themselves are members.",
     Reason.GROUP_TYPE_NOT_SUPPORTED: "Name a consumer group in spec.consumerGroup; scale this one by other means.",
     Reason.POLLING_PROCESS_DIED: "It goes on with the next poll.",

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kafka_consumer_scaler.core.diagnosis import Backlog
-from kafka_consumer_scaler.core.effect import GIVE_UP_JOINING_SECONDS, expected_members
+from kafka_consumer_scaler.core.effect import expected_members, give_up_joining_seconds
 from kafka_consumer_scaler.core.limits import Limit, step
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy
@@ -27,6 +27,9 @@ from kafka_consumer_scaler.core.snapshot import Unknown
 GIVE_UP_REBALANCE_SECONDS = 600.0
 GIVE_UP_REBALANCE_PAUSES = 4
 """A rebalance that lasts longer than this, and than so many usual ones, no longer holds up a scale-down."""
+GIVE_UP_ROLLOUT_SECONDS = 900.0
+GIVE_UP_ROLLOUT_STARTS = 4
+"""Pods that come or go for longer than this, and than so many starts, such as a canary, hold up no scale-down."""
 FAILED_POLLS = 2
 """Polling intervals after a bad sample in which nothing is taken away."""
 
@@ -124,12 +127,28 @@ def is_pending(policy: Policy, memory: Memory, situation: Situation) -> tuple[Re
     joined = situation.members
     if memory.awaited is None or isinstance(situation.group, Unknown) or isinstance(joined, Unknown):
         return None
+    has_given_up = situation.now - memory.awaited.at >= give_up_joining_seconds(situation)
     if current > 0 and not joined and not situation.group.is_rebalancing:
         return Reason.REPLICAS_PENDING, f"none of {current} replicas is a member of the group"
     expected = expected_members(situation)
-    if joined >= expected or situation.now - memory.awaited.at >= GIVE_UP_JOINING_SECONDS:
+    if joined >= expected or has_given_up:
         return None
     return Reason.REPLICAS_PENDING, f"{joined} of {expected} consumers have joined the group"
+
+
+def is_settling(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
+    """The rebalance of the last change goes on: another change would begin it again."""
+    group, since = situation.group, situation.since_scaled
+    if isinstance(group, Unknown) or not group.is_rebalancing or since >= give_up_rebalance_seconds(situation):
+        return None
+    if situation.rebalancing_seconds + 2 * policy.polling_interval_seconds < since:
+        return None
+    return Reason.REBALANCING, f"the group is in {group.state} since the last change"
+
+
+def give_up_rebalance_seconds(situation: Situation) -> float:
+    """How long a rebalance holds up a change."""
+    return max(GIVE_UP_REBALANCE_SECONDS, GIVE_UP_REBALANCE_PAUSES * situation.pause_seconds)
 
 
 def is_uncommitted(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
@@ -152,16 +171,16 @@ def is_rebalancing(policy: Policy, memory: Memory, situation: Situation) -> tupl
         if situation.group.reason is Reason.MEMBERS_UNSEEN:
             return None
         return Reason.METRICS_PARTIAL, f"the group's state is unknown: {situation.group.why}"
-    patience = max(GIVE_UP_REBALANCE_SECONDS, GIVE_UP_REBALANCE_PAUSES * situation.pause_seconds)
-    if situation.group.is_rebalancing and situation.rebalancing_seconds < patience:
+    if situation.group.is_rebalancing and situation.rebalancing_seconds < give_up_rebalance_seconds(situation):
         return Reason.REBALANCING, f"the group is in {situation.group.state}"
     return None
 
 
 def is_rolling_out(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
     """Pods come or go: a rollout's surge, or the scale before is not done."""
-    replicas = situation.replicas
-    if replicas.existing == replicas.spec:
+    replicas, since = situation.replicas, situation.memory.uneven_since
+    patience = max(GIVE_UP_ROLLOUT_SECONDS, GIVE_UP_ROLLOUT_STARTS * situation.join_seconds)
+    if replicas.existing == replicas.spec or (since is not None and situation.now - since >= patience):
         return None
     return Reason.ROLLING_OUT, f"{replicas.existing} replicas exist and {replicas.spec} are asked for"
 
@@ -182,7 +201,7 @@ def is_cooling_down(policy: Policy, memory: Memory, situation: Situation) -> tup
     return _cooldown(policy.scale_down.cooldown_seconds, memory, situation.now)
 
 
-UP_VETOES: tuple[Veto, ...] = (is_uncommitted, is_pending, is_cooling_up)
+UP_VETOES: tuple[Veto, ...] = (is_uncommitted, is_pending, is_settling, is_cooling_up)
 DOWN_VETOES: tuple[Veto, ...] = (
     is_behind, is_rebalancing, is_rolling_out, is_freshly_watched, is_cooling_down,
 )

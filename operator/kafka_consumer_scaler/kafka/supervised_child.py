@@ -60,7 +60,9 @@ class Child:
             answer.set_result(None)
         try:
             self.send({"id": number, **question})
-            return await asyncio.wait_for(answer, patience_seconds)
+            # Not wait_for: in Python 3.11 a cancellation at the moment of the answer is lost in it.
+            async with asyncio.timeout(patience_seconds):
+                return await answer
         finally:
             self._pending.pop(number, None)
 

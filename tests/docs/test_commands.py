@@ -118,6 +118,7 @@ def test_every_reason_has_a_meaning_in_one_group() -> None:
 
 def test_the_findings_are_in_the_order_of_their_urgency() -> None:
     found = [reason.name.lower() for reason in dict(GROUPS)[reasons_reference.FOUND]]
+    found.remove("commit_beyond_end")  # is found while the lag is unknown, and no rule is asked
     assert found == [rule.__name__ for rule in RULES if rule.__name__ in found]
 
 

@@ -17,6 +17,7 @@ WORLDS = full(150, 2000)
 """About three minutes of one core."""
 NOT_YET: Mapping[str, str] = {
     "liveness": "members that cannot be seen, members of others, threads that are not told",
+    "cooldowns": "a withdrawal waits for no cooldown",
     "calm": "a pause of minutes and threads in a replica are not learned",
     "thrift": "unread topics and canaries hold replicas",
     "zero": "control records and strangers hold the way to zero",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.snapshot import Group, Sample, TopicPartition
+from kafka_consumer_scaler.core.snapshot import REBALANCING_STATES, Group, Sample, TopicPartition
 
 UNREST_SECONDS = 600.0
 """Members that came and went within this time are counted."""
@@ -151,8 +151,11 @@ def uncounted_partitions(unread: Mapping[TopicPartition, float], history: Histor
 
 
 def _held(sample: Sample) -> frozenset[TopicPartition] | None:
-    """The partitions that members hold; None where a rebalance goes on, or the group is not known."""
-    if not isinstance(sample.group, Group) or sample.group.is_rebalancing or not sample.group.members:
+    """The partitions that members hold; None where a rebalance goes on, or the group is not known.
+
+    Members that work on in a rebalance hold only a part: what moves is held by nobody.
+    """
+    if not isinstance(sample.group, Group) or sample.group.state in REBALANCING_STATES or not sample.group.members:
         return None
     return frozenset(tp for member in sample.group.members for tp in member.partitions)
 

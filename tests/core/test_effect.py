@@ -384,3 +384,34 @@ def test_the_largest_number_that_was_too_few_counts_while_it_holds() -> None:
 def test_a_step_that_was_taken_back_is_counted_once() -> None:
     once = after((NOW - 400, 6, 4), (NOW - 100, 4, 6))
     assert after(memory=once) == once
+
+
+# long pauses
+
+def standing(seconds: int) -> History:
+    """After a change at NOW - 400 no offset moves for so long; before and after it all do."""
+    def done(ago: int) -> int:
+        return 50_000 - 10 * ago if ago > 400 else 50_000 - 10 * 400 + 10 * max(0, 400 - seconds - ago)
+    return history(*(seen(NOW - ago, *[(90_000, done(ago))] * 12, group=members(6)) for ago in range(450, -1, -15)))
+
+
+def after_standstill(seconds: int, memory: Memory | None = None) -> Memory:
+    known = (memory or Memory()).with_scaled(3, 6, NOW - 400)
+    return taught(replace(even(6, 450.0, age=30.0), memory=known, backlog=Backlog.BEHIND), standing(seconds))
+
+
+def test_a_standstill_after_a_change_is_the_pause_of_its_rebalance() -> None:
+    memory = after_standstill(240)
+    assert memory.paused_at == NOW - 400
+    assert memory.pause_seconds == pytest.approx(240, abs=30)
+
+
+def test_a_standstill_of_less_than_three_polls_is_not_told_from_the_time_between_commits() -> None:
+    assert after_standstill(20).paused_at is None
+
+
+def test_a_long_pause_is_forgotten_so_that_it_can_be_corrected() -> None:
+    old = Memory(pause_seconds=600.0, paused_at=NOW - 28_801)
+    assert taught(replace(even(6, 450.0), memory=old)).pause_seconds is None
+    fresh = Memory(pause_seconds=600.0, paused_at=NOW - 28_799)
+    assert taught(replace(even(6, 450.0), memory=fresh)).pause_seconds == 600.0

@@ -113,3 +113,21 @@ def test_the_members_of_a_surge_are_ours() -> None:
 def test_a_rebalance_tells_of_nobody() -> None:
     moving = Group("PreparingRebalance", "range", tuple(Member(f"m{n}") for n in range(9)))
     assert foreign_members(watched(*[moving] * 6), orders(12), 1, Replicas(4, 4), ()) == 0
+
+
+def fewer(minutes: int, trouble: str = "", existing: int = 4) -> int:
+    """4 replicas of 3 threads each were learned, and each has one member for so long."""
+    known = Memory(threads=Threads(3, 4, 12, 0.0, is_learned=True))
+    found = watched(*[members(4)] * (4 * minutes + 1))
+    memory = with_threads(known, found, POLICY, Replicas(4, existing, trouble), found.samples[-1].at)
+    return threads_of(POLICY, memory)
+
+
+def test_fewer_members_of_each_replica_for_ten_minutes_are_learned_without_a_change() -> None:
+    assert fewer(10) == 1
+    assert fewer(8) == 3
+
+
+def test_missing_members_of_pods_that_fail_or_are_missing_are_no_fewer_threads() -> None:
+    assert fewer(10, trouble="2 of 4 pods in CrashLoopBackOff") == 3
+    assert fewer(10, existing=5) == 3

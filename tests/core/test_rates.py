@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
 from kafka_consumer_scaler.core.rates import (
+    NO_MOVES,
     Arrival,
     age_seconds,
     ages,
@@ -318,6 +321,19 @@ def test_a_transactions_trailing_marker_is_no_lag_once_the_partition_is_at_rest(
     assert waits(marked(60), 1, 5.0) == 0.0
     assert waits(marked(60, behind=10), 10, 5.0) == 0.0
     assert waits(marked(60, behind=11), 11, 5.0) == 11.0, "so many are more than markers"
+
+
+def test_what_stands_still_for_less_than_three_commit_intervals_is_not_at_rest() -> None:
+    """A job of five minutes goes on; its record is no marker."""
+    assert waits(marked(85), 1, 30.0) == 1.0
+    assert waits(marked(90), 1, 30.0) == 0.0
+
+
+def test_while_no_commit_interval_is_known_a_partition_is_at_rest_after_the_objective() -> None:
+    still = history(*(seen(at, (110, 100)) for at in range(0, 301, 5)))
+    lag = {P0: 10}
+    assert unprocessed(still, POLICY, lag, NO_MOVES) == {P0: 0.0}
+    assert unprocessed(still, replace(POLICY, lag_seconds=3600), lag, NO_MOVES) == {P0: 10.0}
 
 
 def test_a_partition_that_retention_emptied_has_no_lag_and_no_age() -> None:

@@ -120,8 +120,8 @@ GROUPS: Final[tuple[Group, ...]] = (
             "cluster, or a log that lost its end; the lag is unknown and nothing is scaled",
             "see that `bootstrapServers` and `consumerGroup` are those of the consumers; reset the group's offsets"),
         Reason.UNREAD_PARTITIONS: Meaning(
-            "nobody was assigned a partition for a minute, while others of the group were; it counts for nothing: lag, "
-            "age, zero and useful replicas leave it out",
+            "no member was assigned a partition for a minute, while other partitions were assigned; it is left out of "
+            "lag, age, scale to zero and useful replicas",
             "let the consumers read its topic, or delete the group's offsets of it; or name the topics that count in "
             "`topics`"),
         Reason.SLOW_CONSUMERS: Meaning(

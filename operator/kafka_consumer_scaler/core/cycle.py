@@ -2,59 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from math import inf
 
-from kafka_consumer_scaler.core.assignment import spread
-from kafka_consumer_scaler.core.capacity import Rates, Unseen, busy_drain, measure
-from kafka_consumer_scaler.core.diagnosis import (
-    NEVER_COMMITS_SECONDS,
-    Backlog,
-    Finding,
-    backlog,
-    commits_beyond_end,
-    hot_partitions,
-    kept_partitions,
-    lost_records,
-    recreated_topics,
-    retention_risk,
-    stuck_partitions,
-    uncommitted_seconds,
-)
-from kafka_consumer_scaler.core.effect import TRIAL_SECONDS, kept_capacity, learned
+from kafka_consumer_scaler.core.capacity import busy_drain
+from kafka_consumer_scaler.core.diagnosis import Backlog, Finding
+from kafka_consumer_scaler.core.effect import TRIAL_SECONDS
 from kafka_consumer_scaler.core.findings import findings_of, lasting
-from kafka_consumer_scaler.core.history import FAILURES_TOLERATED, SPAN_SECONDS, History
+from kafka_consumer_scaler.core.history import FAILURES_TOLERATED, History
 from kafka_consumer_scaler.core.limits import Limit, bound
-from kafka_consumer_scaler.core.membership import (
-    hung_transactions,
-    memberless_seconds,
-    rebalancing_seconds,
-    uncounted_partitions,
-    unread_partitions,
-    unrest,
-    works_unseen,
-)
-from kafka_consumer_scaler.core.memory import Found, Memory, Unread, Usual
-from kafka_consumer_scaler.core.ownership import foreign_members, threads_of, with_threads
+from kafka_consumer_scaler.core.memory import Found, Memory
+from kafka_consumer_scaler.core.observe import observe
 from kafka_consumer_scaler.core.policy import Mode, Policy
-from kafka_consumer_scaler.core.rates import (
-    NEWEST_SECONDS,
-    ages,
-    arrival_shares,
-    lags,
-    likely_commit_interval,
-    oldest,
-    unprocessed,
-)
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import Recommendation, recommend
 from kafka_consumer_scaler.core.safe_rate import SafeRate, safe_rate
-from kafka_consumer_scaler.core.situation import JOIN_SECONDS, Situation
-from kafka_consumer_scaler.core.snapshot import Group, Replicas, Sample, TopicPartition, Unknown
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.core.stabilization import Stabilized, stabilize
-from kafka_consumer_scaler.core.throttle import Course, counted, steer, unseen
+from kafka_consumer_scaler.core.throttle import Course, steer, unseen
 from kafka_consumer_scaler.core.verdict import (
     BOUNDS,
     Abstain,
@@ -67,12 +32,6 @@ from kafka_consumer_scaler.core.verdict import (
     complaints,
     conditions_of,
 )
-
-GAP_POLLS = 3
-UNREAD_KEPT_SECONDS = 21_600.0
-"""A group without replicas is woken once in so long to see whether its topics are read again."""
-GAP_SECONDS = 30.0
-"""Samples further apart than three polls, and this, do not tell what was in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +62,7 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
     policy = _as_polled(policy, history)
     if isinstance(current, Replicas):
         memory = memory.with_replicas(current.spec, current.changed_by, now)
-    situation = _situation(policy, history, current, memory, now)
+    situation = observe(policy, history, current, memory, now)
     judged = _judge(policy, history, current, memory, situation)
     safe = situation if isinstance(situation, Unknown) else safe_rate(policy, situation)
     course = _course(policy, memory, situation, judged, safe, now)
@@ -123,190 +82,6 @@ def _as_polled(policy: Policy, history: History) -> Policy:
     """The policy at the interval that is kept: brokers that answer slowly are asked less often."""
     stretch = history.samples[-1].details.stretch if history.samples else 1
     return replace(policy, polling_interval_seconds=stretch * policy.polling_interval_seconds)
-
-
-def _situation(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory,
-               now: float) -> Situation | Unknown:
-    if isinstance(history.latest, Unknown):
-        return history.latest
-    replicas = current if isinstance(current, Replicas) else Replicas(0, 0)
-    unread = unread_partitions(history)
-    uncounted = uncounted_partitions(unread, history, _missing_since(memory, replicas))
-    if not replicas.spec:
-        uncounted = _unread_before(memory, history, now)
-    elif unread or any(_has_readers(sample) for sample in history.samples[-1:]):
-        memory = _with_unread(memory, uncounted, sample_at=history.samples[-1].at)
-    if uncounted:
-        history = history.without(uncounted)
-    lag = lags(history, policy)
-    if isinstance(lag, Unknown):
-        return lag
-    sample = history.samples[-1]
-    group = _group_seen(history)
-    unseen = _unseen_consumers(policy, memory, group, replicas)
-    beyond = commits_beyond_end(history)
-    if beyond:
-        return Unknown(_beyond_words(beyond), Reason.COMMIT_BEYOND_END)
-    uncommitted = uncommitted_seconds(history) if sum(lag.values()) else None
-    if uncommitted is not None and uncommitted >= NEVER_COMMITS_SECONDS:
-        return Unknown("the group has members and commits no offsets", Reason.NO_COMMITTED_OFFSETS)
-    interval = likely_commit_interval(history, policy)
-    waiting = unprocessed(history, policy, lag, interval)
-    since = memory.last_scale.at + (memory.join_seconds or JOIN_SECONDS) if memory.last_scale and unseen else 0.0
-    seen = measure(history, policy, memory.capacity, interval, Unseen(unseen, since) if unseen else None,
-                   (memory.join_seconds or JOIN_SECONDS) + policy.polling_interval_seconds)
-    if not isinstance(seen.capacity, Unknown):
-        seen = replace(seen, capacity=kept_capacity(memory, seen.capacity))
-    shares, waited = arrival_shares(history), ages(history, waiting)
-    asked = counted(seen.arrival, memory.throttling)
-    rates = seen if asked is seen.arrival else replace(seen, arrival=asked)
-    memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
-    stuck = stuck_partitions(history, policy, waiting)
-    is_few = 2 * len(stuck) <= len(waited)
-    helped = {tp: age for tp, age in waited.items() if not (is_few and tp in stuck)}
-    standing = backlog(history, policy, oldest(helped), seen)
-    memory = _with_usual(_with_members(memory, group, sample.at), standing, rates, current, sample.at)
-    memory = _with_uneven(memory, current, sample.at)
-    memory = with_threads(memory, history, policy, replicas, sample.at)
-    threads = threads_of(policy, memory)
-    foreign = foreign_members(history, lag, threads, replicas, memory.scales)
-    unbroken = _unbroken_seconds(policy, history, now)
-    found = Situation(
-        now=now,
-        replicas=replicas,
-        group=group,
-        lag=lag,
-        waiting=waiting,
-        stuck=stuck,
-        hot=hot_partitions(history, rates),
-        age=oldest(ages(history, lag)),
-        ages=waited,
-        shares=shares,
-        shares_newest=arrival_shares(history, NEWEST_SECONDS),
-        rates=rates,
-        commit_interval=interval,
-        assignor=memory.assignor,
-        spread=spread(tuple(lag), memory.assignor, threads, foreign),
-        backlog=standing,
-        memory=memory,
-        quiet_seconds=sample.at - history.quiet_since,
-        unbroken_seconds=unbroken,
-        unfailed_seconds=inf if history.failed_at is None else now - history.failed_at,
-        peace_seconds=min(unbroken, now - memory.last_scale.at) if memory.last_scale else unbroken,
-        awaits_first_commit=uncommitted is not None,
-        details=sample.details,
-        memberless_seconds=memberless_seconds(history),
-        unrest=unrest(history),
-        hung=hung_transactions(history),
-        kept=kept_partitions(history, policy, stuck),
-        lost=lost_records(history),
-        recreated=recreated_topics(history),
-        retention=None if standing is Backlog.CAUGHT_UP and not stuck else retention_risk(history, policy),
-        unread={tp: unread[tp] for tp in sorted(uncounted) if tp in unread},
-        rebalancing_seconds=rebalancing_seconds(history),
-        observed=seen.arrival,
-    )
-    return found if isinstance(current, Unknown) else replace(found, memory=learned(policy, history, found))
-
-
-def _unbroken_seconds(policy: Policy, history: History, now: float) -> float:
-    """For how long samples came, complete, without a gap of three polls; a history that is short has had one."""
-    if history.unbroken_since is None:
-        return 0.0
-    since, gap = history.unbroken_since, max(GAP_SECONDS, GAP_POLLS * policy.polling_interval_seconds)
-    for earlier, later in pairwise(history.samples):
-        if later.at - earlier.at > gap:
-            since = max(since, later.at)
-    first = history.samples[0].at
-    return now - (since if now - first >= SPAN_SECONDS - gap else max(since, first))
-
-
-def _remembered(policy: Policy, memory: Memory, rates: Rates, assignor: str, at: float) -> Memory:
-    if not isinstance(rates.capacity, Unknown):
-        memory = replace(memory, capacity=rates.capacity)
-    if not isinstance(rates.arrival, Unknown):
-        memory = memory.with_arrival(rates.arrival.average, policy, at)
-    return replace(memory, assignor=assignor)
-
-
-def _with_unread(memory: Memory, uncounted: Collection[TopicPartition], sample_at: float) -> Memory:
-    topics = tuple(sorted({tp.topic for tp in uncounted}))
-    return replace(memory, unread=Unread(topics, sample_at) if topics else None)
-
-
-def _unread_before(memory: Memory, history: History, now: float) -> frozenset[TopicPartition]:
-    """Without replicas nobody reads anything: what nobody read before still counts for nothing, for some hours."""
-    if memory.unread is None or now - memory.unread.at > UNREAD_KEPT_SECONDS:
-        return frozenset()
-    found = frozenset(tp for tp in history.samples[-1].readings if tp.topic in memory.unread.topics)
-    return found if len(found) < len(history.samples[-1].readings) else frozenset()
-
-
-def _has_readers(sample: Sample) -> bool:
-    return isinstance(sample.group, Group) and any(member.partitions for member in sample.group.members)
-
-
-def _missing_since(memory: Memory, replicas: Replicas) -> float | None:
-    """Since when replicas are missing in the group; None when none are, 0 when nobody knows since when."""
-    if memory.awaited is not None:
-        return memory.awaited.at
-    if replicas.existing >= replicas.spec:
-        return None
-    return memory.last_scale.at if memory.last_scale is not None else 0.0
-
-
-def _beyond_words(beyond: Mapping[TopicPartition, tuple[int, int]]) -> str:
-    """`orders/0 is committed up to 900,000 and its log ends at 5,000, as 11 more partitions are`."""
-    tp = min(beyond)
-    committed, end = beyond[tp]
-    more = f", and {len(beyond) - 1} more partitions are so" if len(beyond) > 1 else ""
-    return f"{tp} is committed up to {committed:,} and its log ends at {end:,}{more}"
-
-
-def _group_seen(history: History) -> Group | Unknown:
-    """The group as it is described; a group without members whose offsets go on has members that cannot be seen."""
-    group = history.samples[-1].group
-    if isinstance(group, Group) and not group.members and works_unseen(history):
-        why = f"the group is {group.state} and commits go on: its consumers assign partitions themselves"
-        return Unknown(why, Reason.MEMBERS_UNSEEN)
-    return group
-
-
-def _unseen_consumers(policy: Policy, memory: Memory, group: Group | Unknown, replicas: Replicas) -> int:
-    """Consumers that work and cannot be seen: as many as the replicas bring; 0 where members can be seen."""
-    if not isinstance(group, Unknown) or group.reason is not Reason.MEMBERS_UNSEEN:
-        return 0
-    return replicas.spec * threads_of(policy, memory)
-
-
-def _with_uneven(memory: Memory, current: Replicas | Unknown, at: float) -> Memory:
-    """Since when more or fewer replicas exist than are asked for: a rollout, or a pod that stays."""
-    if isinstance(current, Unknown):
-        return memory
-    since = memory.uneven_since if memory.uneven_since is not None else at
-    return replace(memory, uneven_since=None if current.existing == current.spec else since)
-
-
-def _with_members(memory: Memory, group: Group | Unknown, at: float) -> Memory:
-    """Since when nobody is in the group, which outlives restarts: offsets expire after days."""
-    if isinstance(group, Unknown):
-        return replace(memory, memberless_since=None) if group.reason is Reason.MEMBERS_UNSEEN else memory
-    since = memory.memberless_since or at
-    return replace(memory, memberless_since=None if group.members else since)
-
-
-def _with_usual(memory: Memory, standing: Backlog, rates: Rates, current: Replicas | Unknown, at: float) -> Memory:
-    """What is usual is what a group gets and does that is caught up, has replicas, and whose producers are free."""
-    idle = isinstance(current, Unknown) or not current.spec or memory.throttling is not None
-    if standing is not Backlog.CAUGHT_UP or idle or isinstance(rates.arrival, Unknown) or not rates.arrival.average:
-        return memory
-    capacity = None if isinstance(rates.capacity, Unknown) else rates.capacity.per_consumer
-    usual = memory.usual or Usual(at, 0.0, rates.arrival.average)
-    return replace(memory, usual=usual.with_look(at, rates.arrival.average, capacity))
-
-
-def _assignor(group: Group | Unknown, memory: Memory) -> str:
-    return group.assignor if isinstance(group, Group) and group.assignor else memory.assignor
 
 
 def _judge(policy: Policy, history: History, current: Replicas | Unknown, memory: Memory,

@@ -52,6 +52,8 @@ JOIN_LATE_TIMES = 4
 PAUSE_SECONDS_MAX = 1800.0
 LONG_PAUSE_POLLS = 3
 """A standstill of so many polls after a change is a pause."""
+LONG_PAUSE_KEPT_SECONDS = 28_800.0
+"""After this, a change may be tried again that such a pause forbids."""
 
 
 def learned(policy: Policy, history: History, situation: Situation) -> Memory:
@@ -152,9 +154,12 @@ def _is_unseen(situation: Situation) -> bool:
 def _with_long_pause(policy: Policy, history: History, situation: Situation) -> Memory:
     """A standstill of all offsets after a change, up or down, that many polls saw is the pause of a rebalance.
 
-    It ends with the first commit after it. Shorter ones cannot be told from the time between two commits.
+    It ends with the first commit after it. What was learned is forgotten after some hours, as an outage looks alike:
+    else no change would be made that could correct it. Shorter ones cannot be told from the time between two commits.
     """
     memory, last = situation.memory, situation.memory.last_scale
+    if memory.paused_at is not None and situation.now - memory.paused_at > LONG_PAUSE_KEPT_SECONDS:
+        memory = replace(memory, paused_at=None, pause_seconds=None)
     if last is None or memory.paused_at == last.at or isinstance(situation.group, Unknown):
         return memory
     samples = [sample for sample in history.samples if sample.at >= last.at - policy.polling_interval_seconds]

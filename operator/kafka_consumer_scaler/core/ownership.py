@@ -21,6 +21,8 @@ from kafka_consumer_scaler.core.memory import Memory, Scaled, Threads
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, Sample, TopicPartition, Unknown
 
+FEWER_SECONDS = 540.0
+"""Nearly all of the history: members that are missing for so long, as many of each replica, are no crash."""
 STEADY_SECONDS = 60.0
 """A group is steady once no member joined or left for this long, longer than the session of a crashed one."""
 
@@ -44,10 +46,17 @@ def with_threads(memory: Memory, history: History, policy: Policy, replicas: Rep
     known, members = memory.threads, len(readers(group, history.samples[-1].readings))
     if known is not None and known.replicas and pods != known.replicas:
         return replace(memory, threads=_by_change(known, pods, members, now))
-    if known is not None and known.is_learned:
+    if known is not None and known.is_learned and not _has_fewer(known, history, replicas, members):
         return replace(memory, threads=replace(known, replicas=pods, members=members, at=now))
     guess = _by_division(group, history.samples[-1], pods)
     return replace(memory, threads=Threads(guess or 1, pods, members, now))
+
+
+def _has_fewer(known: Threads, history: History, replicas: Replicas, members: int) -> bool:
+    """Whether for ten minutes each replica had fewer members than were learned: a release may start fewer of them."""
+    if replicas.trouble or replicas.existing != replicas.spec or steady_seconds(history) < FEWER_SECONDS:
+        return False
+    return members < known.count * replicas.spec and members % replicas.spec == 0
 
 
 def threads_of(policy: Policy, memory: Memory) -> int:

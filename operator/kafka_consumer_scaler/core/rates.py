@@ -32,6 +32,8 @@ RISE_STEPS = 3
 RISE_STEP_SECONDS = 15.0
 RISE_STEP_SECONDS_MAX = 120.0
 RISE_LEAD_PARTS = 5
+REST_COMMIT_INTERVALS = 3
+"""A partition is at rest once neither end moved for so many commit intervals, or the objective while none is known."""
 TRAILING_RECORDS = 10
 """So few records at the end of a partition that stands still at both ends are the markers of transactions."""
 IDLE_LAG = 1
@@ -97,7 +99,9 @@ def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, i
     A consumer that commits every 60 s and is polled every 5 s shows a sawtooth. Between commits its position goes on as
     it did on average: committed 40 s ago, 10 records/s, lag 430 -> 30. Overdue by two intervals, nothing is assumed.
     """
-    idle = {tp for tp, behind in lag.items() if 0 < behind <= TRAILING_RECORDS and _is_at_rest(history, tp)}
+    needed = policy.lag_seconds if isinstance(interval, Unknown) else REST_COMMIT_INTERVALS * interval
+    rest = max(WINDOW_SECONDS, needed)
+    idle = {tp for tp, behind in lag.items() if 0 < behind <= TRAILING_RECORDS and _is_at_rest(history, tp, rest)}
     credit: Mapping[TopicPartition, float] = {}
     if not isinstance(interval, Unknown):
         credit = _processed_since_commit(history, policy.offset_reset, interval)
@@ -265,10 +269,10 @@ def _committed(sample: Sample, tp: TopicPartition) -> object:
     return None if reading is None else reading.committed
 
 
-def _is_at_rest(history: History, tp: TopicPartition) -> bool:
-    """Neither end was moved for a window."""
+def _is_at_rest(history: History, tp: TopicPartition, seconds: float) -> bool:
+    """Neither end was moved for so long; of what the history does not reach back to, that is not known."""
     newest = history.samples[-1]
-    old = next((sample for sample in reversed(history.samples) if newest.at - sample.at >= WINDOW_SECONDS), None)
+    old = next((sample for sample in reversed(history.samples) if newest.at - sample.at >= seconds), None)
     before = old.readings.get(tp) if old else None
     now = newest.readings[tp]
     return before is not None and (before.end, before.committed) == (now.end, now.committed)

@@ -57,7 +57,6 @@ class Situation:
         lost: records that were deleted before they were processed, by partition.
         recreated: topics that were recreated of late.
         unread: partitions that no member is assigned, which count for nothing, and for how long that was seen, seconds.
-        at_rest: partitions whose last records are no work, such as the markers of transactions.
         rebalancing_seconds: for how long every sample saw a rebalance; 0 when the latest saw none.
         observed: what arrives, where the arrival of the rates is what producers asked for before they were held back.
     """
@@ -93,7 +92,6 @@ class Situation:
     lost: Mapping[TopicPartition, int] = field(default_factory=dict)
     recreated: frozenset[str] = frozenset()
     unread: Mapping[TopicPartition, float] = field(default_factory=dict)
-    at_rest: frozenset[TopicPartition] = frozenset()
     rebalancing_seconds: float = 0.0
     observed: Arrival | Unknown | None = None
 

@@ -1,0 +1,119 @@
+"""What is taken out before a group is judged, and what is remembered of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kafka_consumer_scaler.core.history import History
+from kafka_consumer_scaler.core.memory import Memory, Scaled, Unread
+from kafka_consumer_scaler.core.observe import UNREAD_KEPT_SECONDS, observe
+from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.reasons import Reason
+from kafka_consumer_scaler.core.situation import Situation
+from kafka_consumer_scaler.core.snapshot import Group, Member, Reading, Replicas, Snapshot, TopicPartition, Unknown
+from tests.core.making import history
+
+POLICY = Policy(max_replicas=12)
+ORDERS, LEGACY = (tuple(TopicPartition(topic, n) for n in range(2)) for topic in ("orders", "legacy"))
+SECONDS = range(0, 91, 15)
+
+
+def polls(held: tuple[TopicPartition, ...], state: str = "Stable", legacy_moves: bool = False) -> list[Snapshot]:
+    """`orders` is processed, `legacy` has 500 records behind; one member holds some of the four partitions."""
+    group = Group(state, "range", (Member("m0", frozenset(held)),) if held else ())
+    return [
+        Snapshot(at, {tp: Reading(1000 + at, 1000 + at) for tp in ORDERS}
+                 | {tp: Reading(1000, 500 + at * legacy_moves) for tp in LEGACY}, group)
+        for at in SECONDS]
+
+
+def watched(held: tuple[TopicPartition, ...], state: str = "Stable", legacy_moves: bool = False) -> History:
+    return history(*polls(held, state, legacy_moves))
+
+
+def seen(found: History, replicas: int = 1, memory: Memory | None = None, after: float = 0.0) -> Situation:
+    situation = observe(POLICY, found, Replicas(replicas, replicas), memory or Memory(), SECONDS[-1] + after)
+    assert isinstance(situation, Situation)
+    return situation
+
+
+def test_partitions_that_nobody_holds_count_for_nothing() -> None:
+    found = seen(watched(ORDERS))
+    assert dict(found.unread) == dict.fromkeys(LEGACY, 90.0)
+    assert set(found.lag) == set(ORDERS)
+    assert found.spread.useful_replicas == 2
+    assert found.memory.unread == Unread(("legacy",), 90)
+
+
+@pytest.mark.parametrize("found", [
+    watched((*ORDERS, *LEGACY)), watched(()), watched(ORDERS, state="PreparingRebalance"),
+    watched(ORDERS, state="Reconciling"), watched(ORDERS, legacy_moves=True),
+])
+def test_partitions_that_are_held_or_committed_or_move_in_a_rebalance_are_read(found: History) -> None:
+    assert dict(seen(found).unread) == {}
+
+
+def test_a_topic_of_which_a_part_is_read_is_not_remembered_as_unread() -> None:
+    group = Group("Stable", "range", (Member("m0", frozenset({ORDERS[0]})),))
+    added = {tp: Reading(1000, 500) for tp in (ORDERS[1], *LEGACY)}
+    found = seen(history(*(Snapshot(at, {ORDERS[0]: Reading(1000 + at, 1000 + at), **added}, group) for at in SECONDS)))
+    assert set(found.unread) == {ORDERS[1], *LEGACY}
+    assert found.memory.unread == Unread(("legacy",), 90), "records on orders have to wake the group from zero"
+
+
+def test_without_replicas_what_was_unread_counts_for_nothing_for_some_hours() -> None:
+    memory = Memory(unread=Unread(("legacy",), 90.0))
+    assert set(seen(watched(()), 0, memory).lag) == set(ORDERS)
+    assert set(seen(watched(()), 0, memory, UNREAD_KEPT_SECONDS).lag) == set(ORDERS)
+    assert set(seen(watched(()), 0, memory, UNREAD_KEPT_SECONDS + 1).lag) == {*ORDERS, *LEGACY}
+    assert set(seen(watched(()), 0).lag) == {*ORDERS, *LEGACY}
+
+
+def test_without_replicas_a_group_of_nothing_but_unread_topics_can_be_woken() -> None:
+    memory = Memory(unread=Unread(("legacy", "orders"), 90.0))
+    assert set(seen(watched(()), 0, memory).lag) == {*ORDERS, *LEGACY}
+
+
+@pytest.mark.parametrize(("added_at", "unread"), [(0, set(LEGACY)), (180, set())])
+def test_while_replicas_are_missing_only_what_was_unread_before_counts_for_nothing(
+    added_at: int, unread: set[TopicPartition]
+) -> None:
+    """A replica was asked for at 200 s and does not exist yet; partitions that came after may wait for it."""
+    group = Group("Stable", "range", (Member("m0", frozenset(ORDERS)),))
+    found = history(*(
+        Snapshot(at, {tp: Reading(at, at) for tp in ORDERS}
+                 | {tp: Reading(1000, 500) for tp in LEGACY if at >= added_at}, group)
+        for at in range(0, 271, 15)))
+    situation = observe(POLICY, found, Replicas(2, 1), Memory(scales=(Scaled(200.0, 1, 2),)), 270.0)
+    assert isinstance(situation, Situation)
+    assert set(situation.unread) == unread
+
+
+def test_a_group_without_members_whose_commits_go_on_has_members_that_cannot_be_seen() -> None:
+    group = seen(watched(())).group
+    assert isinstance(group, Unknown)
+    assert group.reason is Reason.MEMBERS_UNSEEN
+
+
+def test_a_single_commit_without_members_may_be_a_reset() -> None:
+    once = history(*(Snapshot(at, {ORDERS[0]: Reading(1000, 900 + 50 * (at >= 45))}, Group("Empty")) for at in SECONDS))
+    assert seen(once).group == Group("Empty")
+
+
+def test_more_replicas_than_asked_for_are_remembered_by_their_beginning() -> None:
+    uneven = observe(POLICY, watched(ORDERS), Replicas(1, 2), Memory(uneven_since=30.0), 90.0)
+    assert isinstance(uneven, Situation)
+    assert uneven.memory.uneven_since == 30.0
+    assert seen(watched(ORDERS), memory=Memory(uneven_since=30.0)).memory.uneven_since is None
+
+
+def test_a_group_most_of_which_stands_still_is_not_caught_up() -> None:
+    """All four partitions are held and have not moved for ten minutes, with records that arrive."""
+    group = Group("Stable", "range", (Member("m0", frozenset((*ORDERS, *LEGACY))),))
+    still = history(*(Snapshot(at, {tp: Reading(1000 + at, 500) for tp in (*ORDERS, *LEGACY)}, group)
+                      for at in range(0, 601, 15)))
+    found = observe(replace(POLICY, lag_seconds=60), still, Replicas(2, 2), Memory(), 600.0)
+    assert isinstance(found, Situation)
+    assert str(found.backlog) != "CaughtUp"

@@ -15,7 +15,7 @@ from kafka_consumer_scaler.control.registry import Registry, Watched
 from kafka_consumer_scaler.core.cycle import decide
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.snapshot import Snapshot
-from tests.control.fakes import Outside, reconciler, resource, sample
+from tests.control.fakes import Outside, resource, sample
 from tests.waiting import PATIENCE_SECONDS
 
 LARGE, SMALL = 12, 4
@@ -44,28 +44,6 @@ def decisions(monkeypatch: pytest.MonkeyPatch) -> Decisions:
     monkeypatch.setattr(reconcile, "decide", made)
     monkeypatch.setattr(deciding, "READINGS_ON_LOOP", SMALL)
     return made
-
-
-@pytest.fixture
-def outside() -> Outside:
-    return Outside()
-
-
-@pytest.fixture
-def registry(outside: Outside) -> Registry:
-    registry = Registry(outside)
-    registry.put(resource(target={"lagPerReplica": 100}))
-    return registry
-
-
-@pytest.fixture
-def watched(registry: Registry) -> Watched:
-    return registry.all()[0]
-
-
-@pytest.fixture
-def body(outside: Outside, registry: Registry) -> Reconciler:
-    return reconciler(outside, registry)
 
 
 def poll(body: Reconciler, watched: Watched, partitions: int) -> asyncio.Task[None]:

@@ -19,28 +19,6 @@ from kafka_consumer_scaler.kube.target import Target
 from tests.control.fakes import Outside, reconciler, resource, sample
 
 
-@pytest.fixture
-def outside() -> Outside:
-    return Outside()
-
-
-@pytest.fixture
-def registry(outside: Outside) -> Registry:
-    registry = Registry(outside)
-    registry.put(resource(target={"lagPerReplica": 100}))
-    return registry
-
-
-@pytest.fixture
-def watched(registry: Registry) -> Watched:
-    return registry.all()[0]
-
-
-@pytest.fixture
-def body(outside: Outside, registry: Registry) -> Reconciler:
-    return reconciler(outside, registry)
-
-
 async def poll(body: Reconciler, watched: Watched, lag: int = 0, times: int = 1, members: int = 1) -> None:
     """So many polls, 5 s apart."""
     outside = body.clock

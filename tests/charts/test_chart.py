@@ -68,11 +68,11 @@ def test_the_operator_may_touch_only_scales_events_and_its_own_status(helm_binar
     assert changed == {"kafkaconsumerscalers/status", "deployments/scale", "statefulsets/scale", "events", "leases"}
 
 
-def test_the_operator_may_read_only_its_resources_workloads_autoscalers_and_pods(helm_binary: Path) -> None:
+def test_the_operator_may_read_only_its_resources_scales_autoscalers_and_pods(helm_binary: Path) -> None:
     rules = operator_rules(template(helm_binary))
     read = {r for rule in rules for r in rule["resources"] if set(rule["verbs"]) & {"get", "list", "watch"}}
-    workloads = {"deployments/scale", "statefulsets/scale", "deployments", "statefulsets"}
-    assert read == {*KINDS, *workloads, "horizontalpodautoscalers", "pods", "leases"}
+    scales = {"deployments/scale", "statefulsets/scale"}
+    assert read == {*KINDS, *scales, "horizontalpodautoscalers", "pods", "leases"}
 
 
 def secret_rules(manifests: list[Manifest]) -> list[tuple[str, Manifest]]:
@@ -180,13 +180,17 @@ def test_of_pods_the_operator_may_do_nothing_but_list_them(helm_binary: Path) ->
     assert rule == {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
 
 
-def test_another_kind_of_workload_adds_its_scale_and_who_wrote_it_only(helm_binary: Path) -> None:
+def test_another_kind_of_workload_adds_its_scale_only(helm_binary: Path) -> None:
     added = '--set-json=scaleTargets=[{"apiGroup":"argoproj.io","resource":"rollouts"}]'
     rules = [rule for rule in operator_rules(template(helm_binary, added)) if "argoproj.io" in rule["apiGroups"]]
-    assert rules == [
-        {"apiGroups": ["argoproj.io"], "resources": ["rollouts/scale"], "verbs": ["get", "patch"]},
-        {"apiGroups": ["argoproj.io"], "resources": ["rollouts"], "verbs": ["get"]},
-    ]
+    assert rules == [{"apiGroups": ["argoproj.io"], "resources": ["rollouts/scale"], "verbs": ["get", "patch"]}]
+
+
+def test_workloads_are_read_only_where_other_writers_are_to_be_named(helm_binary: Path) -> None:
+    rules = operator_rules(template(helm_binary, "--set=nameOtherWriters=true"))
+    workloads = [rule for rule in rules if set(rule["resources"]) <= {"deployments", "statefulsets"}]
+    assert workloads == [{"apiGroups": ["apps"], "resources": [kind], "verbs": ["get"]}
+                         for kind in ("deployments", "statefulsets")]
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Pod"])

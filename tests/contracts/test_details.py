@@ -191,7 +191,8 @@ def test_the_questions_for_details_are_not_asked_at_every_poll(
     for partition, end in enumerate([100, 0, 0]):
         cluster.commit(group, topic, end, partition)
     before = environment.broker_request_counts()
-    details(source, topic)
+    ask(source, GroupQuery(group))
+    eventually(lambda: not is_asking_brokers())
     between = environment.broker_request_counts()
     for _ in range(5):
         ask(source, GroupQuery(group))

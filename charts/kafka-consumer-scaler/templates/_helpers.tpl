@@ -59,9 +59,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [{{ .apiGroup | quote }}]
   resources: [{{ .resource }}/scale]
   verbs: [get, patch]
+{{- if $.Values.nameOtherWriters }}
 - apiGroups: [{{ .apiGroup | quote }}]
   resources: [{{ .resource }}]
   verbs: [get]
+{{- end }}
 {{- end }}
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]

@@ -78,7 +78,7 @@ JSON = st.recursive(
     max_leaves=12,
 )
 FULL = Memory(
-    scales=(Scaled(NOW - 60, 2, 5),),
+    scales=(Scaled(NOW - 60, 2, 5, 450.5),),
     highs=(Recommended(NOW - 30, 5),),
     lows=(Recommended(NOW - 15, 4),),
     peaks=(Peak(NOW - 15, 350.5),),

@@ -20,7 +20,7 @@ from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, TakenBack, Trial
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Replicas, Unknown
 from tests.core.making import NOW, even, history, members, seen
 
 POLICY = Policy(max_replicas=12)
@@ -358,6 +358,13 @@ def test_a_scale_up_soon_after_a_scale_down_takes_it_back_for_an_hour() -> None:
     assert memory.taken_back == TakenBack(4, 450.0, NOW - 100, 1, NOW + 3500)
 
 
+def test_the_load_of_a_step_that_was_taken_back_is_the_lower_one_of_both_changes() -> None:
+    memory = Memory().with_scaled(6, 4, NOW - 400, 300.0).with_scaled(4, 6, NOW - 100, 450.0)
+    found = taught(replace(even(6, 450.0), memory=memory)).taken_back
+    assert found is not None
+    assert found.arrival == 300.0
+
+
 @pytest.mark.parametrize("scales", [
     [(NOW - 100, 4, 6)], [(NOW - 400, 4, 6), (NOW - 100, 6, 4)], [(NOW - 1100, 6, 4), (NOW - 100, 4, 6)],
 ])
@@ -388,26 +395,33 @@ def test_a_step_that_was_taken_back_is_counted_once() -> None:
 
 # long pauses
 
-def standing(seconds: int) -> History:
+def standing(seconds: int, state: str = "PreparingRebalance") -> History:
     """After a change at NOW - 400 no offset moves for so long; before and after it all do."""
     def done(ago: int) -> int:
         return 50_000 - 10 * ago if ago > 400 else 50_000 - 10 * 400 + 10 * max(0, 400 - seconds - ago)
-    return history(*(seen(NOW - ago, *[(90_000, done(ago))] * 12, group=members(6)) for ago in range(450, -1, -15)))
+
+    def group(ago: int) -> Group:
+        return replace(members(6), state=state if 400 - seconds < ago <= 400 else "Stable")
+    return history(*(seen(NOW - ago, *[(90_000, done(ago))] * 12, group=group(ago)) for ago in range(450, -1, -15)))
 
 
-def after_standstill(seconds: int, memory: Memory | None = None) -> Memory:
-    known = (memory or Memory()).with_scaled(3, 6, NOW - 400)
-    return taught(replace(even(6, 450.0, age=30.0), memory=known, backlog=Backlog.BEHIND), standing(seconds))
+def after_standstill(found: History) -> Memory:
+    known = Memory().with_scaled(3, 6, NOW - 400)
+    return taught(replace(even(6, 450.0, age=30.0), memory=known, backlog=Backlog.BEHIND), found)
 
 
 def test_a_standstill_after_a_change_is_the_pause_of_its_rebalance() -> None:
-    memory = after_standstill(240)
+    memory = after_standstill(standing(240))
     assert memory.paused_at == NOW - 400
     assert memory.pause_seconds == pytest.approx(240, abs=30)
 
 
 def test_a_standstill_of_less_than_three_polls_is_not_told_from_the_time_between_commits() -> None:
-    assert after_standstill(20).paused_at is None
+    assert after_standstill(standing(20)).paused_at is None
+
+
+def test_a_standstill_without_a_rebalance_is_an_outage_and_no_pause() -> None:
+    assert after_standstill(standing(240, state="Stable")).paused_at is None
 
 
 def test_a_long_pause_is_forgotten_so_that_it_can_be_corrected() -> None:

@@ -24,7 +24,7 @@ from kafka_consumer_scaler.core.policy import OffsetReset, Policy
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, processed
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Unknown
 
 EFFECTIVE_SHARE = 0.1
 BOUND_SHARE = 0.7
@@ -117,7 +117,8 @@ def _with_taken_back(policy: Policy, situation: Situation) -> Memory:
     times = known.times + 1 if known is not None and in_a_row else 1
     seconds = min(TAKEN_BACK_SECONDS_MAX, TAKEN_BACK_SECONDS * 2 ** min(times - 1, DOUBLED_AT_MOST))
     few = max(down.after, known.replicas if known is not None and then.at < known.held_until else 0)
-    found = TakenBack(few, arrival, then.at, times, then.at + seconds)
+    load = arrival if down.arrival is None else min(arrival, down.arrival)
+    found = TakenBack(few, load, then.at, times, then.at + seconds)
     return replace(memory, taken_back=found)
 
 
@@ -154,7 +155,8 @@ def _is_unseen(situation: Situation) -> bool:
 def _with_long_pause(policy: Policy, history: History, situation: Situation) -> Memory:
     """A standstill of all offsets after a change, up or down, that many polls saw is the pause of a rebalance.
 
-    It ends with the first commit after it. What was learned is forgotten after some hours, as an outage looks alike:
+    Without a sample of a rebalance it is an outage. It ends with the first commit after it. What was learned is
+    forgotten after some hours, as an outage may come with a rebalance:
     else no change would be made that could correct it. Shorter ones cannot be told from the time between two commits.
     """
     memory, last = situation.memory, situation.memory.last_scale
@@ -163,6 +165,8 @@ def _with_long_pause(policy: Policy, history: History, situation: Situation) -> 
     if last is None or memory.paused_at == last.at or isinstance(situation.group, Unknown):
         return memory
     samples = [sample for sample in history.samples if sample.at >= last.at - policy.polling_interval_seconds]
+    if not any(isinstance(sample.group, Group) and sample.group.is_rebalancing for sample in samples):
+        return memory
     if len(samples) < 3 or situation.group.is_rebalancing or not situation.lag_records:
         return memory
     longest, since = 0.0, samples[0].at
@@ -329,9 +333,10 @@ def kept_capacity(memory: Memory, seen: Capacity) -> Capacity:
     return known
 
 
-def after_scaling(memory: Memory, before: int, after: int, at: float, drain: float | None) -> Memory:
+def after_scaling(memory: Memory, before: int, after: int, at: float, drain: float | None,
+                  arrival: float | None = None) -> Memory:
     """The memory after a change was carried out: new consumers are awaited, and on trial if there were others."""
-    memory = memory.with_scaled(before, after, at)
+    memory = memory.with_scaled(before, after, at, arrival)
     if after <= before:
         return replace(memory, awaited=None, trial=None)
     trial = Trial(at, before, after, drain) if before > 0 else None

@@ -24,11 +24,15 @@ USUAL_STEP_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A change of replicas that was carried out at a time (seconds since the epoch)."""
+    """A change of replicas that was carried out at a time (seconds since the epoch).
+
+    `arrival` is the rate of the partitions that replicas can help, records/s; None where it was not known.
+    """
 
     at: float
     before: int
     after: int
+    arrival: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ class TakenBack:
 
     Args:
         replicas: replicas after the step down.
-        arrival: arrival rate when it was taken back, of partitions that replicas can help, records/s.
+        arrival: arrival rate of the partitions that replicas can help, records/s: the lower of those at both changes.
         at: when that was, seconds since the epoch.
         times: how often in a row.
         held_until: until then no step down to so few is made at such a load.
@@ -319,10 +323,10 @@ class Memory:
         since = now - self.scale_down_window_seconds(policy, now)
         return max((peak.arrival for peak in self.peaks if peak.at >= since), default=0.0)
 
-    def with_scaled(self, before: int, after: int, at: float) -> Memory:
+    def with_scaled(self, before: int, after: int, at: float, arrival: float | None = None) -> Memory:
         """The memory after a change was carried out."""
         recent = [scale for scale in self.scales if scale.at > at - KEEP_SCALES_SECONDS]
-        return replace(self, scales=(*recent, Scaled(at, before, after))[-SCALES_KEPT:])
+        return replace(self, scales=(*recent, Scaled(at, before, after, arrival))[-SCALES_KEPT:])
 
     def with_replicas(self, replicas: int, manager: str, at: float) -> Memory:
         """The memory after a look at the target: a number that was not expected is a change by others.

@@ -141,7 +141,9 @@ class Verdict:
         """The memory once the ScaleTo was carried out at `at`; what was not carried out is never credited."""
         after = self.decision.replicas if isinstance(self.decision, ScaleTo) else before
         said = self.memory.said - {Reason.SCALE_FAILED}
-        return after_scaling(replace(self.memory, said=said), before, after, at, self.busy_drain)
+        arrival = Unknown("no situation") if isinstance(self.situation, Unknown) else self.situation.helped_arrival
+        rate = None if isinstance(arrival, Unknown) else arrival
+        return after_scaling(replace(self.memory, said=said), before, after, at, self.busy_drain, rate)
 
     def with_failed_scaling(self, problem: Unknown) -> Verdict:
         """The same verdict when the write was refused: not able to scale, not ready, and said once."""

@@ -30,7 +30,7 @@ NARROWED_BY: Final = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob"
                       "collectonly")  # fmt: skip
 """Options of pytest that leave tests out."""
 COMPLETED: Final = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-OUTCOMES: Final = ("failed", "skipped", "passed")
+OUTCOMES: Final = ("failed", "xfailed", "skipped", "passed")
 """The first that a phase of the test has is the outcome of the test."""
 
 HEAD: Final = """\
@@ -40,7 +40,7 @@ HEAD: Final = """\
 
 `make durations` writes this page from the last run of the whole suite. That run was on {date}, with Python {python}
 on {cores}, in {processes}. The load average was {load:.1f} at its start. The run took {wall:,.1f} s.
-Of {tests:,} tests, {passed:,} passed; failed: {failed:,}, skipped: {skipped:,}.
+Of {tests:,} tests, {passed:,} passed; failed: {failed:,}, expected to fail: {xfailed:,}, skipped: {skipped:,}.
 
 The time of a test is the sum of its setup, its call and its teardown. Tests share some fixtures, and each process makes
 its own. The first test that needs such a fixture pays for its setup. The last test of the module, or of the process,
@@ -97,7 +97,7 @@ class Record:
     tests: tuple[Spent, ...]
 
     def count(self, outcome: str) -> int:
-        """How many tests were `passed`, `failed` or `skipped`."""
+        """How many tests were `passed`, `failed`, `xfailed` or `skipped`."""
         return sum(each.outcome == outcome for each in self.tests)
 
 
@@ -219,7 +219,7 @@ def _spent(reports: Sequence[pytest.TestReport], began: float) -> Spent:
     return Spent(
         test=_without_group(last.nodeid),
         process=node.gateway.id if node else ALONE,
-        outcome=_outcome(reports),
+        outcome=outcome_of(reports),
         setup=seconds.get("setup", 0.0),
         call=seconds.get("call", 0.0),
         teardown=seconds.get("teardown", 0.0),
@@ -233,8 +233,9 @@ def _without_group(test: str) -> str:
     return test[:group_begins] if group_begins > test.rfind("]") else test
 
 
-def _outcome(reports: Iterable[pytest.TestReport]) -> str:
-    outcomes = {each.outcome for each in reports}
+def outcome_of(reports: Iterable[pytest.TestReport]) -> str:
+    """The outcome of a test by the reports of its phases: one of OUTCOMES."""
+    outcomes = {"xfailed" if each.skipped and hasattr(each, "wasxfail") else each.outcome for each in reports}
     return next(each for each in OUTCOMES if each in outcomes)
 
 

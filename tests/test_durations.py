@@ -11,7 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.durations import FILE, PAGE, Record, Refused, Spent, complete, is_of_all_tests, keep, main, page, read
+from tests.durations import (
+    FILE,
+    PAGE,
+    Record,
+    Refused,
+    Spent,
+    complete,
+    is_of_all_tests,
+    keep,
+    main,
+    outcome_of,
+    page,
+    read,
+)
 
 pytest_plugins = ("pytester",)
 ROOT = Path(__file__).parents[1]
@@ -97,7 +110,7 @@ GOLDEN = """\
 
 `make durations` writes this page from the last run of the whole suite. That run was on 2026-05-04, with Python 3.11.7
 on 2 cores, in 3 processes. The load average was 0.3 at its start. The run took 1,234.6 s.
-Of 4 tests, 3 passed; failed: 0, skipped: 1.
+Of 4 tests, 3 passed; failed: 0, expected to fail: 0, skipped: 1.
 
 The time of a test is the sum of its setup, its call and its teardown. Tests share some fixtures, and each process makes
 its own. The first test that needs such a fixture pays for its setup. The last test of the module, or of the process,
@@ -160,6 +173,14 @@ def test_a_shared_fixture_counts_for_the_first_test_at_its_start_and_for_the_las
     assert first.call > 0.1 - TIMERS_MAY_DIFFER_SECONDS
     assert last.teardown > 0.3 - TIMERS_MAY_DIFFER_SECONDS
     assert first.seconds == first.setup + first.call + first.teardown
+
+
+@pytest.mark.parametrize(("extra", "outcome"), [({"wasxfail": "known"}, "xfailed"), ({}, "skipped")])
+def test_a_test_that_is_expected_to_fail_is_not_counted_as_skipped(extra: dict[str, str], outcome: str) -> None:
+    phases = [("setup", "passed", {}), ("call", "skipped", extra), ("teardown", "passed", {})]
+    reports = [pytest.TestReport("t", ("t", 0, "t"), {}, ended, None, when, **words)  # type: ignore[arg-type]
+               for when, ended, words in phases]
+    assert outcome_of(reports) == outcome
 
 
 def test_the_outcome_is_that_of_the_whole_test_though_its_teardown_passes(alone: Record) -> None:

@@ -178,7 +178,7 @@ def test_a_consumer_is_busy_from_when_it_fell_behind_on() -> None:
 def test_all_rates_are_measured_at_once() -> None:
     rates = measure(steady(range(0, 70, 5), arrival=50, drain=40, lag=2000), POLICY, None, 5.0)
     assert (rates.drain, rates.capacity) == (80.0, Capacity(40.0, learned=True))
-    assert rates.arrival == Arrival(100.0, 100.0)
+    assert rates.arrival == Arrival(100.0, 100.0, lasting=100.0)
     idle = measure(steady(range(0, 70, 5), arrival=5, drain=5), POLICY, Capacity(90.0, learned=True), 5.0)
     assert idle.capacity == Capacity(90.0, learned=True)
 
@@ -265,5 +265,5 @@ def test_the_busy_drain_is_that_of_the_members_of_now() -> None:
 
 
 def test_a_window_is_no_longer_than_the_history_can_tell() -> None:
-    found = steady(range(0, 600, 10), arrival=40, drain=40, lag=40_000)
+    found = steady(range(0, 600, 10), arrival=40, drain=40, lag=4_000)
     assert {each.seconds for each in stretches(found, POLICY, 200.0)} == {480.0}

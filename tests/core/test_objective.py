@@ -13,7 +13,7 @@ from kafka_consumer_scaler.core.objective import age_ahead, by_age, lead_seconds
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.prediction import Plant
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Member, Unknown
 from tests.core.making import NOW, even, known, members, orders
 
 POLICY = Policy(max_replicas=12)
@@ -321,9 +321,19 @@ def test_the_assignor_tells_which_partitions_share_a_consumer() -> None:
     """Two partitions of 81 records/s, two of 9, two consumers: dealt in turn 90 each, in rows 162 and 18."""
     shares = dict(zip(orders(4), (0.45, 0.45, 0.05, 0.05), strict=True))
     waiting = {tp: share * 180 * 40 for tp, share in shares.items()}
-    skewed = replace(even(2, 180.0, 40.0, partitions=4), shares=shares, waiting=waiting)
+    unseen = Unknown("the group was not described")
+    skewed = replace(even(2, 180.0, 40.0, partitions=4), shares=shares, waiting=waiting, group=unseen)
     assert wanted(skewed) == 2
     assert wanted(replace(skewed, assignor="range")) > 2
+
+
+def test_partitions_that_are_seen_to_share_a_consumer_count_together_whatever_the_assignor_is() -> None:
+    """As above, and the members have them in rows."""
+    shares = dict(zip(orders(4), (0.45, 0.45, 0.05, 0.05), strict=True))
+    waiting = {tp: share * 180 * 40 for tp, share in shares.items()}
+    skewed = replace(even(2, 180.0, 40.0, partitions=4), shares=shares, waiting=waiting)
+    rows = (Member("m0", frozenset(orders(4)[:2])), Member("m1", frozenset(orders(4)[2:])))
+    assert wanted(replace(skewed, group=Group("Stable", "cooperative-sticky", rows))) > 2
 
 
 def test_no_room_for_a_hot_partition_changes_nothing() -> None:

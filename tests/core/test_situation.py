@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.memory import Ineffective, Memory, TakenBack
 from kafka_consumer_scaler.core.prediction import Load
 from kafka_consumer_scaler.core.rates import Arrival
@@ -40,7 +43,13 @@ def test_a_rebalance_costs_5_s_where_only_moved_partitions_pause_and_else_10_s_u
     assert replace(SIX, assignor="uniform").pause_seconds == 5.0
     assert replace(SIX, assignor="range").pause_seconds == 10.0
     assert replace(SIX, assignor="sticky").pause_seconds == 10.0
-    assert remembering(Memory(pause_seconds=0.0)).pause_seconds == 0.0
+    assert remembering(Memory(pause_seconds=0.25)).pause_seconds == 0.25
+
+
+def test_a_rebalance_costs_at_least_the_record_that_is_in_work() -> None:
+    """A consumer that loses its partition begins its record of ten minutes again."""
+    jobs = replace(SIX.rates, capacity=Capacity(1 / 600, learned=True))
+    assert replace(SIX, rates=jobs).pause_seconds == pytest.approx(600.0)
 
 
 def test_the_time_since_the_last_change_counts_from_the_newest() -> None:

@@ -27,6 +27,7 @@ from kafka_consumer_scaler.core.memory import (
     SCALES_KEPT,
     Awaited,
     Found,
+    Held,
     Ineffective,
     Memory,
     OthersChange,
@@ -90,6 +91,7 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
         "unevenSince": memory.uneven_since,
         "takenBack": _stored(memory.taken_back),
         "unread": _stored(memory.unread),
+        "held": [_stored(each) for each in memory.held],
         "assignor": memory.assignor,
         "usual": _stored(memory.usual),
         "memberlessSince": memory.memberless_since,
@@ -121,6 +123,7 @@ def memory_of(stored: Any, now: float) -> Memory:
         uneven_since=_time(stored.get("unevenSince"), now),
         taken_back=_read(TakenBack, stored.get("takenBack"), now),
         unread=_read(Unread, stored.get("unread"), now),
+        held=_read_all(Held, stored.get("held"), now),
         assignor=_assignor(stored.get("assignor")),
         usual=_read(Usual, stored.get("usual"), now),
         memberless_since=_time(stored.get("memberlessSince"), now),
@@ -192,6 +195,10 @@ def _topics(value: Any, _: float = 0.0) -> tuple[str, ...] | None:
     return tuple(name for name in names if isinstance(name, str) and len(name) <= 249) or None
 
 
+def _topic(value: Any, _: float = 0.0) -> str | None:
+    return next(iter(_topics([value]) or ()), None)
+
+
 def _consumers(value: Any, _: float = 0.0) -> int | None:
     """At least one."""
     return _replicas(value) or None
@@ -233,6 +240,7 @@ READERS: Mapping[str, Callable[[Any, float], Any]] = {
     "manager": lambda value, now: _words(value, now) or "",
     "lost": lambda value, _: value is True,
     "count": _consumers, "members": _replicas, "is_learned": lambda value, _: value is True,
+    "topic": _topic,
     "topics": _topics,
     "arrival": _number, "drain": _number, "drained": _number,
     "rate": _number, "demand": _number, "changed_at": _time, "seen_at": _time, "calm_since": _time,

@@ -11,6 +11,7 @@ from kafka_consumer_scaler.core.membership import REBALANCING_SECONDS, UNREAD_SE
 from kafka_consumer_scaler.core.memory import Found, Memory, Usual
 from kafka_consumer_scaler.core.others import replicas_changed_by_others, taken_away_by_others
 from kafka_consumer_scaler.core.policy import Mode, Policy
+from kafka_consumer_scaler.core.rates import WINDOW_COMMIT_INTERVALS, WINDOW_SECONDS
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import recommend
 from kafka_consumer_scaler.core.safe_rate import record_bytes, safe_rate
@@ -41,6 +42,8 @@ SPIKE_TIMES = 1.5
 SPIKE_LEAST = 1.0
 """Records/s that count as usual at least: who usually gets nothing has no spike at the first record."""
 SLOW_SHARE = 0.7
+FEWER_RECORDS = 2
+"""A consumer that processed so many records fewer than usual is slower; one more or less is chance."""
 NOT_BEHIND = frozenset({Backlog.CAUGHT_UP, Backlog.UNKNOWN})
 
 
@@ -178,11 +181,19 @@ def slow_consumers(policy: Policy, situation: Situation, trail: tuple[Limit, ...
         return None
     if not (capacity.learned or capacity.busy) or capacity.per_consumer >= SLOW_SHARE * usual.per_consumer:
         return None
+    if (usual.per_consumer - capacity.per_consumer) * _seen_seconds(situation) < FEWER_RECORDS:
+        return None
     return Finding(
         Reason.SLOW_CONSUMERS,
         f"one consumer does {capacity.per_consumer:,.0f} records/s and usually {usual.per_consumer:,.0f}"
         f"{_more_of_them(situation, usual)}",
         "look at what they wait for (database, remote calls, garbage collection) and at their CPU limit")
+
+
+def _seen_seconds(situation: Situation) -> float:
+    """Over how many seconds a consumer's work was seen, at least."""
+    interval = situation.commit_interval
+    return WINDOW_SECONDS if isinstance(interval, Unknown) else max(WINDOW_SECONDS, WINDOW_COMMIT_INTERVALS * interval)
 
 
 def producer_spike(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:

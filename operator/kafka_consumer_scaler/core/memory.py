@@ -163,6 +163,15 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A topic whose records are held back for so many seconds, and when that was last shown (since the epoch)."""
+
+    topic: str
+    seconds: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Usual:
     """What a group that is caught up gets and does.
 
@@ -250,6 +259,7 @@ class Memory:
         uneven_since: since when more or fewer replicas exist than are asked for; None while as many do.
         taken_back: the newest step down that was taken back.
         unread: topics that nobody read when the group last had members.
+        held: topics whose records are held back on purpose.
         assignor: the group's last known assignor; empty before any was known.
         usual: what arrives and what a consumer does while the group is caught up; None before that was seen.
         memberless_since: since when the group has had no members; None when it has some, or is not known.
@@ -275,6 +285,7 @@ class Memory:
     paused_at: float | None = None
     uneven_since: float | None = None
     unread: Unread | None = None
+    held: tuple[Held, ...] = ()
     assignor: str = ""
     usual: Usual | None = None
     memberless_since: float | None = None

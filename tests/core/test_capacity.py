@@ -251,11 +251,12 @@ def test_a_first_commit_counts_from_where_the_reset_begins() -> None:
     assert stretches(idle, earliest, 5.0) == (Stretch(2400, 60.0, False),)
 
 
-@pytest.mark.parametrize("moved_at", [5, 60])
-def test_a_backlog_that_moved_in_any_step_of_the_stretch_makes_its_consumer_busy(moved_at: int) -> None:
-    found = history(*(seen(at, (90_000, 7 if at >= moved_at else 0), (20 * at, 20 * at), group=ALONE)
+@pytest.mark.parametrize(("every", "is_busy"), [(5, True), (30, True), (60, False)])
+def test_a_backlog_makes_its_consumer_busy_while_it_moves(every: int, is_busy: bool) -> None:
+    """A partition that is caught up beside one with a backlog of 90,000, which moves once in so many seconds."""
+    found = history(*(seen(at, (90_000, 7 * (at // every)), (20 * at, 20 * at), group=ALONE)
                       for at in range(0, 65, 5)))
-    assert [each.is_busy for each in stretches(found, POLICY, 5.0)] == [True]
+    assert [each.is_busy for each in stretches(found, POLICY, 5.0)] == [is_busy]
 
 
 def test_the_busy_drain_is_that_of_the_members_of_now() -> None:

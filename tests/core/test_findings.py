@@ -191,8 +191,10 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
     ("others took the replicas away twice", replace(CALM, memory=Memory(others=(
         OthersChange(NOW - 180, 7, 6, "argocd"), OthersChange(NOW, 7, 6, "argocd")))), (), FINE,
      (Reason.REPLICAS_CHANGED_BY_OTHERS,)),
-    ("half of the time in a rebalance", replace(CALM, unrest=Unrest(0, 0.5)), (), FINE, (STORM,)),
-    ("less than half", replace(CALM, unrest=Unrest(0, 0.49)), (), FINE, ()),
+    ("half of the time in a rebalance", replace(CALM, unrest=Unrest(2, 0.5, 1)), (), FINE, (STORM,)),
+    ("less than half", replace(CALM, unrest=Unrest(2, 0.49, 1)), (), FINE, ()),
+    ("a rebalance that lasts, of the same members", replace(CALM, unrest=Unrest(0, 1.0)), (), FINE, ()),
+    ("a rebalance that lasts since members left", replace(CALM, unrest=Unrest(2, 1.0)), (), FINE, ()),
     ("pods crash", replace(CALM, unrest=Unrest(3), replicas=CRASHES), (), FINE, (Reason.REPLICAS_NOT_JOINING,)),
     ("one pod crashed once", replace(CALM, unrest=Unrest(1), replicas=CRASHES), (), FINE, ()),
     ("one pod crashes on", replace(CALM, unrest=Unrest(1), replicas=CRASHES, memory=CRASHED), (),

@@ -78,8 +78,8 @@ def test_the_partitions_of_a_consumer_are_those_that_were_seen() -> None:
     seen = (frozenset(orders(3)), frozenset(orders(4)[3:]))
     rates = {tp: load.arrival for tp, load in loads.items()}
     assert Plant(Spread((4,)), "uniform", 100.0).busiest(rates, 2) == 100.0
-    assert Plant(Spread((4,)), "uniform", 100.0, seen).busiest(rates, 2) == 150.0
-    assert Plant(Spread((4,)), "uniform", 100.0, seen).busiest(rates, 4) == 50.0, "of four it is not known"
+    assert Plant(Spread((4,)), "uniform", 100.0, seen, 2).busiest(rates, 2) == 150.0
+    assert Plant(Spread((4,)), "uniform", 100.0, seen, 2).busiest(rates, 4) == 50.0, "of four it is not known"
 
 
 def test_a_backlog_without_arrival_ages_until_it_is_gone() -> None:

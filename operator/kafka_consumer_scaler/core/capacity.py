@@ -40,7 +40,7 @@ SKIPPED_TIMES = 3
 WINDOW_SHARE_MAX = 0.8
 """Of the time that the history is kept."""
 OVERDUE_RECORDS = 3
-"""Who has committed nothing for so many records' time, and for two commit intervals, may be dead."""
+"""A consumer that has committed nothing for so many records' time, and for two commit intervals, may be dead."""
 ARRIVAL_SHARE = 0.25
 """The arrival rate is an average over this share of the objective: for an hour, one record a minute is steady."""
 SLOWED_SHARE = 0.85
@@ -181,7 +181,7 @@ def _stretch(history: History, policy: Policy, interval: float, recent: list[tup
     moving = frozenset(tp for tp in mine if tp.topic not in held and _moved(kept[-1], kept[0], tp))
     needed = max(BUSY_COMMIT_INTERVALS * interval * drained / seconds, _most_at_once(history, policy, kept, mine))
     patience = max(OVERDUE_COMMIT_INTERVALS * interval, OVERDUE_RECORDS * seconds / max(1, drained))
-    busy = _busy(history, policy, _alive(kept, moving, patience), moving, needed)
+    busy = _busy(history, policy, _in_work(kept, moving, patience), needed)
     if len(busy) < 2 or busy[0].at - busy[-1].at < min(seconds, WINDOW_SECONDS / 2):
         return Stretch(drained, seconds, is_busy=False)
     part = processed(history, policy.offset_reset, busy[-1], busy[0], mine)
@@ -196,27 +196,40 @@ def _most_at_once(history: History, policy: Policy, kept: list[Sample], mine: fr
     return seconds * max(rates, default=0.0)
 
 
-def _alive(kept: list[Sample], moving: frozenset[TopicPartition], patience: float) -> Iterator[Sample]:
-    """The newest samples in a row before each of which the member had committed something within `patience` seconds.
+def _in_work(kept: list[Sample], moving: frozenset[TopicPartition],
+             patience: float) -> Iterator[tuple[Sample, frozenset[TopicPartition]]]:
+    """The newest samples in a row before each of which the member had committed within `patience` seconds.
 
-    A consumer that is dead, or has been, is a member until its session ends, and longer if it comes back before.
-    Commits every 5 s, 100 records/s: 10 s. One that does a record a minute: 180 s.
+    Each with the partitions that moved within half a minute before, or `patience` where that is longer: a backlog of a
+    partition that stands still is no work. A consumer that is dead, or has been, is a member until its session ends,
+    and longer if it comes back before. Commits every 5 s, 100 records/s: 10 s. One that does a record a minute: 180 s.
     """
-    earlier = 0
     for sample in kept:
-        while earlier < len(kept) and sample.at - kept[earlier].at < patience:
-            earlier += 1
-        if earlier < len(kept) and not any(_moved(kept[earlier], sample, tp) for tp in moving):
+        before = _earlier(kept, sample.at - patience)
+        if before is not None and not any(_moved(before, sample, tp) for tp in moving):
             return
-        yield sample
+        seconds = max(patience, WINDOW_SECONDS / 2)
+        since = _earlier(kept, sample.at - seconds) or kept[-1]
+        until = sample if since is not kept[-1] else _later(kept, since.at + seconds)
+        yield sample, frozenset(tp for tp in moving if _moved(since, until, tp))
 
 
-def _busy(history: History, policy: Policy, kept: Iterable[Sample], moving: frozenset[TopicPartition],
+def _earlier(kept: list[Sample], at: float) -> Sample | None:
+    """The newest of the samples, newest first, that was taken at `at` or before."""
+    return next((sample for sample in kept if sample.at <= at), None)
+
+
+def _later(kept: list[Sample], at: float) -> Sample:
+    """The oldest of the samples that was taken at `at` or later, else the newest."""
+    return next((sample for sample in reversed(kept) if sample.at >= at), kept[0])
+
+
+def _busy(history: History, policy: Policy, kept: Iterable[tuple[Sample, frozenset[TopicPartition]]],
           needed: float) -> list[Sample]:
     """The newest samples in a row in which the member was behind by more than `needed` records."""
     busy: list[Sample] = []
-    for sample in kept:
-        if _behind(history, policy, sample, moving) <= needed:
+    for sample, partitions in kept:
+        if _behind(history, policy, sample, partitions) <= needed:
             break
         busy.append(sample)
     return busy

@@ -196,13 +196,14 @@ def stuck_partitions(history: History, policy: Policy, lag: Mapping[TopicPartiti
     """Partitions with lag whose member is alive and whose committed offset has not moved for three commit intervals.
 
     Where records take long, a partition also waits until those of its consumer's other partitions had their turn.
-    Most partitions of a group that was not seen to commit are none: it may commit rarely, or stand still as a whole.
+    Most partitions of a group that was not seen to commit twice are none: it may commit rarely, or stand still as a
+    whole.
     """
     suspects = [tp for tp in _alive(history) if lag.get(tp, 0) > 0 and _unmoved_seconds(history, tp) > 0]
     if not suspects:
         return frozenset()
     is_whole = len(suspects) > max(2, len(history.samples[-1].readings) / 2)
-    if is_whole and isinstance(likely_commit_interval(history, policy), Unknown):
+    if is_whole and isinstance(commit_interval_seconds(history), Unknown):
         return frozenset()
     patience = _patience_seconds(history, policy)
     turns = turn_seconds(history, policy.offset_reset)

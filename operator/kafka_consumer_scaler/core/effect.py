@@ -165,7 +165,7 @@ def _with_uneven_hands(policy: Policy, situation: Situation, memory: Memory) -> 
     known = memory.taken_back
     is_known = known is not None and known.replicas >= current and situation.now < known.held_until
     rates = situation.rates_now
-    if is_known or len(plant.seen) != consumers or isinstance(rates, Unknown):
+    if is_known or not plant.seen or isinstance(rates, Unknown):
         return memory
     even = replace(plant, seen=())
     if plant.busiest(rates, consumers) <= plant.capacity or even.busiest(rates, consumers) > plant.capacity:

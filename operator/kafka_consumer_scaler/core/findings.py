@@ -146,14 +146,16 @@ def no_members(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -
 def rebalance_storm(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
     """Members come and go, or the group never settles, though nothing is the matter with the pods.
 
-    A rollout takes every member away once, however many there are; whoever comes and goes does so again.
+    A rollout takes every member away once, however many there are; a member that comes and goes does so again. One
+    rebalance that takes long, with the same members all the time, is no storm.
     """
     left, rebalancing = _came_and_went(situation), situation.unrest.rebalancing
     again = situation.unrest.again - _taken_away(situation)
     if situation.since_scaled < REBALANCING_SECONDS + situation.pause_seconds:
         rebalancing = 0.0
     is_coming_and_going = left >= STORM_MEMBERS and again >= STORM_MEMBERS - 1
-    if situation.replicas.trouble or not (is_coming_and_going or rebalancing >= STORM_SHARE):
+    is_unsettled = rebalancing >= STORM_SHARE and again >= 1
+    if situation.replicas.trouble or not (is_coming_and_going or is_unsettled):
         return None
     return Finding(
         Reason.REBALANCE_STORM,
@@ -175,11 +177,16 @@ def hung_transaction(policy: Policy, situation: Situation, trail: tuple[Limit, .
 
 
 def slow_consumers(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
-    """There is a backlog, and a consumer does much less than it usually can."""
+    """There is a backlog, and a consumer does much less than it usually can.
+
+    Of consumers that also read topics that are not declared, it is not known what else they do.
+    """
     usual, capacity = _usual(situation), situation.rates.capacity
     if usual is None or usual.per_consumer is None or isinstance(capacity, Unknown) or is_bound_downstream(situation):
         return None
     if not (capacity.learned or capacity.busy) or capacity.per_consumer >= SLOW_SHARE * usual.per_consumer:
+        return None
+    if situation.reads_other_topics:
         return None
     if (usual.per_consumer - capacity.per_consumer) * _seen_seconds(situation) < FEWER_RECORDS:
         return None

@@ -239,7 +239,8 @@ def _unseen(policy: Policy, memory: Memory, group: Group | Unknown, replicas: Re
     """Consumers that work and are no visible members: as many as the replicas bring; None where members are seen."""
     if not isinstance(group, Unknown) or group.reason is not Reason.MEMBERS_UNSEEN or not replicas.spec:
         return None
-    joined_at = memory.last_scale.at + (memory.join_seconds or JOIN_SECONDS) if memory.last_scale else 0.0
+    changes = [each.at for each in memory.scales[-1:]] + [each.at for each in memory.others[-1:]]
+    joined_at = max(changes, default=-inf) + (memory.join_seconds or JOIN_SECONDS)
     return Unseen(replicas.spec * threads_of(policy, memory), joined_at)
 
 

@@ -104,16 +104,18 @@ class Plant:
         capacity: records/s of one consumer, as far as it may be used.
         seen: the partitions of each consumer as they are now. A sticky assignor's counts are even, its loads need not
             be: what so many consumers have is known of the present number alone.
+        present: that number; some of so many may have none of these partitions.
     """
 
     spread: Spread
     assignor: str
     capacity: float
     seen: tuple[frozenset[TopicPartition], ...] = ()
+    present: int = 0
 
     def hands(self, loads: Mapping[TopicPartition, object], consumers: int) -> tuple[tuple[TopicPartition, ...], ...]:
         """The partitions of each of so many consumers: as seen, else as the assignor would deal them."""
-        if consumers != len(self.seen) or not loads.keys() <= frozenset().union(*self.seen):
+        if not self.seen or consumers != self.present or not loads.keys() <= frozenset().union(*self.seen):
             return deal(tuple(loads), self.assignor, consumers)
         hands = (tuple(tp for tp in loads if tp in hand) for hand in self.seen)
         return tuple(hand for hand in hands if hand)

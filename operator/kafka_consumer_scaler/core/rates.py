@@ -348,9 +348,13 @@ def _estimated_age(newest: Sample, first: Sample, tp: TopicPartition, lag: float
 
 
 def _gaps(samples: tuple[Sample, ...], partitions: Iterable[Collection[TopicPartition]]) -> list[tuple[float, int]]:
-    """(seconds, polls) between the commits of one consumer, which had these partitions at each sample."""
-    moves = [poll for poll, ((before, _), (now, held)) in enumerate(pairwise(zip(samples, partitions, strict=False)), 1)
-             if any(_has_committed(before, now, tp) for tp in held)]
+    """(seconds, polls) between the commits of one consumer, which had these partitions at each sample.
+
+    A commit at which its partitions changed is that of a rebalance.
+    """
+    polls = enumerate(pairwise(zip(samples, partitions, strict=False)), start=1)
+    moves = [poll for poll, ((before, old), (now, held)) in polls
+             if held == old and any(_has_committed(before, now, tp) for tp in held)]
     return [(samples[later].at - samples[earlier].at, later - earlier) for earlier, later in pairwise(moves)]
 
 

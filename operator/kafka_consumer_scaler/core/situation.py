@@ -121,8 +121,24 @@ class Situation:
 
     @property
     def members(self) -> int | Unknown:
-        """Members of the group that read partitions that count."""
-        return self.group if isinstance(self.group, Unknown) else len(readers(self.group, self.lag))
+        """Members of the group that may be ours.
+
+        Those that hold partitions of other topics alone are ours where the replicas bring as many members as there are;
+        where there are more, they may be another workload's.
+        """
+        if isinstance(self.group, Unknown):
+            return self.group
+        every = len(self.group.members)
+        brought = self.spread.threads * max(self.replicas.spec, self.replicas.existing)
+        return every if every <= brought else len(readers(self.group, self.lag))
+
+    @property
+    def reads_other_topics(self) -> bool:
+        """Whether some consumer of partitions that count also has partitions of topics that are not declared."""
+        if isinstance(self.group, Unknown):
+            return False
+        topics = {tp.topic for tp in (*self.lag, *self.unread)}
+        return any(tp.topic not in topics for member in readers(self.group, self.lag) for tp in member.partitions)
 
     @property
     def join_seconds(self) -> float:
@@ -191,7 +207,10 @@ class Situation:
         if isinstance(group, Unknown) or group.is_rebalancing:
             return Plant(self.spread, self.assignor, capacity)
         hands = (member.partitions & self.lag.keys() for member in group.members)
-        return Plant(self.spread, self.assignor, capacity, tuple(hand for hand in hands if hand))
+        consumers = self.spread.consumers(self.current)
+        is_whole = not isinstance(self.members, Unknown) and self.members >= consumers
+        seen = tuple(hand for hand in hands if hand) if is_whole else ()
+        return Plant(self.spread, self.assignor, capacity, seen, consumers)
 
     @property
     def rates_now(self) -> Mapping[TopicPartition, float] | Unknown:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 
+from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.held import held_topics, not_due
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Held
@@ -75,12 +76,12 @@ def test_a_backlog_that_grows_or_shrinks_is_not_held_back() -> None:
             assert held_topics(retrying(until, done), POLICY, INTERVAL, ()) == () or rate == 12
 
 
-def test_the_only_topic_is_held_back_once_its_age_stayed_for_twice_as_long() -> None:
-    def one(until: int) -> History:
-        return polled({RETRY: (lambda at: 10 * at + 3000, ten)}, until)
-
-    assert held_topics(one(700), POLICY, INTERVAL, ()) == ()
-    assert seconds(held_topics(one(1200), POLICY, INTERVAL, ())) == {"orders-retry": 300}
+def test_the_only_topic_is_held_back_where_its_consumers_can_do_much_more() -> None:
+    """10 records/s by one consumer, always 300 s late."""
+    one = polled({RETRY: (lambda at: 10 * at + 3000, ten)}, 1200)
+    assert held_topics(one, POLICY, INTERVAL, ()) == ()
+    assert held_topics(one, POLICY, INTERVAL, (), Capacity(19.0, learned=True)) == ()
+    assert seconds(held_topics(one, POLICY, INTERVAL, (), Capacity(21.0, learned=True))) == {"orders-retry": 300}
 
 
 def test_a_consumer_that_keeps_up_holds_nothing_back() -> None:

@@ -2,8 +2,8 @@
 
 A consumer that holds each record back for D seconds processes it at the age of D, whatever its capacity, so the age at
 which records are processed stays the same. In a backlog it rises or falls. Three things together show a topic that is
-held back: records were processed at the same age for eight times the uncertainty of an age; and meanwhile another topic
-was current, or it was so for twice that age; and the records are older than a poll and a commit can explain. A topic
+held back: records were processed at the same age for eight times the uncertainty of an age; and another topic is
+current, or the consumers do much less than they can; and the records are older than polls and commits explain. A topic
 that stood still as a whole while another one moved is taken for one from its first commit on: all its records were as
 old as the standstill.
 """
@@ -15,10 +15,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Held
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import ASKED_PARTITIONS, position
+from kafka_consumer_scaler.core.rates import ASKED_PARTITIONS, WINDOW_SECONDS, position, processed
 from kafka_consumer_scaler.core.snapshot import Sample, TopicPartition, Unknown
 
 UNCERTAIN_SHARE = 0.05
@@ -27,6 +28,7 @@ UNCERTAIN_POLLS = 2
 LONG_TIMES = 2
 """Records that are older than so many times that uncertainty are held back, or a backlog."""
 CONSTANT_TIMES = 8
+SPARE_SHARE = 0.5
 WATCHED_SHARE = 0.75
 MOVES_AT_LEAST = 3
 STOOD_SECONDS = 60.0
@@ -65,9 +67,15 @@ class _Course:
         return self.ends[0] >= self.done[poll]
 
 
-def held_topics(history: History, policy: Policy, interval: float | Unknown,
-                known: tuple[Held, ...]) -> tuple[Held, ...]:
-    """The topics whose records are held back, for how long, and when that was last shown."""
+def held_topics(history: History, policy: Policy, interval: float | Unknown, known: tuple[Held, ...],
+                capacity: Capacity | None = None) -> tuple[Held, ...]:
+    """The topics whose records are held back, for how long, and when that was last shown.
+
+    Args:
+        interval: seconds between two commits of a consumer.
+        known: what was known before.
+        capacity: of a consumer, as it was known before.
+    """
     now = history.samples[-1].at
     before = {each.topic: each for each in known
               if now - each.at <= max(KEPT_SECONDS, KEPT_DELAYS * each.seconds)}
@@ -78,7 +86,8 @@ def held_topics(history: History, policy: Policy, interval: float | Unknown,
     found = {}
     for topic in sorted({*before, *_late(history, policy, LONG_TIMES * uncertain)} & topics.keys()):
         others = [tps for name, tps in topics.items() if name != topic]
-        held = _held(history, policy, topic, topics[topic], others, uncertain, before.get(topic))
+        has_spare = _has_spare(history, policy, capacity)
+        held = _held(history, policy, topic, topics[topic], others, uncertain, before.get(topic), has_spare)
         if held is not None:
             found[topic] = held
     return tuple(found.values())
@@ -128,7 +137,7 @@ def _late(history: History, policy: Policy, seconds: float) -> set[str]:
 
 
 def _held(history: History, policy: Policy, topic: str, partitions: list[TopicPartition],
-          others: list[list[TopicPartition]], uncertain: float, before: Held | None) -> Held | None:
+          others: list[list[TopicPartition]], uncertain: float, before: Held | None, has_spare: bool) -> Held | None:
     course = _course(history, policy, partitions)
     moves = course.moves()
     if not moves:
@@ -139,7 +148,7 @@ def _held(history: History, policy: Policy, topic: str, partitions: list[TopicPa
         return None
     if age <= LONG_TIMES * tolerance:
         return before
-    seen = _same_ages(history, policy, course, moves, others, tolerance)
+    seen = _same_ages(history, policy, course, moves, others, tolerance, has_spare)
     if not seen or max(seen) - min(seen) > tolerance:
         return before
     if before is None:
@@ -149,14 +158,26 @@ def _held(history: History, policy: Policy, topic: str, partitions: list[TopicPa
     return Held(topic, min(before.seconds, *seen), now)
 
 
+def _has_spare(history: History, policy: Policy, capacity: Capacity | None) -> bool:
+    """Whether the consumers do much less than is known of them."""
+    newest = history.samples[-1]
+    then = next((each for each in reversed(history.samples) if newest.at - each.at >= WINDOW_SECONDS), None)
+    if capacity is None or then is None or isinstance(newest.group, Unknown):
+        return False
+    owners = sum(bool(member.partitions) for member in newest.group.members)
+    done = processed(history, policy.offset_reset, then, newest, newest.readings)
+    return done / (newest.at - then.at) < SPARE_SHARE * capacity.per_consumer * owners
+
+
 def _same_ages(history: History, policy: Policy, course: _Course, moves: list[int], others: list[list[TopicPartition]],
-               tolerance: float) -> list[float]:
+               tolerance: float, has_spare: bool) -> list[float]:
     """The ages at which records were processed since they have to be the same; none where that is too short."""
     age, start = course.processed_at(moves[-1]), _first_move(course, moves)
     if start is not None and _one_moved(history, policy, others, course.at[start] - age, course.at[start - 1]):
         return [course.processed_at(move) for move in moves if move >= start]
-    is_current = _one_is_current(history, policy, others, tolerance)
-    needed = CONSTANT_TIMES * tolerance if is_current else max(CONSTANT_TIMES * tolerance, 2 * age)
+    if not has_spare and not _one_is_current(history, policy, others, tolerance):
+        return []
+    needed = CONSTANT_TIMES * tolerance
     recent = [move for move in moves if course.at[move] >= course.at[-1] - needed]
     watched = course.at[recent[-1]] - course.at[recent[0]] if recent else 0.0
     if len(recent) < MOVES_AT_LEAST or watched < WATCHED_SHARE * needed or course.is_older(recent[0]):

@@ -94,7 +94,7 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
     """The situation of a group of which all partitions that count are known."""
     sample, group = history.samples[-1], _group_seen(history)
     interval = likely_commit_interval(history, policy)
-    memory = replace(memory, held=held_topics(history, policy, interval, memory.held))
+    memory = replace(memory, held=held_topics(history, policy, interval, memory.held, memory.capacity))
     held = {each.topic: each.seconds for each in memory.held}
     waiting = not_due(history, memory.held, policy, interval, unprocessed(history, policy, lag, interval))
     waited = ages(history, waiting)

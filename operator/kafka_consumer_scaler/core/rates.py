@@ -183,8 +183,9 @@ def _commit_gaps(history: History) -> list[tuple[float, int]]:
     if not asked:
         return [gap for tp in moving[:ASKED_PARTITIONS] for gap in _gaps(history.samples, repeat((tp,)))]
     hands = {id(sample.group): _hands(sample.group) for sample in history.samples}
+    at_each = [hands[id(sample.group)] for sample in history.samples]
     return [gap for member in dict.fromkeys(asked)
-            for gap in _gaps(history.samples, [hands[id(each.group)].get(member, ()) for each in history.samples])]
+            for gap in _gaps(history.samples, [held.get(member, ()) if held else None for held in at_each])]
 
 
 def _holders(group: Group | Unknown, partitions: Iterable[TopicPartition]) -> list[str]:
@@ -218,7 +219,8 @@ def likely_commit_interval(history: History, policy: Policy) -> float | Unknown:
 def _interval_by_size(history: History, policy: Policy) -> float | Unknown:
     """The commit interval where one commit was seen: the time in which so many records arrive that it committed.
 
-    At least the time since then, up to the objective, where records of its partitions still wait.
+    At least the time since then, up to the objective, where records of its partitions still wait. What is shorter than
+    a poll cannot be told from Kafka's default.
     """
     moves = [(before, now) for before, now in pairwise(history.samples)
              if any(_has_committed(before, now, tp) for tp in now.readings)]
@@ -230,12 +232,21 @@ def _interval_by_size(history: History, policy: Policy) -> float | Unknown:
     waits = any(tp in newest.readings and position(history, tp, newest.readings[tp], policy.offset_reset)
                 < newest.readings[tp].end for tp in moved)
     least = min(newest.at - now.at, policy.lag_seconds) if waits else 0.0
-    first = history.samples[0]
-    arrived = sum(_moves(first, newest).get(tp, 0) for tp in moved)
-    if len(history.samples) == 2 or arrived == 0:
+    rate = _recent_rate(history, moved)
+    if len(history.samples) == 2 or not rate:
         return max(COMMIT_SECONDS, least)
-    rate = arrived / (newest.at - first.at)
-    return max(COMMIT_SECONDS, least, processed(history, policy.offset_reset, before, now, moved) / rate)
+    found = max(least, processed(history, policy.offset_reset, before, now, moved) / rate)
+    return found if found > policy.polling_interval_seconds else COMMIT_SECONDS
+
+
+def _recent_rate(history: History, partitions: frozenset[TopicPartition]) -> float:
+    """Records/s that arrive in some partitions: over a window, or the whole history where none came in the window."""
+    newest = history.samples[-1]
+    for first in (_window(history, since=0.0, seconds=WINDOW_SECONDS)[0], history.samples[0]):
+        arrived = sum(_moves(first, newest).get(tp, 0) for tp in partitions)
+        if arrived:
+            return arrived / (newest.at - first.at)
+    return 0.0
 
 
 def arrival(history: History, lead: float = 0.0, seconds: float = WINDOW_SECONDS) -> Arrival | Unknown:
@@ -347,15 +358,24 @@ def _estimated_age(newest: Sample, first: Sample, tp: TopicPartition, lag: float
     return max(watched, lag * watched / arrived) if arrived > 0 else watched
 
 
-def _gaps(samples: tuple[Sample, ...], partitions: Iterable[Collection[TopicPartition]]) -> list[tuple[float, int]]:
+def _gaps(samples: tuple[Sample, ...],
+          partitions: Iterable[Collection[TopicPartition] | None]) -> list[tuple[float, int]]:
     """(seconds, polls) between the commits of one consumer, which had these partitions at each sample.
 
-    A commit at which its partitions changed is that of a rebalance.
+    None is a group without members. Where the partitions changed hands, a rebalance made them commit: counting starts
+    again.
     """
+    found: list[tuple[float, int]] = []
+    last: int | None = None
     polls = enumerate(pairwise(zip(samples, partitions, strict=False)), start=1)
-    moves = [poll for poll, ((before, old), (now, held)) in polls
-             if held == old and any(_has_committed(before, now, tp) for tp in held)]
-    return [(samples[later].at - samples[earlier].at, later - earlier) for earlier, later in pairwise(moves)]
+    for poll, ((before, old), (now, held)) in polls:
+        if not held or old not in (held, None):
+            last = None
+        elif any(_has_committed(before, now, tp) for tp in held):
+            if last is not None:
+                found.append((now.at - samples[last].at, poll - last))
+            last = poll
+    return found
 
 
 def _committed(sample: Sample, tp: TopicPartition) -> object:

@@ -24,8 +24,9 @@ NEWEST_SECONDS = 10.0
 COMMIT_SECONDS = 5.0
 """Kafka's default auto.commit.interval.ms."""
 ASKED_MEMBERS = 5
+ASKED_MEMBERS_EVER = 20
 ASKED_PARTITIONS = 20
-"""Members, and partitions of each, whose commits show the commit interval: all consumers of a group commit alike."""
+"""Members of a sample, of all samples, and partitions whose commits show the interval: all consumers commit alike."""
 SEEN_TIMES = 1.05
 """Commits that are this many looks apart, on average, are not seen at each look."""
 OVERDUE_COMMIT_INTERVALS = 2
@@ -173,19 +174,23 @@ def _commit_gaps(history: History) -> list[tuple[float, int]]:
     """(seconds, polls) from each commit that was seen to the next one of its consumer.
 
     A consumer that commits after each record, of ten minutes, commits one of its partitions every ten minutes. Where
-    members cannot be seen, each partition is taken for a consumer.
+    members cannot be seen, each partition is taken for a consumer; where rebalances leave nothing to count, commits
+    that every poll saw are enough.
     """
     if not history.samples:
         return []
     first, last = history.samples[0], history.samples[-1]
     moving = [tp for tp in last.readings if _has_committed(first, last, tp)]
-    asked = [*_holders(last.group, moving)[:ASKED_MEMBERS], *_holders(first.group, moving)[:ASKED_MEMBERS]]
+    groups = {id(sample.group): sample.group for sample in reversed(history.samples)}
+    asked = dict.fromkeys(member for group in groups.values() for member in _holders(group, moving)[:ASKED_MEMBERS])
+    each = [gap for tp in moving[:ASKED_PARTITIONS] for gap in _gaps(history.samples, repeat((tp,)))]
     if not asked:
-        return [gap for tp in moving[:ASKED_PARTITIONS] for gap in _gaps(history.samples, repeat((tp,)))]
-    hands = {id(sample.group): _hands(sample.group) for sample in history.samples}
+        return each
+    hands = {name: _hands(group) for name, group in groups.items()}
     at_each = [hands[id(sample.group)] for sample in history.samples]
-    return [gap for member in dict.fromkeys(asked)
-            for gap in _gaps(history.samples, [held.get(member, ()) if held else None for held in at_each])]
+    found = [gap for member in [*asked][:ASKED_MEMBERS_EVER]
+             for gap in _gaps(history.samples, [held.get(member, ()) if held else None for held in at_each])]
+    return found or [(seconds, polls) for seconds, polls in each if polls == 1]
 
 
 def _holders(group: Group | Unknown, partitions: Iterable[TopicPartition]) -> list[str]:
@@ -369,12 +374,14 @@ def _gaps(samples: tuple[Sample, ...],
     last: int | None = None
     polls = enumerate(pairwise(zip(samples, partitions, strict=False)), start=1)
     for poll, ((before, old), (now, held)) in polls:
-        if not held or old not in (held, None):
-            last = None
-        elif any(_has_committed(before, now, tp) for tp in held):
-            if last is not None:
-                found.append((now.at - samples[last].at, poll - last))
+        moved = any(_has_committed(before, now, tp) for tp in held or ())
+        is_kept = old in (held, None)
+        if moved and is_kept and last is not None:
+            found.append((now.at - samples[last].at, poll - last))
+        if moved and is_kept:
             last = poll
+        elif not is_kept:
+            last = None
     return found
 
 

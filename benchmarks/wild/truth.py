@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kafka_consumer_scaler.simulation.wild.play import Played
-from kafka_consumer_scaler.simulation.wild.world import NOBODY, OURS, Topic, World
+from kafka_consumer_scaler.simulation.wild.world import NO_MEMBERS, NOBODY, OURS, Topic, World
 
 KEPT_SECONDS = 180.0
 """A finding may outlast its cause by this at least: it is kept for a minute or three polls, and polls may fail."""
@@ -136,7 +136,14 @@ Predicate = Callable[[Scene, float], bool]
 
 
 def no_members(scene: Scene, at: float) -> bool:
-    """None of our pods was at work."""
+    """None of our pods was at work.
+
+    A group whose consumers assign partitions by hand is Empty: until two of their commits were seen, nobody can know.
+    """
+    world = scene.world
+    unseen = 3 * (max(world.plant.commit_seconds, world.record_seconds) + world.policy.polling_interval_seconds)
+    if world.word(at) in NO_MEMBERS and at <= unseen:
+        return True
     return bool((scene.played.ready[scene.span(at, scene.bearable)] == 0).any())
 
 

@@ -31,7 +31,7 @@ from kafka_consumer_scaler.simulation.wild.world import (
 
 Dice = np.random.Generator
 ASSIGNORS = ("range", "roundrobin", "sticky", "cooperative-sticky", "uniform")
-HEALTHY_SECONDS = 4800
+HEALTHY_SECONDS = 6000
 STREAMS = ("stream", "stickytaskassignor", "highavailability")
 
 

@@ -134,7 +134,7 @@ def no_members(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -
     if not situation.current or situation.members != 0:
         return None
     waited = min(situation.memberless_seconds, situation.since_scaled)
-    if waited < MEMBERLESS_SECONDS or situation.since_scaled < 2 * situation.join_seconds:
+    if waited < max(MEMBERLESS_SECONDS, policy.lag_seconds) or situation.since_scaled < 2 * situation.join_seconds:
         return None
     pods = f": {situation.replicas.trouble}" if situation.replicas.trouble else ""
     counts = f"replicas: {situation.current}, records behind: {situation.lag_records:,}"

@@ -28,7 +28,8 @@ UNCERTAIN_POLLS = 2
 LONG_TIMES = 2
 """Records that are older than so many times that uncertainty are held back, or a backlog."""
 CONSTANT_TIMES = 8
-SPARE_SHARE = 0.5
+SPARE_SHARE, FULL_SHARE = 0.5, 0.9
+"""Below this share of their capacity, consumers have spare capacity for sure; above the other one they have none."""
 WATCHED_SHARE = 0.75
 MOVES_AT_LEAST = 3
 STOOD_SECONDS = 60.0
@@ -86,8 +87,8 @@ def held_topics(history: History, policy: Policy, interval: float | Unknown, kno
     found = {}
     for topic in sorted({*before, *_late(history, policy, LONG_TIMES * uncertain)} & topics.keys()):
         others = [tps for name, tps in topics.items() if name != topic]
-        has_spare = _has_spare(history, policy, capacity)
-        held = _held(history, policy, topic, topics[topic], others, uncertain, before.get(topic), has_spare)
+        load = _load(history, policy, topics[topic], capacity)
+        held = _held(history, policy, topic, topics[topic], others, uncertain, before.get(topic), load)
         if held is not None:
             found[topic] = held
     return tuple(found.values())
@@ -137,7 +138,7 @@ def _late(history: History, policy: Policy, seconds: float) -> set[str]:
 
 
 def _held(history: History, policy: Policy, topic: str, partitions: list[TopicPartition],
-          others: list[list[TopicPartition]], uncertain: float, before: Held | None, has_spare: bool) -> Held | None:
+          others: list[list[TopicPartition]], uncertain: float, before: Held | None, load: float) -> Held | None:
     course = _course(history, policy, partitions)
     moves = course.moves()
     if not moves:
@@ -148,7 +149,7 @@ def _held(history: History, policy: Policy, topic: str, partitions: list[TopicPa
         return None
     if age <= LONG_TIMES * tolerance:
         return before
-    seen = _same_ages(history, policy, course, moves, others, tolerance, has_spare)
+    seen = _same_ages(history, policy, course, moves, others, tolerance, load)
     if not seen or max(seen) - min(seen) > tolerance:
         return before
     if before is None:
@@ -158,24 +159,28 @@ def _held(history: History, policy: Policy, topic: str, partitions: list[TopicPa
     return Held(topic, min(before.seconds, *seen), now)
 
 
-def _has_spare(history: History, policy: Policy, capacity: Capacity | None) -> bool:
-    """Whether the consumers do much less than is known of them."""
+def _load(history: History, policy: Policy, partitions: list[TopicPartition], capacity: Capacity | None) -> float:
+    """The share of their capacity that the consumers of these partitions use; SPARE_SHARE where it is not known.
+
+    A lower bound of the capacity may show that they have spare, not that they have none.
+    """
     newest = history.samples[-1]
     then = next((each for each in reversed(history.samples) if newest.at - each.at >= WINDOW_SECONDS), None)
     if capacity is None or then is None or isinstance(newest.group, Unknown):
-        return False
-    owners = sum(bool(member.partitions) for member in newest.group.members)
-    done = processed(history, policy.offset_reset, then, newest, newest.readings)
-    return done / (newest.at - then.at) < SPARE_SHARE * capacity.per_consumer * owners
+        return SPARE_SHARE
+    hands = [member.partitions for member in newest.group.members if not member.partitions.isdisjoint(partitions)]
+    done = processed(history, policy.offset_reset, then, newest, frozenset().union(*hands))
+    load = done / (newest.at - then.at) / (capacity.per_consumer * max(1, len(hands)))
+    return load if capacity.learned else min(load, SPARE_SHARE)
 
 
 def _same_ages(history: History, policy: Policy, course: _Course, moves: list[int], others: list[list[TopicPartition]],
-               tolerance: float, has_spare: bool) -> list[float]:
+               tolerance: float, load: float) -> list[float]:
     """The ages at which records were processed since they have to be the same; none where that is too short."""
     age, start = course.processed_at(moves[-1]), _first_move(course, moves)
     if start is not None and _one_moved(history, policy, others, course.at[start] - age, course.at[start - 1]):
         return [course.processed_at(move) for move in moves if move >= start]
-    if not has_spare and not _one_is_current(history, policy, others, tolerance):
+    if load >= FULL_SHARE or (load >= SPARE_SHARE and not _one_is_current(history, policy, others, tolerance)):
         return []
     needed = CONSTANT_TIMES * tolerance
     recent = [move for move in moves if course.at[move] >= course.at[-1] - needed]

@@ -191,9 +191,9 @@ def latch(played: Played) -> Iterator[tuple[float, str]]:
     """With any memory that was written, on a group that has become healthy, it does as a fresh operator does.
 
     The memory of one poll of the run (drawn by the seed) meets the same group without its troubles at its mean load.
-    After 90 to 100 minutes (what was too few is not tried for an hour; then come the steps down) replicas differ from a fresh operator's
-    by no more than one or a third, the oldest record is under the objective if the fresh one's is, and no finding is
-    reported that the fresh one never had.
+    After 90 to 100 minutes (what was too few is not tried for an hour; then come the steps down) replicas differ from a
+    fresh operator's by no more than one or a third, the oldest record is under the objective if the fresh one's is, and
+    no finding is reported that the fresh one never had.
     """
     dice = np.random.Generator(np.random.PCG64((played.world.seed, 99)))
     at, verdict = played.verdicts[int(dice.integers(len(played.verdicts) // 4, len(played.verdicts)))]

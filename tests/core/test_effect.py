@@ -83,6 +83,7 @@ def test_replicas_whose_busiest_consumer_gets_more_than_it_can_do_are_too_few_fo
     """900 records/s for 6 consumers of 100."""
     assert taught(behind(6, Memory())).taken_back == TakenBack(6, 900.0, NOW, 1, NOW + 3600)
     assert taught(replace(behind(6, Memory()), rates=known(600.0, 100.0))).taken_back is None
+    assert taught(replace(behind(6, Memory()), backlog=Backlog.CAUGHT_UP)).taken_back is None
     worse = TakenBack(7, 900.0, NOW - 60, 2, NOW + 7140)
     assert taught(behind(6, Memory(taken_back=worse))).taken_back == worse
     over = replace(worse, held_until=NOW)

@@ -22,7 +22,7 @@ from kafka_consumer_scaler.core.rates import (
     turn_seconds,
 )
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.snapshot import Group, Sample, TopicPartition, Uncommitted, Unknown
+from kafka_consumer_scaler.core.snapshot import INCREMENTAL_STATES, Group, Sample, TopicPartition, Uncommitted, Unknown
 
 CAUGHT_UP_SHARE = 0.3
 STUCK_COMMIT_INTERVALS = 3
@@ -30,6 +30,7 @@ STUCK_SECONDS_AT_LEAST = 60.0
 NEVER_COMMITS_SECONDS = 60.0
 """Members that have read for this long and committed nothing will not commit."""
 STUCK_SECONDS_WHOLE_TOPIC = 1800.0
+"""A topic that stands still as a whole, or a partition in a rebalance in which others work on, may be waiting."""
 STUCK_SECONDS_UNSEEN = 300.0
 """Kafka's default max.poll.interval.ms: who heartbeats this long without a commit is alive and does not progress."""
 
@@ -271,12 +272,16 @@ def _alive(history: History) -> frozenset[TopicPartition]:
 def _patience_seconds(history: History, policy: Policy) -> float:
     """Commits every 5 s, polls every 15 s: max(60, 3 * 15, 3 * 15) = 60 s. Commits every 60 s: 180 s.
 
-    While no partition was seen to commit twice, records may take as long as the objective allows.
+    While no partition was seen to commit twice, records may take as long as the objective allows. While members go on
+    in a rebalance, some partitions wait for its end.
     """
     interval = commit_interval_seconds(history)
     if isinstance(interval, Unknown):
         interval = likely_commit_interval(history, policy)
     polls = STUCK_COMMIT_INTERVALS * policy.polling_interval_seconds
+    group = history.samples[-1].group
+    if isinstance(group, Group) and group.state in INCREMENTAL_STATES:
+        return max(STUCK_SECONDS_WHOLE_TOPIC, polls, policy.lag_seconds)
     if isinstance(interval, Unknown):
         return max(STUCK_SECONDS_UNSEEN, polls, policy.lag_seconds)
     return max(STUCK_SECONDS_AT_LEAST, STUCK_COMMIT_INTERVALS * interval, polls)

@@ -155,12 +155,16 @@ def _is_unseen(situation: Situation) -> bool:
 def _with_too_few(situation: Situation, memory: Memory) -> Memory:
     """The present replicas are too few for such a load where more arrives for one consumer than it can process.
 
+    Not while the group keeps up all the same: then what is known of the capacity is too low.
+
     Once more replicas are there, a step back to this number is not tried soon: it was seen to fail. 12 partitions of 13
     records/s and 6 of 1, 2 consumers of 100: even hands get 81 each, but a sticky assignor may leave 9 of the first to
     one of them: 117.
     """
     capacity, arrival, current = situation.rates.capacity, situation.helped_arrival, situation.current
     if isinstance(capacity, Unknown) or not capacity.learned or isinstance(arrival, Unknown) or not current:
+        return memory
+    if situation.backlog is Backlog.CAUGHT_UP:
         return memory
     known, rates = memory.taken_back, situation.rates_now
     is_known = known is not None and known.replicas >= current and situation.now < known.held_until

@@ -190,7 +190,8 @@ def _commit_gaps(history: History) -> list[tuple[float, int]]:
     at_each = [hands[id(sample.group)] for sample in history.samples]
     found = [gap for member in [*asked][:ASKED_MEMBERS_EVER]
              for gap in _gaps(history.samples, [held.get(member, ()) if held else None for held in at_each])]
-    return found or [(seconds, polls) for seconds, polls in each if polls == 1]
+    poll = last.at - history.samples[-2].at if len(history.samples) > 1 else 0.0
+    return found or [(seconds, polls) for seconds, polls in each if polls == 1 and seconds <= 1.5 * poll]
 
 
 def _holders(group: Group | Unknown, partitions: Iterable[TopicPartition]) -> list[str]:

@@ -2,8 +2,8 @@
 
 A consumer that holds each record back for D seconds processes it at the age of D, whatever its capacity, so the age at
 which records are processed stays the same. In a backlog it rises or falls. Three things together show a topic that is
-held back: records were processed at the same age for eight times the uncertainty of an age; and another topic is
-current, or the consumers do much less than they can; and the records are older than polls and commits explain. A topic
+held back: records were processed at the same age for eight times the uncertainty of an age, by the same consumers; and
+another topic is current, or they do much less than they can; and that age is four times its uncertainty. A topic
 that stood still as a whole while another one moved is taken for one from its first commit on: all its records were as
 old as the standstill.
 """
@@ -25,10 +25,11 @@ from kafka_consumer_scaler.core.snapshot import Sample, TopicPartition, Unknown
 UNCERTAIN_SHARE = 0.05
 UNCERTAIN_POLLS = 2
 """An age is known to a commit interval, so many polls, and this share of itself."""
-LONG_TIMES = 2
+LONG_TIMES = 4
 """Records that are older than so many times that uncertainty are held back, or a backlog."""
 CONSTANT_TIMES = 8
-SPARE_SHARE, FULL_SHARE = 0.5, 0.9
+SPARE_SHARE = 0.5
+FULL_SHARE = 0.9
 """Below this share of their capacity, consumers have spare capacity for sure; above the other one they have none."""
 WATCHED_SHARE = 0.75
 MOVES_AT_LEAST = 3
@@ -145,7 +146,7 @@ def _held(history: History, policy: Policy, topic: str, partitions: list[TopicPa
         return before
     age, now = course.processed_at(moves[-1]), course.at[-1]
     tolerance = uncertain + UNCERTAIN_SHARE * age
-    if before is not None and age < before.seconds - 2 * tolerance:
+    if before is not None and age < before.seconds - tolerance:
         return None
     if age <= LONG_TIMES * tolerance:
         return before
@@ -160,18 +161,14 @@ def _held(history: History, policy: Policy, topic: str, partitions: list[TopicPa
 
 
 def _load(history: History, policy: Policy, partitions: list[TopicPartition], capacity: Capacity | None) -> float:
-    """The share of their capacity that the consumers of these partitions use; SPARE_SHARE where it is not known.
-
-    A lower bound of the capacity may show that they have spare, not that they have none.
-    """
+    """The share of their capacity that the consumers of these partitions use; SPARE_SHARE where it is not known."""
     newest = history.samples[-1]
     then = next((each for each in reversed(history.samples) if newest.at - each.at >= WINDOW_SECONDS), None)
-    if capacity is None or then is None or isinstance(newest.group, Unknown):
+    if capacity is None or not capacity.learned or then is None or isinstance(newest.group, Unknown):
         return SPARE_SHARE
     hands = [member.partitions for member in newest.group.members if not member.partitions.isdisjoint(partitions)]
     done = processed(history, policy.offset_reset, then, newest, frozenset().union(*hands))
-    load = done / (newest.at - then.at) / (capacity.per_consumer * max(1, len(hands)))
-    return load if capacity.learned else min(load, SPARE_SHARE)
+    return done / (newest.at - then.at) / (capacity.per_consumer * max(1, len(hands)))
 
 
 def _same_ages(history: History, policy: Policy, course: _Course, moves: list[int], others: list[list[TopicPartition]],
@@ -183,6 +180,8 @@ def _same_ages(history: History, policy: Policy, course: _Course, moves: list[in
     if load >= FULL_SHARE or (load >= SPARE_SHARE and not _one_is_current(history, policy, others, tolerance)):
         return []
     needed = CONSTANT_TIMES * tolerance
+    if history.drain_since > course.at[-1] - needed:
+        return []
     recent = [move for move in moves if course.at[move] >= course.at[-1] - needed]
     watched = course.at[recent[-1]] - course.at[recent[0]] if recent else 0.0
     if len(recent) < MOVES_AT_LEAST or watched < WATCHED_SHARE * needed or course.is_older(recent[0]):

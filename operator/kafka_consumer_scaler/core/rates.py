@@ -7,7 +7,7 @@ at least 60 s and at least three commit intervals.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, repeat
 from math import floor
@@ -181,28 +181,28 @@ def _commit_gaps(history: History) -> list[tuple[float, int]]:
         return []
     first, last = history.samples[0], history.samples[-1]
     moving = [tp for tp in last.readings if _has_committed(first, last, tp)]
-    groups = {id(sample.group): sample.group for sample in reversed(history.samples)}
-    asked = dict.fromkeys(member for group in groups.values() for member in _holders(group, moving)[:ASKED_MEMBERS])
-    each = [gap for tp in moving[:ASKED_PARTITIONS] for gap in _gaps(history.samples, repeat((tp,)))]
-    if not asked:
-        return each
-    hands = {name: _hands(group) for name, group in groups.items()}
-    at_each = [hands[id(sample.group)] for sample in history.samples]
+    groups = {id(sample.group): _hands(sample.group, moving) for sample in reversed(history.samples)}
+    asked = dict.fromkeys(member for hands in groups.values() for member in [*hands][:ASKED_MEMBERS])
+    at_each = [groups[id(sample.group)] for sample in history.samples]
     found = [gap for member in [*asked][:ASKED_MEMBERS_EVER]
-             for gap in _gaps(history.samples, [held.get(member, ()) if held else None for held in at_each])]
-    poll = last.at - history.samples[-2].at if len(history.samples) > 1 else 0.0
-    return found or [(seconds, polls) for seconds, polls in each if polls == 1 and seconds <= 1.5 * poll]
+             for gap in _gaps(history.samples, [hands.get(member, ()) if hands else None for hands in at_each])]
+    if found:
+        return found
+    each = [gap for tp in moving[:ASKED_PARTITIONS] for gap in _gaps(history.samples, repeat((tp,)))]
+    poll = last.at - history.samples[-2].at if moving else 0.0
+    return [gap for gap in each if not asked or (gap[1] == 1 and gap[0] <= 1.5 * poll)]
 
 
-def _holders(group: Group | Unknown, partitions: Iterable[TopicPartition]) -> list[str]:
-    """Members that hold some of these partitions."""
-    some = frozenset(partitions)
-    members = () if isinstance(group, Unknown) else group.members
-    return [member.id for member in members if not member.partitions.isdisjoint(some)]
-
-
-def _hands(group: Group | Unknown) -> Mapping[str, frozenset[TopicPartition]]:
-    return {} if isinstance(group, Unknown) else {member.id: member.partitions for member in group.members}
+def _hands(group: Group | Unknown, moving: Sequence[TopicPartition]) -> Mapping[str, tuple[TopicPartition, ...]]:
+    """Of each member the partitions that moved, some of them; members without one are left out."""
+    if isinstance(group, Unknown):
+        return {}
+    owners = {tp: member.id for member in group.members for tp in member.partitions}
+    found: dict[str, list[TopicPartition]] = {}
+    for tp in moving:
+        if tp in owners and len(hand := found.setdefault(owners[tp], [])) < ASKED_PARTITIONS:
+            hand.append(tp)
+    return {member: tuple(hand) for member, hand in found.items()}
 
 
 def likely_commit_interval(history: History, policy: Policy) -> float | Unknown:

@@ -177,3 +177,10 @@ def test_a_span_that_is_not_needed_any_more_shrinks_again() -> None:
 
     assert kept(*(seen(at, (10 * at, committed(at))) for at in range(0, 3600, 15))) > 3500
     assert kept(*(seen(at, (10 * at, committed(at))) for at in range(0, 36_000, 15))) <= 600
+
+
+def test_the_partitions_of_a_sample_are_in_order_however_they_were_read() -> None:
+    """Whatever is made of them, also how they are dealt to consumers, is in the same order."""
+    read = Snapshot(0, {P1: Reading(10, 0), P0: Reading(10, 0)})
+    for found in (history(read), history(seen(-5, (9, 0), (9, 0)), read)):
+        assert list(found.samples[-1].readings) == [P0, P1]

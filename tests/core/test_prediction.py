@@ -75,7 +75,7 @@ def test_without_consumers_nothing_is_ever_done() -> None:
 def test_the_partitions_of_a_consumer_are_those_that_were_seen() -> None:
     """Three partitions of 50 records/s and one of none; an even deal gives each of two consumers two of them."""
     loads = {tp: Load(0.0, 0.0, rate) for tp, rate in zip(orders(4), (50.0, 50.0, 50.0, 0.0), strict=True)}
-    seen = (frozenset(orders(3)), frozenset(orders(4)[3:]))
+    seen = (orders(4)[:3], orders(4)[3:])
     rates = {tp: load.arrival for tp, load in loads.items()}
     assert Plant(Spread((4,)), "uniform", 100.0).busiest(rates, 2) == 100.0
     assert Plant(Spread((4,)), "uniform", 100.0, seen, 2).busiest(rates, 2) == 150.0

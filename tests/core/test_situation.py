@@ -103,11 +103,6 @@ def test_loads_are_unknown_when_an_age_is_unless_it_is_that_of_a_stuck_one() -> 
     assert not isinstance(replace(blurred, stuck=frozenset({tps[2]})).loads(600.0), Unknown)
 
 
-def test_loads_are_in_the_order_of_the_partitions() -> None:
-    backwards = replace(SIX, waiting=dict(reversed(list(SIX.waiting.items()))))
-    assert list(backwards.loads(600.0)) == list(orders(12))  # type: ignore[arg-type]
-
-
 def test_a_partition_without_a_share_gets_nothing() -> None:
     tp = orders(12)[5]
     shares = {each: share for each, share in SIX.shares.items() if each != tp}

@@ -168,8 +168,11 @@ def recreated_topics(history: History) -> frozenset[str]:
 
 
 def _seconds_left(history: History, policy: Policy, tp: TopicPartition) -> float | None:
-    newest, first = history.samples[-1], _behind_since(history, tp)
+    newest, oldest = history.samples[-1], history.samples[0].readings.get(tp)
     now = newest.readings[tp]
+    if oldest is not None and oldest.start == now.start:
+        return None
+    first = _behind_since(history, tp)
     if first is None or not isinstance(now.committed, int):
         return None
     before, seconds = first.readings[tp], newest.at - first.at

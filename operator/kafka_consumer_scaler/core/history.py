@@ -48,8 +48,8 @@ class History:
     """What was seen of one group, oldest first.
 
     Args:
-        samples: the complete snapshots: all of the last 90 s, then one every 10 s up to 600 s, then ever fewer up to
-            `span_seconds`, never fewer than four.
+        samples: the complete snapshots, each with its partitions in order: all of the last 90 s, then one every 10 s up
+            to 600 s, then ever fewer up to `span_seconds`, never fewer than four.
         span_seconds: how far the samples reach back: 600 s, and longer for a group that commits rarely, or whose
             records are old when they are processed.
         standing: for each topic with lag, the sample since which most of its partitions with lag were not committed.
@@ -90,6 +90,7 @@ class History:
         sample = snapshot.complete()
         if isinstance(sample, Unknown):
             return self._failed(sample, snapshot.at)
+        sample = replace(sample, readings=dict(sorted(sample.readings.items(), key=_name)))
         if self.samples:
             sample = _shared(_judged_by_offsets(sample, self.samples[-1]), self.samples[-1])
         before = self.samples[-1].readings if self.samples else {}
@@ -203,6 +204,10 @@ def _went_on(before: Reading | None, now: Reading) -> bool:
     if before is None or isinstance(before.committed, Uncommitted) or isinstance(now.committed, Uncommitted):
         return False
     return now.committed > before.committed
+
+
+def _name(item: tuple[TopicPartition, Reading]) -> TopicPartition:
+    return item[0]
 
 
 def _shared(sample: Sample, before: Sample) -> Sample:

@@ -13,12 +13,13 @@ two shares nothing moves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 
 from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.prediction import Loads, Plant, oldest
+from kafka_consumer_scaler.core.prediction import Loads, Plant, oldest, total
 from kafka_consumer_scaler.core.probing import is_peaceful, probed, step_below
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival
 from kafka_consumer_scaler.core.rates import oldest as oldest_of
@@ -196,12 +197,15 @@ def _in_time(policy: Policy, situation: Situation, plant: Plant, arrival: float)
     candidates = tuple(_candidates(policy, situation))
     arrived = _foreseen(situation, plant, loads, situation.join_seconds)
     limit = max(UP_SHARE * policy.lag_seconds, _done_with(situation, plant, arrived, candidates[-1]) / HELP_SHARE)
-    for replicas in candidates:
+    together = total(arrived)
+
+    def is_enough(replicas: int) -> bool:
         pause = 0.0 if replicas == situation.current else situation.pause_seconds
-        holds = plant.holds(arrived, policy.lag_seconds, replicas, pause, BACK_SHARE * policy.lag_seconds)
-        if holds and _done_with(situation, plant, arrived, replicas) <= limit:
-            return replicas
-    return candidates[-1]
+        return (plant.holds(arrived, policy.lag_seconds, replicas, pause, BACK_SHARE * policy.lag_seconds, together)
+                and _done_with(situation, plant, arrived, replicas) <= limit)
+
+    found = _first(candidates, is_enough)
+    return candidates[-1] if found is None else found
 
 
 def _done_with(situation: Situation, plant: Plant, loads: Loads, replicas: int) -> float:
@@ -218,18 +222,25 @@ def _up(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int
     arrived = _foreseen(situation, plant, loads, situation.join_seconds)
     worst = oldest(arrived)
     seconds = policy.recovery_seconds if worst <= policy.lag_seconds else min(policy.recovery_seconds, HURRY_SECONDS)
-    candidates = tuple(_candidates(policy, situation))
-    for replicas in candidates:
+    candidates, together = tuple(_candidates(policy, situation)), total(arrived)
+    most = candidates[-1]
+
+    def holds(replicas: int) -> bool:
         pause = 0.0 if replicas == situation.current else situation.pause_seconds
-        if plant.holds(arrived, seconds, replicas, pause, BACK_SHARE * policy.lag_seconds):
-            return replicas
-        most = candidates[-1]
-        if replicas < most and _is_helped(policy, situation, plant, arrived, seconds, replicas, most):
-            return replicas
-    backlog = sum(load.lag for load in arrived.values())
-    coming = sum(load.arrival for load in arrived.values())
-    needed = min(1e6, (coming + backlog / seconds) / plant.capacity / situation.spread.threads)
+        return plant.holds(arrived, seconds, replicas, pause, BACK_SHARE * policy.lag_seconds, together)
+
+    found = _first(candidates[:-1], lambda replicas: holds(replicas) or _is_helped(
+        policy, situation, plant, arrived, seconds, replicas, most))
+    if found is not None or holds(most):
+        return most if found is None else found
+    needed = min(1e6, (together.arrival + together.lag / seconds) / plant.capacity / situation.spread.threads)
     return max(situation.current, situation.spread.useful_replicas + 1, ceil(needed))
+
+
+def _first(candidates: Sequence[int], is_enough: Callable[[int], bool]) -> int | None:
+    """The first that is enough, where every later one is, too: seven of a hundred are asked; None where none is."""
+    place = bisect_left(candidates, True, key=is_enough)
+    return candidates[place] if place < len(candidates) else None
 
 
 def _is_helped(policy: Policy, situation: Situation, plant: Plant, loads: Loads, seconds: float, replicas: int,
@@ -243,7 +254,7 @@ def _is_helped(policy: Policy, situation: Situation, plant: Plant, loads: Loads,
     if consumers == 0:
         return False
     pause = 0.0 if replicas == situation.current else situation.pause_seconds
-    late = {tp for tp, load in plant.after(loads, seconds, consumers, pause).items() if load.age > limit}
+    late = plant.late_after(loads, seconds, consumers, pause, limit)
     some = plant.could(loads, late, seconds, consumers)
     best = plant.could(loads, late, seconds, situation.spread.consumers(most))
     return all(some[tp] >= HELP_SHARE * best[tp] and not some[tp] <= loads[tp].arrival * seconds < best[tp]
@@ -300,11 +311,15 @@ def _is_fresh(policy: Policy, situation: Situation) -> bool:
 
 
 def _fewest_that_hold(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int:
-    limit = DOWN_SHARE * policy.lag_seconds
-    held = (replicas for replicas in situation.spread.steps(situation.current) if replicas < situation.current
-            and plant.holds(loads, _long(situation, HOLD_SECONDS), replicas, situation.pause_seconds, limit)
-            and _done_with(situation, plant, loads, replicas) <= UP_SHARE * policy.lag_seconds)
-    return next(held, situation.current)
+    limit, seconds, together = DOWN_SHARE * policy.lag_seconds, _long(situation, HOLD_SECONDS), total(loads)
+
+    def is_enough(replicas: int) -> bool:
+        return (plant.holds(loads, seconds, replicas, situation.pause_seconds, limit, together)
+                and _done_with(situation, plant, loads, replicas) <= UP_SHARE * policy.lag_seconds)
+
+    fewer = [replicas for replicas in situation.spread.steps(situation.current) if replicas < situation.current]
+    found = _first(fewer, is_enough)
+    return situation.current if found is None else found
 
 
 def _long(situation: Situation, seconds: float) -> float:

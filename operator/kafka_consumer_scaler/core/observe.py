@@ -120,7 +120,7 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
         hot=hot_partitions(history, rates),
         age=oldest(ages(history, lag)),
         ages=waited,
-        marks=age_marks(history, waiting, PROFILE_SHARE * policy.lag_seconds),
+        marks=age_marks(history, waiting, waited, PROFILE_SHARE * policy.lag_seconds),
         shares=arrival_shares(history),
         shares_newest=arrival_shares(history, NEWEST_SECONDS),
         rates=rates,

@@ -21,8 +21,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from math import inf
+from typing import NamedTuple
 
 from kafka_consumer_scaler.core.assignment import Spread, deal
 from kafka_consumer_scaler.core.snapshot import TopicPartition
@@ -31,9 +32,8 @@ Mark = tuple[float, float]
 """(records ahead, age in seconds) of a record of a backlog."""
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What waits and what comes.
+class Load(NamedTuple):
+    """What waits and what comes. A tuple, since one is made of each partition at each poll.
 
     Args:
         lag: the backlog, records.
@@ -55,11 +55,12 @@ class Load:
 
     def age_at(self, ahead: float) -> float:
         """Age of the record that has so many of the backlog ahead of it, seconds."""
-        profile = self.profile
-        for (records, age), (more, younger) in pairwise(profile):
+        records, age = 0.0, self.age
+        for more, younger in self.marks:
             if ahead <= more:
-                return age - (age - younger) * (ahead - records) / (more - records) if more > records else younger
-        return profile[-1][1]
+                return _between(records, age, more, younger, ahead)
+            records, age = more, younger
+        return _between(records, age, self.lag, 0.0, ahead) if ahead <= self.lag else 0.0
 
     def age_after(self, seconds: float, done: float) -> float:
         """Age of the oldest record after `seconds` in which `done` records were processed; 0 when none is left."""
@@ -71,11 +72,20 @@ class Load:
     def after(self, seconds: float, done: float) -> Load:
         """The load after `seconds` in which `done` records were processed, no more than there are."""
         lag = max(0.0, self.lag + self.arrival * seconds - done)
-        left = tuple((records - done, age + seconds) for records, age in self.profile[1:] if records > done)
+        left = tuple([(records - done, age + seconds) for records, age in self.profile[1:] if records > done])
         return Load(lag, self.age_after(seconds, done), self.arrival, left if lag else ())
 
 
+def _between(records: float, age: float, more: float, younger: float, ahead: float) -> float:
+    return age - (age - younger) * (ahead - records) / (more - records) if more > records else younger
+
+
 Loads = Mapping[TopicPartition, Load]
+
+
+def total(loads: Loads) -> Load:
+    """The backlog and the arrival of all partitions together; its age says nothing."""
+    return Load(sum(load.lag for load in loads.values()), 0.0, sum(load.arrival for load in loads.values()))
 
 
 def oldest(loads: Loads) -> float:
@@ -110,14 +120,14 @@ class Plant:
     spread: Spread
     assignor: str
     capacity: float
-    seen: tuple[frozenset[TopicPartition], ...] = ()
+    seen: tuple[tuple[TopicPartition, ...], ...] = ()
     present: int = 0
 
     def hands(self, loads: Mapping[TopicPartition, object], consumers: int) -> tuple[tuple[TopicPartition, ...], ...]:
         """The partitions of each of so many consumers: as seen, else as the assignor would deal them."""
-        if not self.seen or consumers != self.present or not loads.keys() <= frozenset().union(*self.seen):
+        if not self.seen or consumers != self.present:
             return deal(tuple(loads), self.assignor, consumers)
-        hands = (tuple(tp for tp in loads if tp in hand) for hand in self.seen)
+        hands = (tuple(tp for tp in hand if tp in loads) for hand in self.seen)
         return tuple(hand for hand in hands if hand)
 
     def after(self, loads: Loads, seconds: float, consumers: int, pause: float = 0.0) -> Loads:
@@ -128,6 +138,14 @@ class Plant:
         for tp, done in self._done(loads, seconds, consumers, pause):
             found[tp] = loads[tp].after(seconds, done)
         return found
+
+    def late_after(self, loads: Loads, seconds: float, consumers: int, pause: float,
+                   limit: float) -> Set[TopicPartition]:
+        """The partitions whose oldest record is older than `limit` seconds after `seconds`."""
+        if seconds <= 0:
+            return {tp for tp, load in loads.items() if load.age > limit}
+        return {tp for tp, done in self._done(loads, seconds, consumers, pause)
+                if loads[tp].age_after(seconds, done) > limit}
 
     def _done(self, loads: Loads, seconds: float, consumers: int,
               pause: float) -> Iterator[tuple[TopicPartition, float]]:
@@ -183,15 +201,16 @@ class Plant:
         """Records/s that arrive for the busiest of so many consumers."""
         return max((sum(rates[tp] for tp in hand) for hand in self.hands(rates, consumers)), default=0.0)
 
-    def holds(self, loads: Loads, seconds: float, replicas: int, pause: float, limit: float) -> bool:
-        """Whether after `seconds` no record is older than `limit` seconds.
+    def holds(self, loads: Loads, seconds: float, replicas: int, pause: float, limit: float,
+              together: Load | None = None) -> bool:
+        """Whether after `seconds` no record is older than `limit` seconds; `together` is the total of the loads.
 
         Answered first without dealing: who is within the limit has at most `limit` seconds of its arrival left (if
         `seconds` is no shorter), so all together have, and no division of the capacity can leave less than need - can.
         """
-        need = sum(load.lag + load.arrival * seconds for load in loads.values())
+        lag, _, arrival, _ = total(loads) if together is None else together
+        need, most = lag + arrival * seconds, limit * arrival
         can = self.capacity * self.spread.consumers(replicas) * max(0.0, seconds - pause)
-        most = limit * sum(load.arrival for load in loads.values())
         if seconds >= limit and need - can > most * (1 + 1e-9) + 1e-9:
             return False
         return self.worst_age(loads, seconds, replicas, pause) <= limit

@@ -40,6 +40,7 @@ REST_COMMIT_INTERVALS = 3
 TRAILING_RECORDS = 10
 """So few records at the end of a partition that stands still at both ends are the markers of transactions."""
 TURNS = 3
+MARKS_SHARE = 0.1
 IDLE_LAG = 1
 """A transaction's commit marker has an offset that no consumer commits: it stays as a lag of one record."""
 
@@ -101,13 +102,19 @@ def ages(history: History, lag: Mapping[TopicPartition, float]) -> Mapping[Topic
 
 
 def age_marks(history: History, lag: Mapping[TopicPartition, float],
+              waited: Mapping[TopicPartition, float | Unknown],
               spacing: float) -> Mapping[TopicPartition, tuple[tuple[float, float], ...]]:
     """How old records within each backlog are, oldest first: (records ahead, age in seconds) at the ends seen.
 
     100 records at t=0, 200 from t=10 to t=30, 300 at t=40, of which 250 wait: those with 50 and 150 records ahead are
-    40 and 30 s old, and the newest came at t=40. Marks are at least `spacing` seconds apart.
+    40 and 30 s old, and the newest came at t=40. Marks are at least `spacing` seconds, and a tenth of the age of the
+    oldest record, apart: there are ten at most.
     """
-    return {tp: _partition_marks(history, tp, behind, spacing) for tp, behind in lag.items() if behind > 0}
+    found = {}
+    for tp, age in waited.items():
+        if not isinstance(age, Unknown) and lag[tp] > 0:
+            found[tp] = _partition_marks(history, tp, lag[tp], max(spacing, MARKS_SHARE * age))
+    return found
 
 
 def _partition_marks(history: History, tp: TopicPartition, lag: float,
@@ -181,7 +188,8 @@ def _commit_gaps(history: History) -> list[tuple[float, int]]:
         return []
     first, last = history.samples[0], history.samples[-1]
     moving = [tp for tp in last.readings if _has_committed(first, last, tp)]
-    groups = {id(sample.group): _hands(sample.group, moving) for sample in reversed(history.samples)}
+    distinct = {id(sample.group): sample.group for sample in reversed(history.samples)}
+    groups = {name: _hands(group, moving) for name, group in distinct.items()}
     asked = dict.fromkeys(member for hands in groups.values() for member in [*hands][:ASKED_MEMBERS])
     at_each = [groups[id(sample.group)] for sample in history.samples]
     found = [gap for member in [*asked][:ASKED_MEMBERS_EVER]
@@ -326,16 +334,18 @@ def drain(history: History, policy: Policy, interval: float | Unknown) -> float 
 def processed(history: History, reset: OffsetReset, first: Sample, last: Sample,
               only: Mapping[TopicPartition, object] | frozenset[TopicPartition]) -> int:
     """Records by which the positions of `only` moved on between two samples."""
-    moved = 0
+    moved, readings, earlier = 0, last.readings, first.readings
     for tp in only:
-        now, before = last.readings.get(tp), first.readings.get(tp)
-        if now is not None and before is not None:
+        now, before = readings.get(tp), earlier.get(tp)
+        if now is not None and before is not None and now is not before:
             moved += max(0, position(history, tp, now, reset) - position(history, tp, before, reset))
     return moved
 
 
 def position(history: History, tp: TopicPartition, reading: Reading, reset: OffsetReset) -> int:
     """The first offset not processed; the end where that cannot be known, which counts as no progress and no lag."""
+    if isinstance(reading.committed, int):
+        return max(reading.committed, reading.start)
     found = history.position(tp, reading, reset)
     return reading.end if isinstance(found, Unknown) else found
 

@@ -203,14 +203,21 @@ class Situation:
 
     def plant(self, capacity: float) -> Plant:
         """The group as the prediction sees it, of which a consumer processes `capacity` records/s."""
-        group = self.group
-        if isinstance(group, Unknown) or group.is_rebalancing:
-            return Plant(self.spread, self.assignor, capacity)
-        hands = (member.partitions & self.lag.keys() for member in group.members)
         consumers = self.spread.consumers(self.current)
-        is_whole = not isinstance(self.members, Unknown) and self.members >= consumers
-        seen = tuple(hand for hand in hands if hand) if is_whole else ()
-        return Plant(self.spread, self.assignor, capacity, seen, consumers)
+        return Plant(self.spread, self.assignor, capacity, self._hands(consumers), consumers)
+
+    def _hands(self, consumers: int) -> tuple[tuple[TopicPartition, ...], ...]:
+        """The partitions of each consumer, once all of them hold some; none while that is not known."""
+        group, members = self.group, self.members
+        if isinstance(group, Unknown) or isinstance(members, Unknown) or group.is_rebalancing or members < consumers:
+            return ()
+        owners = {tp: member.id for member in group.members for tp in member.partitions}
+        hands: dict[str, list[TopicPartition]] = {}
+        for tp in self.lag:
+            if tp not in owners:
+                return ()
+            hands.setdefault(owners[tp], []).append(tp)
+        return tuple(tuple(hand) for hand in hands.values())
 
     @property
     def rates_now(self) -> Mapping[TopicPartition, float] | Unknown:
@@ -218,7 +225,7 @@ class Situation:
         arrival = self.rates.arrival
         if isinstance(arrival, Unknown):
             return arrival
-        return {tp: arrival.average * share for tp, share in sorted(self.shares.items()) if self.can_help(tp)}
+        return {tp: arrival.average * share for tp, share in self.shares.items() if self.can_help(tp)}
 
     def loads(self, arrival: float) -> Loads | Unknown:
         """Each partition's load at a rate of arrival, without those that more consumers cannot help."""
@@ -230,4 +237,4 @@ class Situation:
             if isinstance(age, Unknown):
                 return age
             found[tp] = Load(lag, age, arrival * self.shares.get(tp, 0.0), self.marks.get(tp, ()))
-        return dict(sorted(found.items()))
+        return found

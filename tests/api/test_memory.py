@@ -45,8 +45,6 @@ MEMORIES = st.builds(
     scales=st.lists(st.builds(Scaled, TIMES, REPLICAS, REPLICAS), max_size=5).map(
         lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))
     ),
-    changed_up=st.lists(TIMES, max_size=5).map(lambda times: tuple(sorted(times))),
-    changed_down=st.lists(TIMES, max_size=5).map(lambda times: tuple(sorted(times))),
     highs=RECOMMENDED,
     lows=RECOMMENDED,
     peaks=st.lists(st.builds(Peak, TIMES, RATES), max_size=5).map(
@@ -84,8 +82,6 @@ JSON = st.recursive(
 )
 FULL = Memory(
     scales=(Scaled(NOW - 60, 2, 5, 450.5),),
-    changed_up=(NOW - 7200, NOW - 60),
-    changed_down=(NOW - 3600,),
     highs=(Recommended(NOW - 30, 5),),
     lows=(Recommended(NOW - 15, 4),),
     peaks=(Peak(NOW - 15, 350.5),),

@@ -7,14 +7,13 @@ from dataclasses import replace
 import pytest
 
 from kafka_consumer_scaler.core.assignment import Spread
-from kafka_consumer_scaler.core.limits import Limit, Limited, bound, ceiling, spent, step
+from kafka_consumer_scaler.core.limits import Limit, Limited, bound, ceiling, step
 from kafka_consumer_scaler.core.memory import Scaled
 from kafka_consumer_scaler.core.policy import Policy, ScalingRules, SelectPolicy, StepPolicy, StepUnit
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import Recommendation
 
 POLICY = Policy(max_replicas=8)
-NOW = 100_000.0
 TWELVE = Spread((12,))
 
 
@@ -116,24 +115,3 @@ def test_per_cent_steps_are_rounded_in_favour_of_moving() -> None:
     thrice = replace(POLICY, scale_up=rules(StepPolicy(StepUnit.PERCENT, 200, 60)))
     assert step(500, 50, thrice, (), now=0.0).replicas == 150
     assert step(500, 100, thrice, (), now=0.0).replicas == 300
-
-
-def seldom(by_hour: int | None = None, by_day: int | None = None) -> ScalingRules:
-    return ScalingRules(0, 0, max_changes_per_hour=by_hour, max_changes_per_day=by_day)
-
-
-@pytest.mark.parametrize(("limits", "ago", "found"), [
-    (seldom(), (10, 20, 30), None),
-    (seldom(by_hour=2), (), None),
-    (seldom(by_hour=2), (10,), None),
-    (seldom(by_hour=2), (600, 60), ("2 of 2 changes within an hour", 3000.0)),
-    (seldom(by_hour=2), (900, 600, 60), ("3 of 2 changes within an hour", 3000.0)),
-    (seldom(by_hour=2), (3600, 60), None),
-    (seldom(by_day=2), (7200, 60), ("2 of 2 changes within a day", 79_200.0)),
-    (seldom(by_hour=1, by_day=2), (7200, 60), ("2 of 2 changes within a day", 79_200.0)),
-    (seldom(by_hour=1, by_day=3), (7200, 60), ("1 of 1 changes within an hour", 3540.0)),
-])
-def test_changes_are_counted_by_the_hour_and_by_the_day(
-    limits: ScalingRules, ago: tuple[float, ...], found: tuple[str, float] | None
-) -> None:
-    assert spent(limits, tuple(NOW - each for each in ago), NOW) == found

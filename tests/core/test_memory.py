@@ -152,14 +152,3 @@ def test_what_is_usual_is_a_mean_that_forgets(
 
 def test_what_is_usual_forgets_over_half_an_hour() -> None:
     assert Usual(0.0, 1785.0, 100.0).with_look(15.0, 220.0, None) == Usual(15.0, 1800.0, 101.0)
-
-
-def test_the_changes_of_a_day_are_remembered_each_way_and_a_hundred_at_most() -> None:
-    memory = Memory()
-    for number in range(150):
-        memory = memory.with_scaled(2, 1, 100.0 * number).with_scaled(1, 2, 100.0 * number + 50)
-    assert memory.changed_down == tuple(100.0 * number for number in range(50, 150))
-    assert memory.changed_up[-1] == 14_950.0
-    later = memory.with_scaled(1, 2, 14_950.0 + 86_400)
-    assert later.changed_up == (14_950.0 + 86_400,)
-    assert later.changed_down == memory.changed_down, "asked for only where they are within a day"

@@ -290,13 +290,6 @@ def test_the_end_of_a_step_limit_is_told() -> None:
     assert "Disabled" in told(even(3, 900.0, age=30.0), never).otherwise[0]
 
 
-def test_the_end_of_a_limit_of_changes_is_reported() -> None:
-    seldom = replace(POLICY, scale_up=replace(POLICY.scale_up, max_changes_per_hour=2, cooldown_seconds=0))
-    memory = Memory(changed_up=(NOW - 3000, NOW - 60), scales=(Scaled(NOW - 60, 1, 3),))
-    found = told(replace(even(3, 900.0, age=30.0), memory=memory), seldom)
-    assert found.otherwise[0] == "2 of 2 changes within an hour: another one is allowed in 600 s."
-
-
 def test_a_group_that_is_behind_tells_how_far_it_must_catch_up() -> None:
     found = told(replace(even(12, 100.0), backlog=Backlog.DRAINING))
     assert found.otherwise[0] == "Fewer replicas are possible once the oldest record is no more than 18 s old."

@@ -89,43 +89,6 @@ def test_waking_from_zero_does_not_cool() -> None:
     assert found(2, remembering(Memory().with_scaled(1, 0, NOW - 1), replicas=0)) == (2, Reason.SCALED_UP)
 
 
-SELDOM = replace(POLICY, scale_up=ScalingRules(0, 30, max_changes_per_hour=2),
-                 scale_down=ScalingRules(300, 120, max_changes_per_day=1))
-
-
-def changed(*changes: tuple[int, int, float]) -> Memory:
-    """(before, after, seconds ago) of each change."""
-    memory = Memory()
-    for before, after, ago in changes:
-        memory = memory.with_scaled(before, after, NOW - ago)
-    return memory
-
-
-def test_no_more_changes_are_made_in_a_direction_than_are_allowed() -> None:
-    often = changed((1, 2, 3000), (2, 6, 600))
-    assert found(9, remembering(often), SELDOM) == (6, Reason.STEP_LIMIT)
-    assert found(9, remembering(often)) == (9, Reason.SCALED_UP)
-    assert found(4, remembering(often), SELDOM) == (4, Reason.SCALED_DOWN)
-    assert found(4, remembering(changed((8, 6, 80_000))), SELDOM) == (6, Reason.STEP_LIMIT)
-    assert found(4, remembering(changed((8, 6, 86_400))), SELDOM) == (4, Reason.SCALED_DOWN)
-
-
-def test_a_limit_of_changes_says_when_the_next_one_is_allowed() -> None:
-    why = after(9, remembering(changed((1, 2, 3000), (2, 6, 600))), SELDOM).why
-    assert why == "2 of 2 changes within an hour, the next in 600 s"
-
-
-def test_a_limit_of_changes_yields_to_zero_bounds_deletion_and_withdrawal() -> None:
-    often = changed((1, 2, 3000), (2, 6, 600))
-    assert found(2, remembering(often, replicas=0), SELDOM) == (2, Reason.SCALED_UP)
-    assert found(9, remembering(often, replicas=1), replace(SELDOM, min_replicas=3)) == (3, Reason.SCALED_UP)
-    risk = replace(remembering(often), retention=(next(iter(CALM.lag)), 60.0))
-    assert found(12, risk, SELDOM) == (12, Reason.SCALED_UP)
-    tried = Ineffective(3, NOW + 500, 1, 6, 300.0, 305.0)
-    once = replace(changed((8, 6, 80_000)), ineffective=tried)
-    assert found(3, remembering(once), SELDOM) == (3, Reason.SCALED_DOWN)
-
-
 def test_a_retention_risk_does_not_wait_for_anything_on_its_way_up() -> None:
     fresh = replace(remembering(Memory().with_scaled(1, 6, NOW - 1)), retention=(next(iter(CALM.lag)), 60.0))
     steps = replace(POLICY, scale_up=ScalingRules(300, 300, policies=(StepPolicy(StepUnit.PODS, 1, 60),)))

@@ -39,9 +39,7 @@ GROUPS: Final[tuple[Group, ...]] = (
             "without a look; or a bad sample was no more than two polls ago",
             "wait, or shorten `stabilizationWindowSeconds`"),
         Reason.COOLING_DOWN: Meaning("the last change was less than `cooldownSeconds` ago", "wait"),
-        Reason.STEP_LIMIT: Meaning(
-            "`behavior` allows no more for now: its policies, or its limits of changes by the hour and the day",
-            "wait, or widen them"),
+        Reason.STEP_LIMIT: Meaning("`behavior` policies allow no more for now", "wait, or widen the policies"),
         Reason.STILL_BEHIND: Meaning(
             "fewer replicas are wanted, and the group is not caught up, or its age is not known yet",
             "wait"),

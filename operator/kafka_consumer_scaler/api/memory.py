@@ -24,7 +24,6 @@ from kafka_consumer_scaler.core.effect import (
     TAKEN_BACK_SECONDS_MAX,
 )
 from kafka_consumer_scaler.core.memory import (
-    CHANGES_KEPT,
     SCALES_KEPT,
     Awaited,
     Found,
@@ -77,8 +76,6 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
     capacity = memory.capacity
     pieces: dict[str, Any] = {
         "scales": [_stored(each) for each in memory.scales],
-        "changedUp": list(memory.changed_up),
-        "changedDown": list(memory.changed_down),
         "highs": [_stored(each) for each in memory.highs],
         "lows": [_stored(each) for each in memory.lows],
         "peaks": [_stored(each) for each in memory.peaks],
@@ -112,8 +109,6 @@ def memory_of(stored: Any, now: float) -> Memory:
         return Memory()
     return Memory(
         scales=_read_all(Scaled, stored.get("scales"), now),
-        changed_up=_times(stored.get("changedUp"), now),
-        changed_down=_times(stored.get("changedDown"), now),
         highs=_read_all(Recommended, stored.get("highs"), now),
         lows=_read_all(Recommended, stored.get("lows"), now),
         peaks=_read_all(Peak, stored.get("peaks"), now),
@@ -171,12 +166,6 @@ def _read(kind: type[T], entry: Any, now: float) -> T | None:
 def _time(value: Any, now: float) -> float | None:
     at = _number(value)
     return None if at is None else min(at, now)
-
-
-def _times(value: Any, now: float) -> tuple[float, ...]:
-    """Times in their order, the newest CHANGES_KEPT; what makes no sense is left out."""
-    found = (_time(each, now) for each in value[-CHANGES_KEPT:]) if isinstance(value, list | tuple) else ()
-    return tuple(sorted(each for each in found if each is not None))
 
 
 def _until(value: Any, now: float) -> float | None:

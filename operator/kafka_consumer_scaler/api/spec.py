@@ -15,7 +15,6 @@ from pydantic_core import PydanticCustomError
 from kafka_consumer_scaler.api.parts import Part, text
 from kafka_consumer_scaler.api.reaching import Kafka
 from kafka_consumer_scaler.api.rules import Rule, TextRule, schema_of
-from kafka_consumer_scaler.core.memory import CHANGES_KEPT
 from kafka_consumer_scaler.core.policy import (
     DEFAULT_SCALE_DOWN,
     DEFAULT_SCALE_UP,
@@ -150,10 +149,6 @@ class _Direction(Part):
     select_policy: SelectPolicy = DEFAULT_SCALE_UP.select_policy
     """Which policy holds when there are several: the one allowing the most (Max), the least (Min), or none, so that \
 replicas never change in this direction (Disabled)."""
-    max_changes_per_hour: Annotated[int, Field(ge=1, le=CHANGES_KEPT, json_schema_extra=Int32)] | None = None
-    """At most so many changes in this direction within an hour. Without it, any number."""
-    max_changes_per_day: Annotated[int, Field(ge=1, le=CHANGES_KEPT, json_schema_extra=Int32)] | None = None
-    """At most so many changes in this direction within a day. Without it, any number."""
 
     def as_rules(self) -> ScalingRules:
         """The same, in the core's words."""
@@ -163,8 +158,6 @@ replicas never change in this direction (Disabled)."""
             tolerance=self.tolerance,
             policies=tuple(StepPolicy(step.type, step.value, step.period_seconds) for step in self.policies),
             select_policy=self.select_policy,
-            max_changes_per_hour=self.max_changes_per_hour,
-            max_changes_per_day=self.max_changes_per_day,
         )
 
 

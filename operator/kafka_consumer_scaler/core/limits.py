@@ -16,9 +16,6 @@ from kafka_consumer_scaler.core.policy import Policy, ScalingRules, SelectPolicy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import Recommendation
 
-HOUR_SECONDS = 3600.0
-DAY_SECONDS = 86_400.0
-
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -65,21 +62,6 @@ def _drop_idle(replicas: int, policy: Policy, spread: Spread, trail: list[Limit]
     if fewest < replicas:
         trail.append(Limit(fewest, Reason.AT_MAX_REPLICAS, f"as fast as {replicas}"))
     return min(fewest, replicas)
-
-
-def spent(rules: ScalingRules, times: tuple[float, ...], now: float) -> tuple[str, float] | None:
-    """The limit of changes that is reached in a direction, in words, and in how many seconds it allows another one.
-
-    Args:
-        times: of the changes in this direction, oldest first, seconds since the epoch.
-    """
-    found: list[tuple[str, float]] = []
-    limits = (("an hour", HOUR_SECONDS, rules.max_changes_per_hour), ("a day", DAY_SECONDS, rules.max_changes_per_day))
-    for name, seconds, most in limits:
-        recent = [at for at in times if at > now - seconds]
-        if most is not None and len(recent) >= most:
-            found.append((f"{len(recent)} of {most} changes within {name}", recent[-most] + seconds - now))
-    return max(found, key=lambda each: each[1], default=None)
 
 
 def step(wanted: int, current: int, policy: Policy, scales: tuple[Scaled, ...], now: float) -> Limited:

@@ -12,9 +12,6 @@ from kafka_consumer_scaler.core.reasons import Reason
 SCALES_KEPT = 20
 KEEP_SCALES_SECONDS = 3600.0
 WINDOW_SECONDS_MAX = 3600
-CHANGES_KEPT = 100
-KEEP_CHANGES_SECONDS = 86_400.0
-"""Limits of changes by the hour and by the day ask for the changes of a day."""
 REGRET_SECONDS = 300.0
 """A scale-up this soon after a scale-down takes it back."""
 REGRET_KEPT_SECONDS = 1800.0
@@ -242,19 +239,12 @@ class Found:
     remedy: str
 
 
-def _with_change(times: tuple[float, ...], at: float) -> tuple[float, ...]:
-    """The times of a day with one more."""
-    return (*(each for each in times if each > at - KEEP_CHANGES_SECONDS), at)[-CHANGES_KEPT:]
-
-
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What must outlive a restart; saved in the resource's status. Times are seconds since the epoch.
 
     Args:
         scales: changes carried out within the last hour (the newest one always), oldest first, at most 20.
-        changed_up: times of the scale-ups of the last day, oldest first, at most 100.
-        changed_down: the same of the scale-downs.
         highs: recommendations that may still be the most recommended of the scale-down window, oldest first.
         lows: recommendations that may still be the least recommended of the scale-up window, oldest first.
         peaks: arrival rates that may still be the highest of the scale-down window, oldest first, falling.
@@ -281,8 +271,6 @@ class Memory:
     """
 
     scales: tuple[Scaled, ...] = ()
-    changed_up: tuple[float, ...] = ()
-    changed_down: tuple[float, ...] = ()
     highs: tuple[Recommended, ...] = ()
     lows: tuple[Recommended, ...] = ()
     peaks: tuple[Peak, ...] = ()
@@ -349,10 +337,7 @@ class Memory:
     def with_scaled(self, before: int, after: int, at: float, arrival: float | None = None) -> Memory:
         """The memory after a change was carried out."""
         recent = [scale for scale in self.scales if scale.at > at - KEEP_SCALES_SECONDS]
-        scaled = replace(self, scales=(*recent, Scaled(at, before, after, arrival))[-SCALES_KEPT:])
-        if after > before:
-            return replace(scaled, changed_up=_with_change(self.changed_up, at))
-        return replace(scaled, changed_down=_with_change(self.changed_down, at))
+        return replace(self, scales=(*recent, Scaled(at, before, after, arrival))[-SCALES_KEPT:])
 
     def with_replicas(self, replicas: int, manager: str, at: float) -> Memory:
         """The memory after a look at the target: a number that was not expected is a change by others.

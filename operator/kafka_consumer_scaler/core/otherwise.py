@@ -6,7 +6,6 @@ from math import ceil, inf
 
 from kafka_consumer_scaler.core.classic import CAPACITY_SHARE
 from kafka_consumer_scaler.core.diagnosis import CAUGHT_UP_SHARE
-from kafka_consumer_scaler.core.limits import spent
 from kafka_consumer_scaler.core.objective import DOWN_SHARE, HOLD_SECONDS, UP_SHARE, fresh_seconds, lead_seconds
 from kafka_consumer_scaler.core.policy import Fallback, FallbackBehavior, Policy, ScalingRules, SelectPolicy
 from kafka_consumer_scaler.core.probing import PROBE_WINDOWS_BOUND
@@ -67,7 +66,7 @@ def _until(policy: Policy, verdict: Verdict, situation: Situation) -> tuple[str,
     if decision.reason is Reason.STABILIZING:
         return (_window_ends(policy, verdict, situation),)
     if decision.reason is Reason.STEP_LIMIT:
-        return (_steps_end(policy, _rules(policy, verdict, situation), situation),)
+        return (_steps_end(_rules(policy, verdict, situation), situation),)
     if decision.reason is Reason.STILL_BEHIND:
         goal = CAUGHT_UP_SHARE * policy.lag_seconds
         return (f"Fewer replicas are possible once the oldest record is no more than {goal:,.0f} s old.",)
@@ -111,14 +110,10 @@ def _window_ends(policy: Policy, verdict: Verdict, situation: Situation) -> str:
     return f"The stabilization window of {window:,} s ends in {left:,.0f} s, if the same is wanted until then."
 
 
-def _steps_end(policy: Policy, rules: ScalingRules, situation: Situation) -> str:
+def _steps_end(rules: ScalingRules, situation: Situation) -> str:
     """A policy allows more when the oldest change leaves its period."""
     if rules.select_policy is SelectPolicy.DISABLED:
         return "It stays so while selectPolicy of spec.behavior is Disabled."
-    times = situation.memory.changed_up if rules is policy.scale_up else situation.memory.changed_down
-    reached = spent(rules, times, situation.now)
-    if reached is not None:
-        return f"{reached[0]}: another one is allowed in {reached[1]:,.0f} s."
     ends = [scale.at + each.period_seconds - situation.now for each in rules.policies
             for scale in situation.memory.scales if scale.at + each.period_seconds > situation.now]
     when = f"in {min(ends):,.0f} s" if ends else "with larger values in spec.behavior"

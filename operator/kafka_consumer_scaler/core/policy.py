@@ -62,8 +62,6 @@ class ScalingRules:
         tolerance: share by which lag per replica may differ from its target without a change.
         policies: step limits; none means one jump.
         select_policy: which of them holds.
-        max_changes_per_hour: changes in this direction within an hour; None means any number.
-        max_changes_per_day: the same within a day.
     """
 
     stabilization_window_seconds: int
@@ -71,8 +69,6 @@ class ScalingRules:
     tolerance: float = 0.1
     policies: tuple[StepPolicy, ...] = ()
     select_policy: SelectPolicy = SelectPolicy.MAX
-    max_changes_per_hour: int | None = None
-    max_changes_per_day: int | None = None
 
 
 DEFAULT_SCALE_UP = ScalingRules(stabilization_window_seconds=0, cooldown_seconds=30)

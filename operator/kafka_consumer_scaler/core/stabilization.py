@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.effect import expected_members, give_up_joining_seconds
-from kafka_consumer_scaler.core.limits import Limit, spent, step
+from kafka_consumer_scaler.core.limits import Limit, step
 from kafka_consumer_scaler.core.memory import Memory
-from kafka_consumer_scaler.core.policy import Policy, ScalingRules
+from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
@@ -201,26 +201,9 @@ def is_cooling_down(policy: Policy, memory: Memory, situation: Situation) -> tup
     return _cooldown(policy.scale_down.cooldown_seconds, memory, situation.now)
 
 
-def is_spent_up(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
-    """As many scale-ups as the user allows were made; waking from zero is none of them."""
-    return None if situation.current == 0 else _spent(policy.scale_up, memory.changed_up, situation.now)
-
-
-def is_spent_down(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
-    """As many scale-downs as the user allows were made."""
-    return _spent(policy.scale_down, memory.changed_down, situation.now)
-
-
-def _spent(rules: ScalingRules, times: tuple[float, ...], now: float) -> tuple[Reason, str] | None:
-    found = spent(rules, times, now)
-    if found is None:
-        return None
-    return Reason.STEP_LIMIT, f"{found[0]}, the next in {found[1]:,.0f} s"
-
-
-UP_VETOES: tuple[Veto, ...] = (is_uncommitted, is_pending, is_settling, is_cooling_up, is_spent_up)
+UP_VETOES: tuple[Veto, ...] = (is_uncommitted, is_pending, is_settling, is_cooling_up)
 DOWN_VETOES: tuple[Veto, ...] = (
-    is_behind, is_rebalancing, is_rolling_out, is_freshly_watched, is_cooling_down, is_spent_down,
+    is_behind, is_rebalancing, is_rolling_out, is_freshly_watched, is_cooling_down,
 )
 WITHDRAWAL_VETOES: tuple[Veto, ...] = (is_rebalancing, is_rolling_out)
 """Doubt about the group comes first, then doubt about the workload, then patience: the first that holds is reported."""

@@ -14,7 +14,7 @@ from kafka_consumer_scaler.core.policy import Policy, ScalingRules, StepPolicy, 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Group, Replicas, Unknown
-from kafka_consumer_scaler.core.stabilization import Stabilized, stabilize
+from kafka_consumer_scaler.core.stabilization import Stabilized, spent_limit, stabilize
 from tests.core.making import NOW, even, members
 
 rows = st.lists(st.tuples(st.floats(0.1, 60), st.integers(0, 20)), min_size=1, max_size=40)
@@ -228,6 +228,7 @@ def test_a_withdrawal_yields_to_no_limit_of_an_hour() -> None:
     helpless = withdrawn()
     spent = replace(helpless, memory=replace(helpless.memory, downs=MADE))
     assert found(3, spent, LIMITED) == (3, Reason.SCALED_DOWN)
+    assert spent_limit(LIMITED, spent.memory, spent, is_up=False) is None, "nor is it said to wait for one"
 
 
 def test_a_look_that_failed_of_late_is_told() -> None:

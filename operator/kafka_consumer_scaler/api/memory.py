@@ -99,6 +99,8 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
         "said": sorted(memory.said),
         "throttling": _stored(memory.throttling),
         "others": [_stored(each) for each in memory.others],
+        "ups": list(memory.ups),
+        "downs": list(memory.downs),
     }
     return {"version": VERSION} | {name: piece for name, piece in pieces.items() if piece or piece == 0.0}
 
@@ -131,6 +133,8 @@ def memory_of(stored: Any, now: float) -> Memory:
         said=_reasons(stored.get("said")),
         throttling=_read(Throttling, stored.get("throttling"), now),
         others=_read_all(OthersChange, stored.get("others"), now)[-SCALES_KEPT:],
+        ups=_times(stored.get("ups"), now),
+        downs=_times(stored.get("downs"), now),
     )
 
 
@@ -166,6 +170,12 @@ def _read(kind: type[T], entry: Any, now: float) -> T | None:
 def _time(value: Any, now: float) -> float | None:
     at = _number(value)
     return None if at is None else min(at, now)
+
+
+def _times(value: Any, now: float) -> tuple[float, ...]:
+    """Times, oldest first, each once; those that make no sense are left out."""
+    found = [_time(each, now) for each in value[-LONGEST:]] if isinstance(value, list | tuple) else []
+    return tuple(sorted({at for at in found if at is not None}))
 
 
 def _until(value: Any, now: float) -> float | None:

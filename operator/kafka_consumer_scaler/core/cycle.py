@@ -62,6 +62,7 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
     policy = _as_polled(policy, history)
     if isinstance(current, Replicas):
         memory = memory.with_replicas(current.spec, current.changed_by, now)
+    memory = memory.with_counted(policy, now)
     situation = observe(policy, history, current, memory, now)
     judged = _judge(policy, history, current, memory, situation)
     safe = situation if isinstance(situation, Unknown) else safe_rate(policy, situation)

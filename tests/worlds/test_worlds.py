@@ -1,4 +1,4 @@
-"""Drawn worlds break no law; each failure prints the command that repeats it."""
+"""Generated worlds break no law; a failure prints the command that reproduces it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOT_YET: Mapping[str, str] = {
     "truth ProducerSpike": "what is usual is learned from too little",
     "truth IneffectiveScaling": "a trial is judged while something else changes",
 }
-"""What the core does not yet hold, and why; a law that it holds is taken out."""
+"""Laws that the core does not keep yet, with the reason; remove a law once it is kept."""
 
 
 @pytest.mark.parametrize("seed", range(1, WORLDS + 1))

@@ -142,7 +142,8 @@ def no_members(scene: Scene, at: float) -> bool:
     """
     world = scene.world
     unseen = 3 * (max(world.plant.commit_seconds, world.record_seconds) + world.policy.polling_interval_seconds)
-    if world.word(at) in NO_MEMBERS and at <= unseen:
+    first = int(np.argmax(np.sum([topic.arrival for topic in world.topics if topic.reader == OURS], axis=0) > 0))
+    if world.word(at) in NO_MEMBERS and at <= first + unseen + world.policy.lag_seconds:
         return True
     return bool((scene.played.ready[scene.span(at, scene.bearable)] == 0).any())
 

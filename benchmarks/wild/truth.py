@@ -138,11 +138,13 @@ Predicate = Callable[[Scene, float], bool]
 def no_members(scene: Scene, at: float) -> bool:
     """None of our pods was ready.
 
-    A group with manually assigned partitions is Empty; its consumers can be inferred only after two observed commits.
+    A group with manually assigned partitions is Empty. Its consumers are inferred after two observed commits, and the
+    finding stays true until then.
     """
     world = scene.world
     unseen = 3 * (max(world.plant.commit_seconds, world.record_seconds) + world.policy.polling_interval_seconds)
-    if world.reported_state(at) in NO_MEMBERS and at <= unseen:
+    first = int(np.argmax(np.sum([topic.arrival for topic in world.topics if topic.reader == OURS], axis=0) > 0))
+    if world.reported_state(at) in NO_MEMBERS and at <= first + unseen + world.policy.lag_seconds:
         return True
     return bool((scene.played.ready[scene.span(at, scene.tolerance_seconds)] == 0).any())
 

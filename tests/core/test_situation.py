@@ -11,7 +11,7 @@ from kafka_consumer_scaler.core.memory import Ineffective, Memory, TakenBack
 from kafka_consumer_scaler.core.prediction import Load
 from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, TopicPartition, Unknown
 from tests.core.making import NOW, even, orders
 
 SIX = even(6, arrival=300.0, age=4.0)
@@ -109,3 +109,36 @@ def test_a_partition_without_a_share_gets_nothing() -> None:
     found = replace(SIX, shares=shares).loads(600.0)
     assert not isinstance(found, Unknown)
     assert found[tp].arrival == 0.0
+
+
+def holding(*hands: tuple[TopicPartition, ...], replicas: int = 2) -> Situation:
+    """Members with these partitions; those of `orders` count."""
+    group = Group("Stable", "uniform", tuple(Member(f"m{n}", frozenset(hand)) for n, hand in enumerate(hands)))
+    return replace(SIX, group=group, replicas=Replicas(replicas, replicas))
+
+
+VIEWS = TopicPartition("views", 0)
+
+
+def test_members_that_hold_other_topics_alone_are_ours_where_replicas_bring_as_many() -> None:
+    assert holding(orders(12), (VIEWS,)).members == 2
+    assert holding(orders(12), (VIEWS,), replicas=1).members == 1, "one of them is not ours"
+
+
+def test_consumers_of_topics_that_are_not_declared_do_something_else_too() -> None:
+    assert holding((*orders(12), VIEWS)).reads_other_topics
+    assert not holding(orders(12), (VIEWS,)).reads_other_topics, "another member does"
+    assert not replace(SIX, group=Unknown("no coordinator")).reads_other_topics
+
+
+def test_the_plant_has_the_hands_that_were_seen_once_all_have_joined() -> None:
+    uneven = holding(orders(12)[:9], orders(12)[9:])
+    assert [len(hand) for hand in uneven.plant(100.0).seen] == [9, 3]
+    assert replace(uneven, replicas=Replicas(3, 3)).plant(100.0).seen == (), "one is missing"
+    assert holding(orders(12)[:9], ()).plant(100.0).seen == (), "three partitions have nobody"
+
+
+def test_records_held_back_wait_too() -> None:
+    quiet = replace(SIX, waiting=dict.fromkeys(SIX.waiting, 0.0))
+    assert not quiet.waits
+    assert replace(quiet, held={"orders": 600.0}).waits

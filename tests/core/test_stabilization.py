@@ -306,3 +306,18 @@ def test_a_group_without_any_member_waits_for_the_first_however_long() -> None:
     assert found(2, replace(remembering(awaited, replicas=1), group=Group("Empty"))) == (1, Reason.REPLICAS_PENDING)
     assert found(9, replace(empty, group=SHAKING)) == (9, Reason.SCALED_UP)
     assert found(2, replace(remembering(awaited, replicas=0), group=Group("Empty"))) == (2, Reason.SCALED_UP)
+
+
+def joining(since: float, rebalancing: float, awaited: bool) -> Situation:
+    """6 members in a rebalance that was seen for so long, so many seconds after a change to 6."""
+    memory = replace(Memory().with_scaled(1, 6, NOW - since), awaited=Awaited(NOW - since) if awaited else None)
+    group = Group("PreparingRebalance", "", members(6).members)
+    return replace(remembering(memory), group=group, rebalancing_seconds=rebalancing)
+
+
+def test_the_rebalance_in_which_new_consumers_join_holds_up_the_next_change_however_late_it_begins() -> None:
+    """Pods that start in two minutes begin it two minutes after the change."""
+    assert found(9, joining(since=120, rebalancing=1, awaited=True)) == (6, Reason.REBALANCING)
+    assert found(9, joining(since=120, rebalancing=119, awaited=False)) == (6, Reason.REBALANCING)
+    assert found(9, joining(since=120, rebalancing=1, awaited=False)) == (9, Reason.SCALED_UP), "another one"
+    assert found(9, joining(since=600, rebalancing=480, awaited=True)) == (9, Reason.SCALED_UP), "not for ever"

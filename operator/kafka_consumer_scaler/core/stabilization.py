@@ -142,11 +142,15 @@ def is_pending(policy: Policy, memory: Memory, situation: Situation) -> tuple[Re
 
 
 def is_settling(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
-    """The rebalance of the last change goes on: another change would begin it again."""
+    """The rebalance of the last change goes on: another change would begin it again.
+
+    It begins when the new consumers join, so until they have been seen to, any rebalance is that of the change.
+    """
     group, since = situation.group, situation.since_scaled
     if isinstance(group, Unknown) or not group.is_rebalancing or since >= give_up_rebalance_seconds(situation):
         return None
-    if situation.rebalancing_seconds + 2 * policy.polling_interval_seconds < since:
+    began_later = situation.rebalancing_seconds + 2 * policy.polling_interval_seconds < since
+    if began_later and memory.awaited is None:
         return None
     return Reason.REBALANCING, f"the group is in {group.state} since the last change"
 

@@ -22,13 +22,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_argument("--seed", type=int, default=0, metavar="N",
                          help="seed that varies the numbers of the case; 0 for the reported numbers")
     options.add_argument("--verbose", action="store_true", help="print every poll with its full message")
-    options.add_argument("--world", type=int, metavar="SEED", help="simulate the world of a seed and check it against all laws")
+    options.add_argument("--world", type=int, metavar="SEED",
+                         help="simulate the world of a seed and check it against all laws")
     options.add_argument("--without", default="", metavar="TRAIT,TRAIT", help="remove traits from the world")
-    options.add_argument("--worlds", type=int, metavar="N", help="check N worlds against the laws and list the violations")
-    options.add_argument("--first", type=int, default=1, metavar="SEED", help="seed of the first of N worlds (default %(default)s)")
-    options.add_argument("--shrink", action="store_true", help="reduce each violation to the fewest traits that still break the law")
+    options.add_argument("--worlds", type=int, metavar="N",
+                         help="check N worlds against the laws and list the violations")
+    options.add_argument("--first", type=int, default=1, metavar="SEED",
+                         help="seed of the first of N worlds (default %(default)s)")
+    options.add_argument("--shrink", action="store_true",
+                         help="reduce each violation to the fewest traits that still break the law")
     options.add_argument("--rivals", type=int, metavar="N",
-                         help="compare with the best fixed replicas, KEDA and an oracle on N worlds; print a table by trait")
+                         help="compare with the best fixed replicas and KEDA on N worlds; print a table by trait")
 
 
 def run(options: argparse.Namespace) -> int:

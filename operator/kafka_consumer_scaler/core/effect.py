@@ -113,12 +113,11 @@ def _with_taken_back(policy: Policy, situation: Situation) -> Memory:
     is_one = down.after < down.before and then.after > then.before
     if not is_one or then.at - down.at > situation.taken_back_within(policy) or (known and known.at >= then.at):
         return memory
-    in_a_row = known is not None and then.at <= known.held_until + TAKEN_BACK_SECONDS
-    times = known.times + 1 if known is not None and in_a_row else 1
-    seconds = min(TAKEN_BACK_SECONDS_MAX, TAKEN_BACK_SECONDS * 2 ** min(times - 1, DOUBLED_AT_MOST))
+    is_known = known is not None and known.at >= down.at
+    times = known.times if is_known and known is not None else _in_a_row(known, then.at) + 1
     few = max(down.after, known.replicas if known is not None and then.at < known.held_until else 0)
     load = arrival if down.arrival is None else min(arrival, down.arrival)
-    found = TakenBack(few, load, then.at, times, then.at + seconds)
+    found = TakenBack(few, load, then.at, times, then.at + _kept_seconds(times))
     return replace(memory, taken_back=found)
 
 
@@ -152,6 +151,16 @@ def _is_unseen(situation: Situation) -> bool:
     return isinstance(situation.group, Unknown) and situation.group.reason is Reason.MEMBERS_UNSEEN
 
 
+def _in_a_row(known: TakenBack | None, at: float) -> int:
+    """How often in a row, up to `at`, replicas were seen to be too few."""
+    return known.times if known is not None and at <= known.held_until + TAKEN_BACK_SECONDS else 0
+
+
+def _kept_seconds(times: int) -> float:
+    """How long what was too few is not tried again: an hour, and twice as long for each time in a row."""
+    return float(min(TAKEN_BACK_SECONDS_MAX, TAKEN_BACK_SECONDS * 2 ** min(times - 1, DOUBLED_AT_MOST)))
+
+
 def _with_too_few(situation: Situation, memory: Memory) -> Memory:
     """The present replicas are too few for such a load where more arrives for one consumer than it can process.
 
@@ -174,7 +183,8 @@ def _with_too_few(situation: Situation, memory: Memory) -> Memory:
     is_whole = plant.seen or _is_unseen(situation)
     if not is_whole or plant.busiest(rates, situation.spread.consumers(current)) <= plant.capacity:
         return memory
-    found = TakenBack(current, arrival, situation.now, 1, situation.now + TAKEN_BACK_SECONDS)
+    times = _in_a_row(known, situation.now) + 1
+    found = TakenBack(current, arrival, situation.now, times, situation.now + _kept_seconds(times))
     return replace(memory, taken_back=found)
 
 

@@ -113,8 +113,7 @@ def _with_taken_back(policy: Policy, situation: Situation) -> Memory:
     is_one = down.after < down.before and then.after > then.before
     if not is_one or then.at - down.at > situation.taken_back_within(policy) or (known and known.at >= then.at):
         return memory
-    is_known = known is not None and known.at >= down.at
-    times = known.times if is_known and known is not None else _in_a_row(known, then.at) + 1
+    times = _in_a_row(known, then.at) + 1
     few = max(down.after, known.replicas if known is not None and then.at < known.held_until else 0)
     load = arrival if down.arrival is None else min(arrival, down.arrival)
     found = TakenBack(few, load, then.at, times, then.at + _kept_seconds(times))
@@ -164,7 +163,8 @@ def _kept_seconds(times: int) -> float:
 def _with_too_few(situation: Situation, memory: Memory) -> Memory:
     """The present replicas are too few for such a load where more arrives for one consumer than it can process.
 
-    Not while the group keeps up all the same: then what is known of the capacity is too low.
+    Not while the group keeps up all the same: then what is known of the capacity is too low. Nor after a step down:
+    what takes it back is remembered.
 
     Once more replicas are there, a step back to this number is not tried soon: it was seen to fail. 12 partitions of 13
     records/s and 6 of 1, 2 consumers of 100: even hands get 81 each, but a sticky assignor may leave 9 of the first to
@@ -173,7 +173,9 @@ def _with_too_few(situation: Situation, memory: Memory) -> Memory:
     capacity, arrival, current = situation.rates.capacity, situation.helped_arrival, situation.current
     if isinstance(capacity, Unknown) or not capacity.learned or isinstance(arrival, Unknown) or not current:
         return memory
-    if situation.backlog is Backlog.CAUGHT_UP:
+    last = memory.last_scale
+    is_tried = last is not None and last.after < last.before
+    if situation.backlog is Backlog.CAUGHT_UP or is_tried:
         return memory
     known, rates = memory.taken_back, situation.rates_now
     is_known = known is not None and known.replicas >= current and situation.now < known.held_until
@@ -183,8 +185,7 @@ def _with_too_few(situation: Situation, memory: Memory) -> Memory:
     is_whole = plant.seen or _is_unseen(situation)
     if not is_whole or plant.busiest(rates, situation.spread.consumers(current)) <= plant.capacity:
         return memory
-    times = _in_a_row(known, situation.now) + 1
-    found = TakenBack(current, arrival, situation.now, times, situation.now + _kept_seconds(times))
+    found = TakenBack(current, arrival, situation.now, 1, situation.now + TAKEN_BACK_SECONDS)
     return replace(memory, taken_back=found)
 
 

@@ -42,8 +42,9 @@ SPIKE_TIMES = 1.5
 SPIKE_LEAST = 1.0
 """Records/s that count as usual at least: who usually gets nothing has no spike at the first record."""
 ENDLESS_SECONDS = 600.0
+ENDLESS_SINCE_SECONDS = 1800.0
 ENDLESS_PAUSES = 4
-"""A rebalance that lasts for so long, and so many usual ones, does not end."""
+"""A rebalance that lasts for so long, and so many usual ones, does not end; one within half an hour of a change may."""
 SLOW_SHARE = 0.7
 FEWER_RECORDS = 2
 """A consumer that processed so many records fewer than usual is slower; one more or less is chance."""
@@ -175,6 +176,8 @@ def _is_endless(situation: Situation) -> bool:
     """A rebalance that stops all members lasts for longer than any that was seen."""
     group = situation.group
     if isinstance(group, Unknown) or group.state in INCREMENTAL_STATES:
+        return False
+    if situation.since_scaled < ENDLESS_SINCE_SECONDS:
         return False
     return situation.rebalancing_seconds >= max(ENDLESS_SECONDS, ENDLESS_PAUSES * situation.pause_seconds)
 

@@ -22,6 +22,7 @@ NOT_YET: Mapping[int, frozenset[str]] = {
     95: frozenset({"truth StuckPartition"}),
     96: frozenset({"truth NoMembers"}),
     109: frozenset({"truth SlowConsumers"}),
+    112: frozenset({"latch"}),
     138: frozenset({"calm"}),
 }
 """Laws that a world is known to break, by seed, with these causes:

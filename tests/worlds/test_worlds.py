@@ -32,6 +32,7 @@ NOT_YET: Mapping[int, frozenset[str]] = {
 - 62: consumers also read a topic that is not in `topics`;
 - 96: rare commits and manual assignment;
 - 109: another writer resets the replicas before the operator's first change;
+- 112: a number that was too few is held back for longer than the law allows;
 - 138: the load is just what 3 replicas can process.
 """
 JUDGED = 150

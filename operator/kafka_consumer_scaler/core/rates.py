@@ -147,10 +147,11 @@ def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, i
     if idle:
         turns = turn_seconds(history, policy.offset_reset)
         idle = [tp for tp in idle if _is_at_rest(history, tp, max(rest, turns.get(tp, 0.0)))]
+    at_rest = frozenset(idle)
     credit: Mapping[TopicPartition, float] = {}
     if not isinstance(interval, Unknown):
         credit = _processed_since_commit(history, policy.offset_reset, interval)
-    return {tp: 0.0 if tp in idle else max(0.0, behind - credit.get(tp, 0.0)) for tp, behind in lag.items()}
+    return {tp: 0.0 if tp in at_rest else max(0.0, behind - credit.get(tp, 0.0)) for tp, behind in lag.items()}
 
 
 def turn_seconds(history: History, reset: OffsetReset) -> Mapping[TopicPartition, float]:
@@ -257,7 +258,8 @@ def _recent_rate(history: History, partitions: frozenset[TopicPartition]) -> flo
     """Records/s that arrive in some partitions: over a window, or the whole history where none came in the window."""
     newest = history.samples[-1]
     for first in (_window(history, since=0.0, seconds=WINDOW_SECONDS)[0], history.samples[0]):
-        arrived = sum(_moves(first, newest).get(tp, 0) for tp in partitions)
+        moves = _moves(first, newest)
+        arrived = sum(moves.get(tp, 0) for tp in partitions)
         if arrived:
             return arrived / (newest.at - first.at)
     return 0.0

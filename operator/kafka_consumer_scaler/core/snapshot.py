@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kafka_consumer_scaler.core.reasons import Reason
 
@@ -16,9 +17,11 @@ class Unknown:
     reason: Reason = Reason.METRICS_UNAVAILABLE
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TopicPartition:
-    """One partition of one topic; written `orders/0`."""
+class TopicPartition(NamedTuple):
+    """One partition of one topic; written `orders/0`.
+
+    A tuple, since each decision looks up every partition many times: the hash of a dataclass is computed in Python.
+    """
 
     topic: str
     partition: int

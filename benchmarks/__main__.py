@@ -45,8 +45,8 @@ and its decisions in the simulator, without any environment:
   proof     against KEDA, Flink's autoscaler, fixed replicas and an oracle, on every family of workloads
   findings  which causes are named, how soon, and which are named that are none, on every family and trouble
   loop      loads that no number of replicas holds, with producers held to the safe rate and without
-  wild      groups as people run them: `--case NAME` plays a reported one, `--world SEED` a drawn one,
-            `--worlds N` judges N drawn ones by all laws (only when named)
+  wild      groups as they run in production: `--case NAME` simulates a reported one, `--world SEED` a generated
+            one, `--worlds N` checks N worlds against all laws, `--rivals N` compares scalers (only when named)
 """
 
 

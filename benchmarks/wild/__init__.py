@@ -1,1 +1,1 @@
-"""Worlds: groups as people run them, drawn by a seed, played to the end and judged by laws."""
+"""Worlds: generated consumer groups as they run in production, simulated to the end and checked against laws."""

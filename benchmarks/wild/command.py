@@ -1,4 +1,4 @@
-"""`python -m benchmarks wild`: plays a case or a drawn world, and judges drawn worlds by the laws."""
+"""`python -m benchmarks wild`: simulate cases and generated worlds, check laws, and compare scalers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from kafka_consumer_scaler.simulation.wild.play import play
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `wild`."""
+    """Add the options of `wild`."""
     options = parser.add_argument_group("wild")
-    options.add_argument("--case", metavar="CASE", help=f"play a reported group: {', '.join(CASES)}")
+    options.add_argument("--case", metavar="CASE", help=f"simulate a reported case: {', '.join(CASES)}")
     options.add_argument("--seed", type=int, default=0, metavar="N",
-                         help="vary the case's numbers; 0 is as it was reported")
-    options.add_argument("--verbose", action="store_true", help="print every poll with its whole message")
-    options.add_argument("--world", type=int, metavar="SEED", help="play the world of a seed and judge it by all laws")
-    options.add_argument("--without", default="", metavar="TRAIT,TRAIT", help="leave traits of the world out")
-    options.add_argument("--worlds", type=int, metavar="N", help="judge N worlds, and say which laws were broken")
-    options.add_argument("--first", type=int, default=1, metavar="SEED", help="the first of them (default %(default)s)")
-    options.add_argument("--shrink", action="store_true", help="look for the fewest traits that break the same law")
+                         help="seed that varies the numbers of the case; 0 for the reported numbers")
+    options.add_argument("--verbose", action="store_true", help="print every poll with its full message")
+    options.add_argument("--world", type=int, metavar="SEED", help="simulate the world of a seed and check it against all laws")
+    options.add_argument("--without", default="", metavar="TRAIT,TRAIT", help="remove traits from the world")
+    options.add_argument("--worlds", type=int, metavar="N", help="check N worlds against the laws and list the violations")
+    options.add_argument("--first", type=int, default=1, metavar="SEED", help="seed of the first of N worlds (default %(default)s)")
+    options.add_argument("--shrink", action="store_true", help="reduce each violation to the fewest traits that still break the law")
     options.add_argument("--rivals", type=int, metavar="N",
-                         help="play N worlds, beside fixed replicas and KEDA, and print a table by trait")
+                         help="compare with the best fixed replicas, KEDA and an oracle on N worlds; print a table by trait")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Play what the options say; answers 0, 1 when a law is broken, 2 on bad usage."""
+    """Run the command. Returns 0, 1 if a law is broken, or 2 for invalid options."""
     if options.case is not None:
         return _case(options)
     if options.world is not None:
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     if options.rivals is not None:
         print(rivals.table(rivals.by_trait(range(options.first, options.first + options.rivals))))
         return 0
-    print("benchmarks wild: one of --case, --world, --worlds and --rivals is needed", file=sys.stderr)
+    print("benchmarks wild: specify --case, --world, --worlds or --rivals", file=sys.stderr)
     return 2
 
 
@@ -61,7 +61,7 @@ def _case(options: argparse.Namespace) -> int:
 def _world(options: argparse.Namespace) -> int:
     without = frozenset(filter(None, options.without.split(",")))
     if unknown := without - TRAITS.keys():
-        print(f"benchmarks wild: there is no trait {', '.join(sorted(unknown))}; there are {', '.join(TRAITS)}",
+        print(f"benchmarks wild: unknown trait {', '.join(sorted(unknown))}; known traits: {', '.join(TRAITS)}",
               file=sys.stderr)
         return 2
     drawn = draw(options.world, without)

@@ -1,4 +1,4 @@
-"""Many worlds judged by the laws, and what was broken most."""
+"""Check many worlds against the laws, and list the most frequent violations."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from benchmarks.wild.worlds import Drawn, draw
 from kafka_consumer_scaler.simulation.wild.play import play
 
 LATCH_EVERY = 4
-"""The law about memories plays two more runs, so it is checked in every fourth world."""
+"""The law `latch` needs two additional runs, so it is checked in every fourth world."""
 CAUSES = 40
 SHRUNK_AT_MOST = 3
-"""So many worlds of a kind are shrunk; each takes a run for each of its traits."""
+"""Number of worlds that are shrunk per kind of violation; each takes one run per trait."""
 
 
 @dataclass(slots=True)
 class Judged:
-    """What was seen in the worlds that were judged.
+    """The violations found in the checked worlds.
 
     Args:
-        worlds: how many.
-        broken: what was broken, by seed.
-        smallest: the smallest world of each that was shrunk.
+        worlds: number of worlds.
+        broken: (seed, violation) of each.
+        smallest: the smallest world and its violation, for each that was shrunk.
     """
 
     worlds: int = 0
@@ -33,7 +33,7 @@ class Judged:
     smallest: list[tuple[Drawn, Broken]] = field(default_factory=list)
 
     def text(self) -> str:
-        """A line for each kind, then the commonest causes with the commands that repeat them."""
+        """One line per kind, then the most frequent causes with the commands that reproduce them."""
         kinds = Counter(one.kind for _, one in self.broken)
         lines = [f"{self.worlds} worlds, {len({seed for seed, _ in self.broken})} with a law broken"]
         lines += [f"{count:4d}  {kind}" for kind, count in kinds.most_common()]
@@ -53,17 +53,17 @@ def laws_for(seed: int) -> tuple[str, ...]:
     return tuple(law for law in LAWS if law != "latch" or seed % LATCH_EVERY == 0)
 
 
-def judge(seeds: Iterable[int], shrunk: bool = False, tell: Callable[[str], None] = print) -> Judged:
-    """Play the worlds of these seeds and tell of each that breaks a law; `shrunk` looks for the smallest of each."""
+def judge(seeds: Iterable[int], shrunk: bool = False, report: Callable[[str], None] = print) -> Judged:
+    """Simulate the worlds of these seeds and report each violation; `shrunk` also searches for its smallest world."""
     judged = Judged()
     for seed in seeds:
         judged.worlds += 1
         drawn = draw(seed)
         for one in broken(play(drawn.world), laws_for(seed)):
             judged.broken.append((seed, one))
-            tell(f"{command(drawn)}: {one.law} at {one.at:.0f} s: {one.why}")
+            report(f"{command(drawn)}: {one.law} at {one.at:.0f} s: {one.why}")
             if shrunk and sum(other.kind == one.kind for _, other in judged.broken) <= SHRUNK_AT_MOST:
                 smallest = shrink(seed, one)
                 judged.smallest.append(smallest)
-                tell(f"    {', '.join(smallest[0].traits) or 'no trait'}: {smallest[1].why}: {command(smallest[0])}")
+                report(f"    {', '.join(smallest[0].traits) or 'no trait'}: {smallest[1].why}: {command(smallest[0])}")
     return judged

@@ -1,6 +1,6 @@
-"""The laws that every run of every world keeps; where one cannot hold, its docstring says why.
+"""The laws for the runs of all worlds; each docstring states where the law cannot hold, and why.
 
-Bounds scale with the world: with what a reaction takes in it (`truth.reaction_seconds`), and with the backlog.
+Bounds scale with the world: with its reaction time (`truth.reaction_seconds`) and with the backlog.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from kafka_consumer_scaler.simulation.wild.play import Change, Played, play
 from kafka_consumer_scaler.simulation.wild.world import World
 
 HOLDABLE = 0.8
-"""A load is one that replicas can hold where the busiest consumer has at most this share to do: backlogs shrink."""
+"""A number of replicas keeps up if its busiest consumer is utilized at most this much: then backlogs shrink."""
 THRIFTY = 0.75
 STEP_DOWN_SECONDS = 450.0
-"""A step down takes the window of 300 s, and what it takes to see that it holds."""
+"""Time of a scale-down: the window of 300 s, and the time to verify the new number of replicas."""
 FEW = 3
 LATCH_CHECKED_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A law that a run broke: which, when, and how."""
+    """A violation: the law, the time in seconds, and the explanation."""
 
     law: str
     at: float
@@ -38,12 +38,12 @@ class Broken:
 
     @property
     def kind(self) -> str:
-        """The law, and of a finding its name: what a smaller world has to break too, to be of the same kind."""
+        """The law, for `truth` with the finding's name; shrinking keeps the kind."""
         return f"{self.law} {self.why.split(':')[0]}" if self.law == "truth" else self.law
 
 
 def broken(played: Played, laws: Iterable[str] | None = None) -> list[Broken]:
-    """What the run broke, each kind once, at the first time; `laws` are all by default (`latch` plays twice more)."""
+    """The first violation of each kind in the run; `laws` defaults to all (`latch` needs two additional runs)."""
     found: dict[str, Broken] = {}
     for name in LAWS if laws is None else laws:
         for at, why in LAWS[name](played):
@@ -56,15 +56,15 @@ Law = Callable[[Played], Iterator[tuple[float, str]]]
 
 
 def liveness(played: Played) -> Iterator[tuple[float, str]]:
-    """Where some number of replicas keeps up, the oldest record is under the objective again within a bounded time.
+    """Where some number of replicas keeps up, the oldest record returns below the objective within a bounded time.
 
-    The bound: two reactions (capacity may have to be learned by the first), one and a half of `recoverySeconds`, and
-    the time that the best number needs for the backlog. From then on until the next change of the world at most a
-    twentieth of the time, and the pauses of the changes made, may be over.
+    The bound: two reaction times (the first may be needed to learn the capacity), 1.5 `recoverySeconds`, and the time
+    that the best number of replicas needs for the backlog. From then until the next change of the world, at most 5% of
+    the time plus the rebalance pauses may be over the objective.
 
-    It does not hold where the status names a cause that is true in that world (`_named`): somebody else writes the
-    replicas, pods find no room, a bound that all share, an age that commits are too rare to show. Nor where the next
-    change of the world comes before the bound.
+    It does not hold where the status names a cause that is true in the world (`_named`): another writer of the
+    replicas, unschedulable pods, a shared downstream limit, commits too rare to show the age. Nor where the next change
+    of the world comes before the bound.
     """
     world = played.world
     for segment, best, begin in held_to_liveness(played):
@@ -75,18 +75,18 @@ def liveness(played: Played) -> Iterator[tuple[float, str]]:
         if over.sum() > max(60.0, 0.05 * len(over)) + pauses and not _named(played, segment):
             at = begin + int(np.argmax(over))
             yield at, (f"{int(over.sum())} of {len(over)} s over {world.policy.lag_seconds:.0f} s from "
-                       f"{begin - segment.since} s after the change at {segment.since} s, oldest "
+                       f"{begin - segment.since} s after the change at {segment.since} s, max age "
                        f"{played.age[begin:segment.until].max():.0f} s, {played.replicas[at]} replicas where {best} "
-                       "hold")
+                       "keep up")
 
 
 def calm(played: Played) -> Iterator[tuple[float, str]]:
-    """Under a steady load few changes are made once it has settled, and none again and again.
+    """Under a steady load there are few changes once the group has settled, and no cycles.
 
-    Settled is when the steps down have had their time (see `thrift`). The same step up is made at most twice between
-    two changes of the world, and after it has settled at most three changes are made, or steps down alone.
+    A group has settled after the time allowed for scale-downs (see `thrift`). Between two changes of the world, the
+    same scale-up happens at most twice. After settling there are at most three changes, or only scale-downs.
 
-    It does not hold while somebody else writes the replicas: each change of theirs is answered.
+    It does not hold while another writer sets the replicas: each of its changes is answered.
     """
     world = played.world
     for segment in segments(world):
@@ -97,22 +97,24 @@ def calm(played: Played) -> Iterator[tuple[float, str]]:
         if ups and max(ups.values()) >= FEW:
             before, after = max(ups, key=lambda each: ups[each])
             yield segment.since, (f"{ups[before, after]} times {before} -> {after} since {segment.since} s: "
-                                  f"{_of(changes)}")
-        settled = segment.since + _settle(played, segment)
+                                  f"{_listed(changes)}")
+        settled = segment.since + _settling_deadline(played, segment)
         late = [each for each in changes if each.at >= settled]
         if len(late) > FEW and any(each.after > each.before for each in late):
-            yield late[0].at, f"{len(late)} changes after {settled:.0f} s under a steady load: {_of(late)}"
+            yield late[0].at, f"{len(late)} changes after {settled:.0f} s under a steady load: {_listed(late)}"
 
 
 def thrift(played: Played) -> Iterator[tuple[float, str]]:
-    """Under a steady load the replicas come down to within a bound of the fewest that hold.
+    """Under a steady load the replicas come down close to the fewest that keep up.
 
-    The bound of the replicas: one more than the fewest, or as many as give the busiest consumer 0.75 to do. The bound
-    of the time: as of liveness, ten minutes, and 450 s for each step down that changes what the busiest consumer does.
+    The bound for the replicas: the fewest plus one, or as many as utilize the busiest consumer by 0.75. The bound for
+    the time: that of `liveness`, ten minutes, and 450 s for each scale-down that changes the load of the busiest
+    consumer.
 
-    It does not hold where steps down are rightly not taken: commits further apart than the objective (the age cannot be
-    seen), a pause as long as half of the objective (each try costs more than it gains), a bound that all share (nobody
-    can tell what a consumer can do), somebody else who writes the replicas, pods that find no room.
+    It does not hold where scale-downs are rightly not made: commits more than half of the objective apart (the age
+    cannot be measured), rebalance pauses longer than half of the objective (each attempt costs more than it gains), a
+    shared downstream limit (the capacity per consumer cannot be measured), another writer of the replicas,
+    unschedulable pods.
     """
     world = played.world
     for segment, least, begin in held_to_thrift(played):
@@ -121,13 +123,13 @@ def thrift(played: Played) -> Iterator[tuple[float, str]]:
         least_seen = int(played.replicas[begin:segment.until].min())
         if least_seen > bound:
             yield begin, (f"{least_seen} replicas {begin - segment.since} s after the change at {segment.since} s, "
-                          f"where {least} hold and {bound} are enough")
+                          f"where {least} keep up and {bound} are allowed")
 
 
 def zero(played: Played) -> Iterator[tuple[float, str]]:
-    """With `minReplicas: 0` an idle group goes to zero, and never stays there while records wait.
+    """With `minReplicas: 0` an idle group scales to zero, and does not stay there while there is a backlog.
 
-    It does not hold while somebody else writes the replicas.
+    It does not hold while another writer sets the replicas.
     """
     world = played.world
     for segment in segments(world):
@@ -137,15 +139,16 @@ def zero(played: Played) -> Iterator[tuple[float, str]]:
         rest = slice(begin, segment.until)
         if begin < segment.until and (played.replicas[rest] == 0).all() and played.lag[rest].min() > max(
                 1, 2 * world.policy.activation_lag):
-            yield begin, f"at zero with {played.lag[rest].min():.0f} records waiting"
+            yield begin, f"at zero replicas with a backlog of at least {played.lag[rest].min():.0f} records"
         idle = world.policy.min_replicas == 0 and not segment.total
-        begin = int(segment.since + _settle(played, segment))
-        if idle and begin < segment.until and not _beyond(world) and played.replicas[begin:segment.until].min() > 0:
+        begin = int(segment.since + _settling_deadline(played, segment))
+        is_judged = idle and begin < segment.until and not _has_commit_beyond_end(world)
+        if is_judged and played.replicas[begin:segment.until].min() > 0:
             yield begin, f"{played.replicas[begin]} replicas {begin - segment.since} s after the last record"
 
 
 def bounds(played: Played) -> Iterator[tuple[float, str]]:
-    """No change leaves the user's bounds."""
+    """No change leaves `minReplicas` to `maxReplicas`."""
     policy = played.world.policy
     for change in played.ours:
         if not policy.min_replicas <= change.after <= policy.max_replicas:
@@ -153,10 +156,10 @@ def bounds(played: Played) -> Iterator[tuple[float, str]]:
 
 
 def cooldowns(played: Played) -> Iterator[tuple[float, str]]:
-    """Between two changes of ours is the cooldown of the later one's direction.
+    """Consecutive changes by the operator are separated by the cooldown of the later one's direction.
 
-    It does not hold upwards from zero, where the first record brings the first replica, and where records are about to
-    be deleted: then cooldowns yield.
+    It does not hold for scale-ups from zero, and for scale-ups in runs in which retention is about to delete records:
+    both ignore the cooldown.
     """
     policy = played.world.policy
     for before, change in pairwise(played.ours):
@@ -164,13 +167,13 @@ def cooldowns(played: Played) -> Iterator[tuple[float, str]]:
         cooldown = (policy.scale_down if down else policy.scale_up).cooldown_seconds
         yields = not down and (change.before == 0 or "RetentionRisk" in played.findings())
         if change.at - before.at < cooldown and not yields:
-            yield change.at, f"{_of([before, change])} within {change.at - before.at:.0f} of {cooldown} s"
+            yield change.at, f"{_listed([before, change])} {change.at - before.at:.0f} s apart, cooldown {cooldown} s"
 
 
 def truth(played: Played) -> Iterator[tuple[float, str]]:
-    """Every finding that is reported is true in the world, and ends after its cause has ended.
+    """Every reported finding is true in the world, and ends after its cause has ended.
 
-    How long it may outlast its cause is `Scene.bearable`: polls, commits and records have to show that it ended.
+    It may outlast its cause by `Scene.tolerance_seconds`, the time until polls and commits show the end.
     """
     scene = Scene(played)
     false: set[str] = set()
@@ -181,85 +184,85 @@ def truth(played: Played) -> Iterator[tuple[float, str]]:
                 continue
             if name not in TRUE:
                 false.add(name)
-                yield at, f"{name}: nothing says when it is true"
+                yield at, f"{name}: no rule in TRUE for this finding"
             elif not TRUE[name](scene, at):
                 false.add(name)
                 yield at, f"{name}: {finding.evidence}"
 
 
 def latch(played: Played) -> Iterator[tuple[float, str]]:
-    """With any memory that was written, on a group that has become healthy, it does as a fresh operator does.
+    """With any stored memory, on a group that has become healthy, the operator behaves like a fresh one.
 
-    The memory of one poll of the run (drawn by the seed) meets the same group without its troubles at its mean load.
-    After 70 to 80 minutes (an hour is the longest back-off that a user may set) replicas differ from a fresh operator's
-    by no more than one or a third, the oldest record is under the objective if the fresh one's is, and no finding is
-    reported that the fresh one never had.
+    The memory of one poll of the run (drawn by the seed) is loaded for the same group without faults at its mean load.
+    After 90 to 100 minutes (a number of replicas that was too small is not tried again for an hour; then come the
+    scale-downs), the replicas differ from those of a fresh operator by at most one or a third, the oldest record is
+    under the objective if the fresh one's is, and no finding is reported that the fresh one never reported.
     """
-    dice = np.random.Generator(np.random.PCG64((played.world.seed, 99)))
-    at, verdict = played.verdicts[int(dice.integers(len(played.verdicts) // 4, len(played.verdicts)))]
+    rng = np.random.Generator(np.random.PCG64((played.world.seed, 99)))
+    at, verdict = played.verdicts[int(rng.integers(len(played.verdicts) // 4, len(played.verdicts)))]
     world = healthy(played.world, int(played.replicas[int(at) - 1]))
     began = T0 + at + world.policy.polling_interval_seconds
     restored = play(world, KafkaConsumerScaler(world.policy, verdict.memory, began))
     fresh = play(world, KafkaConsumerScaler(world.policy, began=began))
     few, many = (float(np.mean(run.replicas[-LATCH_CHECKED_SECONDS:])) for run in (fresh, restored))
     if abs(few - many) > max(1.0, few / 3):
-        yield at, f"{many:.1f} replicas with the memory of {at:.0f} s, {few:.1f} without"
+        yield at, f"{many:.1f} replicas with the memory of {at:.0f} s, {few:.1f} without it"
     late = [bool((run.age[-LATCH_CHECKED_SECONDS:] > world.policy.lag_seconds).any()) for run in (fresh, restored)]
     if late == [False, True]:
-        yield at, f"over the objective with the memory of {at:.0f} s, and not without"
+        yield at, f"over the objective only with the memory of {at:.0f} s"
     lasting = restored.findings(world.seconds - LATCH_CHECKED_SECONDS) - fresh.findings()
     if lasting:
-        yield at, f"{', '.join(sorted(lasting))} with the memory of {at:.0f} s, and not without"
+        yield at, f"{', '.join(sorted(lasting))} only with the memory of {at:.0f} s"
 
 
 LAWS: Mapping[str, Law] = {
     "bounds": bounds, "cooldowns": cooldowns, "liveness": liveness, "calm": calm, "thrift": thrift, "zero": zero,
     "truth": truth, "latch": latch,
 }
-"""All by name, the dearest last."""
+"""All laws by name, the most expensive last."""
 
 
 def held_to_liveness(played: Played) -> Iterator[tuple[Segment, int, int]]:
-    """The segments that are long enough, the number of replicas that holds best, and from when the age is judged."""
+    """The segments that are long enough, the best number of replicas, and the second from which the age is checked."""
     for segment in segments(played.world):
         best = _best(played.world, segment)
         if best is not None:
-            begin = int(segment.since + _back(played, segment, best))
+            begin = int(segment.since + _recovery_deadline(played, segment, best))
             if begin < segment.until - 60:
                 yield segment, best, begin
 
 
 def held_to_thrift(played: Played) -> Iterator[tuple[Segment, int, int]]:
-    """The segments in which steps down are expected, the fewest replicas that hold, and from when they are judged."""
+    """The segments in which scale-downs are due, the fewest replicas that keep up, and the second of the check."""
     world = played.world
-    if world.plant.downstream_limit is not None or _cannot_see(world) or _pauses_are_dear(world):
+    if world.plant.downstream_limit is not None or _cannot_see(world) or _pauses_are_long(world):
         return
     for segment in segments(world):
         least = fewest(world, segment, 1.0)
         if least is None or _reset_in(world, segment) or _pending_in(world, segment):
             continue
-        begin = int(segment.since + _settle(played, segment))
+        begin = int(segment.since + _settling_deadline(played, segment))
         if begin < segment.until:
             yield segment, least, begin
 
 
 def _best(world: World, segment: Segment) -> int | None:
-    """The number of replicas whose busiest consumer has least to do, where it keeps up; the fewest of these."""
-    if _beyond(world):
+    """The fewest replicas with the lowest utilization of the busiest consumer; None if they do not keep up."""
+    if _has_commit_beyond_end(world):
         return None
     numbers = range(max(1, world.policy.min_replicas), world.policy.max_replicas + 1)
     best = min(numbers, key=lambda replicas: busiest(world, segment, replicas))
     return best if busiest(world, segment, best) <= HOLDABLE else None
 
 
-def _back(played: Played, segment: Segment, best: int) -> float:
-    """When the oldest record has to be under the objective again after a change of the world, seconds from it."""
+def _recovery_deadline(played: Played, segment: Segment, best: int) -> float:
+    """Time allowed after a change of the world until the oldest record is under the objective again, in seconds."""
     world = played.world
-    return 2 * reaction_seconds(world) + 1.5 * world.policy.recovery_seconds + _drain(played, segment, best)
+    return 2 * reaction_seconds(world) + 1.5 * world.policy.recovery_seconds + _drain_seconds(played, segment, best)
 
 
-def _drain(played: Played, segment: Segment, best: int) -> float:
-    """How long the best number needs for what waits at the change and for what gathers during a reaction."""
+def _drain_seconds(played: Played, segment: Segment, best: int) -> float:
+    """Time to drain the backlog at the change and that of one reaction time with `best` replicas, in seconds."""
     world = played.world
     load = min(busiest(world, segment, best), HOLDABLE)
     factor = max(0.05, world.plant.capacity_factor(segment.since))
@@ -269,22 +272,22 @@ def _drain(played: Played, segment: Segment, best: int) -> float:
     return work / (1 - load)
 
 
-def _settle(played: Played, segment: Segment) -> float:
-    """When the steps down after a change of the world have had their time, seconds from it.
+def _settling_deadline(played: Played, segment: Segment) -> float:
+    """Time allowed after a change of the world until all scale-downs are made, in seconds.
 
-    Steps are counted that change what the busiest consumer has to do: 12 partitions go from 12 replicas to 6, 4 and 3.
+    Counts the steps that change the load of the busiest consumer: with 12 partitions from 12 replicas to 6, 4 and 3.
     """
     world = played.world
     best = _best(world, segment)
     most = int(played.replicas[segment.since:segment.until].max())
     least = fewest(world, segment, THRIFTY) or world.policy.max_replicas
     steps = {round(busiest(world, segment, each), 6) for each in range(least, most + 1)}
-    back = 3 * reaction_seconds(world) if best is None else _back(played, segment, best)
+    back = 3 * reaction_seconds(world) if best is None else _recovery_deadline(played, segment, best)
     return back + 600 + STEP_DOWN_SECONDS * len(steps)
 
 
 def _named(played: Played, segment: Segment) -> bool:
-    """Whether the status names a cause of this segment that is true in the world."""
+    """Whether the status names a true cause of this segment."""
     world = played.world
     named = {str(each.reason) for at, verdict in played.verdicts if segment.since <= at < segment.until
              for each in verdict.findings}
@@ -295,26 +298,26 @@ def _named(played: Played, segment: Segment) -> bool:
         causes.add("ReplicasNotJoining")
     if world.plant.downstream_limit is not None:
         causes |= {"IneffectiveScaling", "SlowConsumers"}
-    return bool(named & causes) or (_cannot_see(world) and _is_said(played, segment))
+    return bool(named & causes) or (_cannot_see(world) and _is_reported(played, segment))
 
 
-def _is_said(played: Played, segment: Segment) -> bool:
-    """Whether a verdict says that the age cannot be seen, or that it is not known."""
+def _is_reported(played: Played, segment: Segment) -> bool:
+    """Whether a verdict reports that the age cannot be seen or is unknown."""
     within = [verdict for at, verdict in played.verdicts if segment.since <= at < segment.until]
     return any(isinstance(each.measurements.lag_seconds, Unknown) or "cannot be seen" in each.message
                for each in within)
 
 
 def _cannot_see(world: World) -> bool:
-    """Commits are so rare that the age they show is beyond the objective even when all is well."""
+    """Whether commits are so rare that the measured age exceeds the objective even if the group keeps up."""
     return not world.record_seconds and world.plant.commit_seconds > 0.5 * world.policy.lag_seconds
 
 
-def _pauses_are_dear(world: World) -> bool:
+def _pauses_are_long(world: World) -> bool:
     return world.plant.rebalance_seconds > 0.5 * world.policy.lag_seconds
 
 
-def _beyond(world: World) -> bool:
+def _has_commit_beyond_end(world: World) -> bool:
     return any(each.committed > each.end for topic in world.topics for each in topic.offsets)
 
 
@@ -327,5 +330,5 @@ def _pending_in(world: World, segment: Segment) -> bool:
     return any(since < segment.until and segment.since < until for since, until in world.pending)
 
 
-def _of(changes: list[Change]) -> str:
+def _listed(changes: list[Change]) -> str:
     return ", ".join(f"{each.before}->{each.after} at {each.at:.0f}" for each in changes[:8])

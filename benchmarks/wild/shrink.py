@@ -1,4 +1,4 @@
-"""A world that breaks a law, made of as few traits as break it still."""
+"""Reduce a world that breaks a law to few traits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from kafka_consumer_scaler.simulation.wild.play import play
 
 
 def shrink(seed: int, first: Broken, without: frozenset[str] = frozenset()) -> tuple[Drawn, Broken]:
-    """The smallest world found, and how it breaks the law: each trait in turn is left out where that changes nothing.
+    """Remove each trait in turn if the law is still broken without it; return the smallest world and its violation.
 
-    Traits have dice of their own, so leaving one out leaves the others as they are.
+    Each trait has its own random stream, so removing one does not change the others.
     """
     gone, seen = without, first
     for trait in draw(seed, without).traits:
@@ -21,7 +21,7 @@ def shrink(seed: int, first: Broken, without: frozenset[str] = frozenset()) -> t
 
 
 def command(drawn: Drawn) -> str:
-    """What repeats this world."""
+    """The command that reproduces this world."""
     left_out = sorted(set(draw(drawn.seed).traits) - set(drawn.traits))
     without = f" --without {','.join(left_out)}" if left_out else ""
     return f"python -m benchmarks wild --world {drawn.seed}{without}"

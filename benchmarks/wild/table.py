@@ -1,4 +1,4 @@
-"""What happened in a run, in a table: a line whenever something changed."""
+"""A run as a text table: one line per change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MESSAGE = 110
 
 
 def table(played: Played, verbose: bool = False) -> str:
-    """Time, true age and lag, replicas, what was decided and found: at each change, or of all polls if `verbose`."""
+    """Time, true age and lag, replicas, decision and findings: for each change, or for every poll if `verbose`."""
     return "\n".join([f"{'time':>6} {'age':>6} {'lag':>9} {'repl':>4} {'ready':>5}  decision", *_lines(played, verbose),
                       _summary(played)])
 
@@ -50,11 +50,12 @@ def _summary(played: Played) -> str:
 
 
 def described(world: World) -> str:
-    """The world in a few lines: what differs from a plain one."""
+    """The world in a few lines: everything that differs from the defaults."""
     topics = [f"{topic.name}: {topic.partitions} partitions, {max(topic.arrival[1:]):.3g} records/s at most, mean "
               f"{sum(topic.arrival) / len(topic.arrival):.3g}, read by {topic.reader or 'nobody'}"
               f"{_more(topic, ('delay_seconds', 'trailing', 'offsets'))}" for topic in world.topics]
-    more = _more(world, ("outsiders", "words", "stuck", "extra", "resets", "pending", "record_seconds", "assignor"))
+    more = _more(world, ("outside_members", "reported_states", "stuck", "extra_pods", "resets", "pending",
+                         "record_seconds", "assignor"))
     plant = {each.name: getattr(world.plant, each.name) for each in fields(PlantSpec)
              if getattr(world.plant, each.name) != each.default}
     policy = {each.name: getattr(world.policy, each.name) for each in fields(Policy)

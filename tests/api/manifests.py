@@ -48,6 +48,8 @@ FULL_SPEC: dict[str, Any] = {
                 {"type": "Percent", "value": 100, "periodSeconds": 60},
             ],
             "selectPolicy": "Min",
+            "maxChangesPerHour": 6,
+            "maxChangesPerDay": 20,
         },
         "scaleDown": {
             "stabilizationWindowSeconds": 600,
@@ -55,6 +57,8 @@ FULL_SPEC: dict[str, Any] = {
             "tolerance": 0.05,
             "policies": [{"type": "Percent", "value": 10, "periodSeconds": 300}],
             "selectPolicy": "Disabled",
+            "maxChangesPerHour": 4,
+            "maxChangesPerDay": 4,
         },
     },
     "mode": "Advisory",
@@ -131,6 +135,8 @@ BY_PASSWORD = ("spec.kafka.sasl", "PLAIN and SCRAM need passwordSecretRef and on
 NOT_HTTPS = ("spec.kafka.sasl.oauth.tokenEndpoint", "tokenEndpoint must be an https URL")
 NO_METADATA_URL = ("spec.kafka.sasl.oauth.tokenEndpoint", "must not name link-local or cloud metadata addresses")
 NO_SECRET_NAME = ("name must be a Secret's name",)
+HOUR_OVER_DAY = (
+    "maxChangesPerHour of spec.behavior must not be greater than maxChangesPerDay of the same direction",)
 STEP = {"type": "Pods", "value": 1, "periodSeconds": 60}
 
 BAD = (
@@ -251,6 +257,14 @@ BAD = (
     Bad("an unknown reset", "offsetReset", "smallest", ("spec.offsetReset", "earliest", "latest", "none")),
     Bad("a window of a day", "behavior/scaleDown/stabilizationWindowSeconds", 86400,
         ("spec.behavior.scaleDown.stabilizationWindowSeconds", "3600")),
+    Bad("no change an hour", "behavior/scaleUp/maxChangesPerHour", 0,
+        ("spec.behavior.scaleUp.maxChangesPerHour", "greater than or equal to 1")),
+    Bad("more changes a day than are remembered", "behavior/scaleDown/maxChangesPerDay", 1001,
+        ("spec.behavior.scaleDown.maxChangesPerDay", "1000")),
+    Bad("more changes an hour than a day, up", "behavior/scaleUp", {"maxChangesPerHour": 5, "maxChangesPerDay": 4},
+        ("spec.behavior.scaleUp", *HOUR_OVER_DAY)),
+    Bad("more changes an hour than a day, down", "behavior/scaleDown", {"maxChangesPerHour": 5, "maxChangesPerDay": 4},
+        ("spec.behavior.scaleDown", *HOUR_OVER_DAY)),
     Bad("an unknown step", "behavior/scaleUp/policies", [STEP | {"type": "Nodes"}],
         ("spec.behavior.scaleUp.policies[0].type", "Pods", "Percent")),
     Bad("a step without a period", "behavior/scaleUp/policies", [STEP | {"periodSeconds": 0}],

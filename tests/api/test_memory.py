@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_consumer_scaler.api.memory import memory_from_status, memory_of, memory_to_status, pieces_of
+from kafka_consumer_scaler.api.spec import MAX_CHANGES
 from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.memory import (
     Awaited,
     Found,
+    Held,
     Ineffective,
     Memory,
     OthersChange,
@@ -57,6 +59,8 @@ MEMORIES = st.builds(
     paused_at=st.none() | TIMES,
     uneven_since=st.none() | TIMES,
     taken_back=st.none() | st.builds(TakenBack, REPLICAS, RATES, TIMES, REPLICAS, TIMES),
+    held=st.lists(st.builds(Held, st.text(min_size=1, max_size=9), RATES, TIMES), max_size=3).map(
+        lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))),
     unread=st.none() | st.builds(Unread, st.lists(st.text(max_size=9), min_size=1, max_size=3).map(tuple), TIMES),
     threads=st.none() | st.builds(Threads, st.integers(1, 50), REPLICAS, REPLICAS, TIMES, st.booleans()),
     capacity=st.none() | st.builds(Capacity, st.floats(min_value=1e-6, max_value=1e9), st.booleans(), st.booleans()),
@@ -68,6 +72,8 @@ MEMORIES = st.builds(
     said=st.frozensets(st.sampled_from(Reason)),
     others=st.lists(st.builds(OthersChange, TIMES, REPLICAS, REPLICAS, st.sampled_from(["", "kubectl"])),
                     max_size=3).map(lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))),
+    ups=st.sets(TIMES, max_size=5).map(lambda times: tuple(sorted(times))),
+    downs=st.sets(TIMES, max_size=5).map(lambda times: tuple(sorted(times))),
     throttling=st.none() | st.builds(
         Throttling, TIMES, RATES, TIMES, RATES, TIMES, RATES, st.booleans(), st.none() | TIMES,
         st.lists(RATES, max_size=3).map(tuple)),
@@ -92,6 +98,7 @@ FULL = Memory(
     uneven_since=NOW - 45,
     taken_back=TakenBack(4, 450.5, NOW - 90, 2, NOW + 3000),
     unread=Unread(("legacy",), NOW - 15),
+    held=(Held("orders-retry", 600.0, NOW - 15),),
     capacity=Capacity(101.5, learned=True),
     assignor="range",
     usual=Usual(NOW - 15, 900.5, 350.5, 101.5),
@@ -99,6 +106,8 @@ FULL = Memory(
     found=(Found(Reason.HOT_PARTITION, NOW - 15, "orders/3 gets 150 records/s", "spread the keys"),),
     said=frozenset({Reason.SCALING_LIMITED}),
     others=(OthersChange(NOW - 30, 5, 2, "argocd-controller"),),
+    ups=(NOW - 7200, NOW - 60),
+    downs=(NOW - 86_000,),
     throttling=Throttling(NOW - 600, 120_000.5, NOW - 60, 2400.5, NOW - 15, 100.5, True, NOW - 30, (30_000.5, 10.0)),
 )
 
@@ -172,6 +181,17 @@ def test_a_back_off_ends_an_hour_from_now_at_the_latest() -> None:
 def test_a_time_in_the_future_becomes_now() -> None:
     later = Memory(scales=(Scaled(NOW + 900, 1, 2),))
     assert memory_of(pieces_of(later), NOW).scales == (Scaled(NOW, 1, 2),)
+
+
+def test_a_time_of_a_change_that_makes_no_sense_is_left_out() -> None:
+    stored = pieces_of(FULL) | {"ups": [NOW + 900, "noon", None, -1, True, 5, 5], "downs": {"at": 5}}
+    read = memory_of(stored, NOW)
+    assert (read.ups, read.downs) == ((5.0, NOW), ())
+
+
+def test_no_more_times_of_changes_are_read_than_a_limit_may_ask_for() -> None:
+    read = memory_of({"version": 1, "ups": list(range(5000))}, NOW)
+    assert (len(read.ups), read.ups[0], read.ups[-1]) == (MAX_CHANGES, 4000.0, 4999.0)
 
 
 def test_the_memory_of_another_version_is_not_used() -> None:

@@ -79,10 +79,12 @@ def test_every_field_of_a_full_manifest_reaches_the_policy() -> None:
         offset_reset=OffsetReset.EARLIEST,
         isolation_level=IsolationLevel.READ_UNCOMMITTED,
         scale_up=ScalingRules(
-            15, 10, 0.2, (StepPolicy(StepUnit.PODS, 4, 60), StepPolicy(StepUnit.PERCENT, 100, 60)), SelectPolicy.MIN
+            15, 10, 0.2, (StepPolicy(StepUnit.PODS, 4, 60), StepPolicy(StepUnit.PERCENT, 100, 60)), SelectPolicy.MIN,
+            max_changes_per_hour=6, max_changes_per_day=20,
         ),
         scale_down=ScalingRules(
-            600, 240, 0.05, (StepPolicy(StepUnit.PERCENT, 10, 300),), SelectPolicy.DISABLED
+            600, 240, 0.05, (StepPolicy(StepUnit.PERCENT, 10, 300),), SelectPolicy.DISABLED,
+            max_changes_per_hour=4, max_changes_per_day=4,
         ),
         mode=Mode.ADVISORY,
         paused=True,

@@ -34,48 +34,57 @@ class Workload:
     namespace: str
     image: str
 
-    def create_topic(self, partitions: int) -> None:
+    def create_topic(self, partitions: int, topic: str = "") -> None:
+        topic = topic or self.namespace
         admin = AdminClient({"bootstrap.servers": self.environment.kafka_bootstrap_servers})
-        admin.create_topics([NewTopic(self.namespace, partitions, 1)])[self.namespace].result(PATIENCE_SECONDS)
-        wait_for_leaders(admin, self.namespace, partitions)
+        admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(PATIENCE_SECONDS)
+        wait_for_leaders(admin, topic, partitions)
 
     def delete_topic(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.environment.kafka_bootstrap_servers})
         admin.delete_topics([self.namespace])[self.namespace].result(PATIENCE_SECONDS)
 
-    def produce(self, records: int) -> None:
+    def produce(self, records: int, topic: str = "") -> None:
         """So many records, dealt evenly to the partitions."""
+        topic = topic or self.namespace
         producer = Producer({"bootstrap.servers": self.environment.kafka_bootstrap_servers, "linger.ms": 20})
-        partitions = len(producer.list_topics(self.namespace, 60).topics[self.namespace].partitions)
+        partitions = len(producer.list_topics(topic, 60).topics[topic].partitions)
         for number in range(records):
-            producer.produce(self.namespace, b"record", partition=number % partitions)
+            producer.produce(topic, b"record", partition=number % partitions)
             producer.poll(0)
         assert producer.flush(PATIENCE_SECONDS) == 0
 
-    def commit_the_end(self, group: str) -> None:
+    def commit_the_end(self, group: str, topic: str = "") -> None:
         """A group without members that has consumed everything."""
+        topic = topic or self.namespace
         settings = {"bootstrap.servers": self.environment.kafka_bootstrap_servers, "group.id": group}
         consumer = Consumer(settings)
-        count = len(consumer.list_topics(self.namespace, 60).topics[self.namespace].partitions)
-        partitions = [TopicPartition(self.namespace, number) for number in range(count)]
+        count = len(consumer.list_topics(topic, 60).topics[topic].partitions)
+        partitions = [TopicPartition(topic, number) for number in range(count)]
         ends = [consumer.get_watermark_offsets(each, 60)[1] for each in partitions]
-        offsets = [TopicPartition(self.namespace, number, end) for number, end in enumerate(ends)]
+        offsets = [TopicPartition(topic, number, end) for number, end in enumerate(ends)]
         consumer.commit(offsets=offsets, asynchronous=False)
         consumer.close()
 
     def deploy(
         self, replicas: int = 1, work_seconds: float = 0.02, commit_interval: float = 1, downstream: str = "",
-        stuck_partition: str = "",
+        stuck_partition: str = "", name: str = "orders-consumer", topic: str = "", command: tuple[str, ...] = (),
     ) -> None:
-        """The consumer of examples/, as its README says."""
+        """The consumer of examples/, as its README says; `command` runs in its place, in the same environment."""
         deployment = yaml.safe_load((ROOT / "examples" / "consumer.yaml").read_text())
         deployment["metadata"]["namespace"] = self.namespace
+        deployment["metadata"]["name"] = name
+        for labels in (deployment["spec"]["selector"]["matchLabels"],
+                       deployment["spec"]["template"]["metadata"]["labels"]):
+            labels["consumer"] = name
         deployment["spec"]["replicas"] = replicas
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         container["image"] = self.image
+        if command:
+            container["command"] = list(command)
         values = {
             "KAFKA_BOOTSTRAP_SERVERS": self.environment.kafka_bootstrap_servers_in_cluster,
-            "TOPIC": self.namespace, "GROUP": self.namespace, "WORK_SECONDS": str(work_seconds),
+            "TOPIC": topic or self.namespace, "GROUP": self.namespace, "WORK_SECONDS": str(work_seconds),
             "COMMIT_INTERVAL": str(commit_interval),
         }
         for variable in container["env"]:

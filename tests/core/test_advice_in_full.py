@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from kafka_consumer_scaler.core.advice import RULES, Advice
-from kafka_consumer_scaler.core.snapshot import Details, TopicPartition
+from kafka_consumer_scaler.core.snapshot import Details
 from tests.core.making import even
 from tests.core.test_advice import CALM, POLICY, TPS, eager, only, sized, two_topics, uneven
 
@@ -96,16 +96,16 @@ def test_a_rebalance_without_a_pause_that_was_measured_promises_nothing() -> Non
 @pytest.mark.parametrize(("topics", "named"), [
     ("a", "a is compacted:"), ("ba", "a and 1 more is compacted:"), ("cba", "a and 2 more is compacted:")])
 def test_the_first_compacted_topic_is_named_and_the_others_are_counted(topics: str, named: str) -> None:
-    lag = {TopicPartition(topic, 0): 0 for topic in topics}
+    lag = {TPS[0]._replace(topic=topic): 0 for topic in topics}
     found = only(replace(CALM, lag=lag, details=Details(compacted=frozenset(topics))))
     assert found.evidence.startswith(named)
 
 
 def test_a_partition_that_got_nothing_in_the_window_does_not_count_as_hot_with_all_of_it() -> None:
     """The other hot one gets half: 2 records at most for each that its consumer does, and 6 consumers could do 6."""
-    hot = frozenset({TPS[3], TopicPartition(TPS[3].topic, 99)})
+    hot = frozenset({TPS[3], TPS[3]._replace(partition=99)})
     assert only(replace(uneven(0.5, arrival=900.0), hot=hot)).gain == "up to 3 times"
-    assert only(replace(uneven(0.5), hot=frozenset({TopicPartition(TPS[3].topic, 99)}))).gain == "up to 3.3 times"
+    assert only(replace(uneven(0.5), hot=frozenset({TPS[3]._replace(partition=99)}))).gain == "up to 3.3 times"
 
 
 def test_one_record_at_least_comes_with_a_poll() -> None:

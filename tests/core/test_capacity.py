@@ -178,7 +178,7 @@ def test_a_consumer_is_busy_from_when_it_fell_behind_on() -> None:
 def test_all_rates_are_measured_at_once() -> None:
     rates = measure(steady(range(0, 70, 5), arrival=50, drain=40, lag=2000), POLICY, None, 5.0)
     assert (rates.drain, rates.capacity) == (80.0, Capacity(40.0, learned=True))
-    assert rates.arrival == Arrival(100.0, 100.0)
+    assert rates.arrival == Arrival(100.0, 100.0, lasting=100.0)
     idle = measure(steady(range(0, 70, 5), arrival=5, drain=5), POLICY, Capacity(90.0, learned=True), 5.0)
     assert idle.capacity == Capacity(90.0, learned=True)
 
@@ -251,11 +251,12 @@ def test_a_first_commit_counts_from_where_the_reset_begins() -> None:
     assert stretches(idle, earliest, 5.0) == (Stretch(2400, 60.0, False),)
 
 
-@pytest.mark.parametrize("moved_at", [5, 60])
-def test_a_backlog_that_moved_in_any_step_of_the_stretch_makes_its_consumer_busy(moved_at: int) -> None:
-    found = history(*(seen(at, (90_000, 7 if at >= moved_at else 0), (20 * at, 20 * at), group=ALONE)
+@pytest.mark.parametrize(("every", "is_busy"), [(5, True), (30, True), (60, False)])
+def test_a_backlog_makes_its_consumer_busy_while_it_moves(every: int, is_busy: bool) -> None:
+    """A partition that is caught up beside one with a backlog of 90,000, which moves once in so many seconds."""
+    found = history(*(seen(at, (90_000, 7 * (at // every)), (20 * at, 20 * at), group=ALONE)
                       for at in range(0, 65, 5)))
-    assert [each.is_busy for each in stretches(found, POLICY, 5.0)] == [True]
+    assert [each.is_busy for each in stretches(found, POLICY, 5.0)] == [is_busy]
 
 
 def test_the_busy_drain_is_that_of_the_members_of_now() -> None:
@@ -265,5 +266,5 @@ def test_the_busy_drain_is_that_of_the_members_of_now() -> None:
 
 
 def test_a_window_is_no_longer_than_the_history_can_tell() -> None:
-    found = steady(range(0, 600, 10), arrival=40, drain=40, lag=40_000)
+    found = steady(range(0, 600, 10), arrival=40, drain=40, lag=4_000)
     assert {each.seconds for each in stretches(found, POLICY, 200.0)} == {480.0}

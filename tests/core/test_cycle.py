@@ -264,7 +264,7 @@ def test_the_situation_is_what_was_seen() -> None:
     assert found.lag == found.waiting == {P0: 5000, P1: 5000}
     assert (found.age, found.ages) == (50, {P0: 50, P1: 50})
     assert found.shares == found.shares_newest == {P0: 0.5, P1: 0.5}
-    assert found.rates.arrival == found.observed == Arrival(200, 200)
+    assert found.rates.arrival == found.observed == Arrival(200, 200, lasting=200)
     assert found.rates.capacity == Capacity(120, learned=True)
     assert (found.commit_interval, found.assignor, found.backlog) == (5, "range", Backlog.BEHIND)
     assert (found.spread.shares, found.spread.threads, found.spread.foreign) == ((2,), 1, 0)
@@ -444,8 +444,8 @@ def test_while_producers_are_held_back_what_they_asked_for_counts() -> None:
     """20,000 bytes/s of 100 bytes are 200 records/s, and so many arrive."""
     verdict = look(flooded(), SHOP, Replicas(2, 2), Memory(throttling=HELD))
     found = situation(verdict)
-    assert found.observed == Arrival(200, 200)
-    assert found.rates.arrival == Arrival(400, 400)
+    assert found.observed == Arrival(200, 200, lasting=200)
+    assert found.rates.arrival == Arrival(400, 400, lasting=400)
     assert verdict.memory.peaks == (Peak(75, 400),)
     assert verdict.measurements.arrival == 200
     assert verdict.message.endswith("; counted with 400 records/s asked for before")

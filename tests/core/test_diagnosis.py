@@ -11,6 +11,7 @@ from kafka_consumer_scaler.core.diagnosis import (
     backlog,
     commits_beyond_end,
     hot_partitions,
+    kept_partitions,
     lost_records,
     recreated_topics,
     retention_risk,
@@ -20,7 +21,7 @@ from kafka_consumer_scaler.core.diagnosis import (
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import lags
-from kafka_consumer_scaler.core.snapshot import Details, Group, Reading, Snapshot, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Details, Group, Member, Reading, Snapshot, TopicPartition, Unknown
 from tests.core.making import P0, P1, history, known, orders, seen
 
 POLICY = Policy(max_replicas=10, lag_seconds=60, polling_interval_seconds=5)
@@ -265,3 +266,43 @@ def test_the_partition_that_loses_first_is_told() -> None:
     first, last = (
         Snapshot(at, {P0: Reading(90_000, 50_000, at * 50), P1: Reading(90_000, 50_000, at * 300)}) for at in (0, 120))
     assert retention_risk(history(first, last), POLICY) == (P1, 14_000 / 300)
+
+
+def test_a_partition_waits_for_its_turn_among_those_of_its_consumer() -> None:
+    """A consumer that processed 13 records in 480 s: three turns of two partitions are 221 s, three commits 180 s."""
+    alone = Group("Stable", "range", (Member("m0", frozenset({P0, P1})),))
+
+    def in_turn(seconds: int, done: int) -> History:
+        return history(*(seen(at, (500, 100 + at // 60), (500, 100 + min(done, at // 60)), group=alone)
+                         for at in range(0, seconds + 1, 15)))
+
+    assert stuck(in_turn(480, done=5)) == frozenset(), "it has not moved for 180 s"
+    assert stuck(in_turn(600, done=5)) == {P1}
+
+
+def test_a_topic_that_stands_as_a_whole_while_another_moves_is_kept_for_half_an_hour_before_it_is_reported() -> None:
+    retry = TopicPartition("orders-retry", 0)
+    alone = Group("Stable", "range", (Member("m0", frozenset({P0, retry})),))
+
+    def standing(seconds: int) -> History:
+        return history(*(Snapshot(at, {P0: Reading(10 * at, 10 * at), retry: Reading(500, 100)}, alone)
+                         for at in range(0, seconds + 1, 15)))
+
+    for seconds, kept in ((600, frozenset()), (1785, frozenset()), (1800, {retry})):
+        found = standing(seconds)
+        among = stuck_partitions(found, POLICY, {P0: 0, retry: 400})
+        assert among == {retry}, "replicas cannot help it, whatever it is"
+        assert kept_partitions(found, POLICY, among) == kept
+
+
+def test_in_a_rebalance_in_which_others_work_on_a_partition_waits_for_half_an_hour() -> None:
+    hands = (Member("m0", frozenset({P0})), Member("m1", frozenset({P1})))
+
+    def reconciling(seconds: int, state: str) -> frozenset[object]:
+        group = Group(state, "uniform", hands)
+        return stuck(history(*(seen(at, (10 * at, 10 * at), (500, 100), group=group)
+                               for at in range(0, seconds + 1, 15))))
+
+    assert reconciling(300, "Stable") == {P1}
+    assert reconciling(1200, "Reconciling") == frozenset()
+    assert reconciling(2100, "Reconciling") == {P1}

@@ -21,7 +21,7 @@ from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, Take
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Group, Replicas, Unknown
-from tests.core.making import NOW, even, history, members, seen
+from tests.core.making import NOW, even, history, known, members, seen
 
 POLICY = Policy(max_replicas=12)
 
@@ -75,8 +75,19 @@ def test_who_has_not_joined_is_awaited_further(situation: Situation) -> None:
 
 
 def test_who_joins_after_an_hour_tells_nothing_of_joining() -> None:
-    assert taught(behind(6, Memory(awaited=Awaited(NOW - 3601)))) == Memory()
+    assert taught(behind(6, Memory(awaited=Awaited(NOW - 3601)))).join_seconds is None
     assert taught(behind(6, Memory(awaited=Awaited(NOW - 600)))).join_seconds == 300.0
+
+
+def test_replicas_whose_busiest_consumer_gets_more_than_it_can_do_are_too_few_for_such_a_load() -> None:
+    """900 records/s for 6 consumers of 100."""
+    assert taught(behind(6, Memory())).taken_back == TakenBack(6, 900.0, NOW, 1, NOW + 3600)
+    assert taught(replace(behind(6, Memory()), rates=known(600.0, 100.0))).taken_back is None
+    assert taught(replace(behind(6, Memory()), backlog=Backlog.CAUGHT_UP)).taken_back is None
+    worse = TakenBack(7, 900.0, NOW - 60, 2, NOW + 7140)
+    assert taught(behind(6, Memory(taken_back=worse))).taken_back == worse
+    over = replace(worse, held_until=NOW)
+    assert taught(behind(6, Memory(taken_back=over))).taken_back == TakenBack(6, 900.0, NOW, 1, NOW + 3600)
 
 
 def test_the_trial_begins_when_all_have_joined() -> None:
@@ -202,7 +213,8 @@ def test_after_its_back_off_a_group_is_bound_while_it_does_what_it_did(
 
 def test_a_trial_whose_consumers_never_joined_is_given_up() -> None:
     memory = Memory(awaited=Awaited(NOW - 3601), trial=Trial(NOW - 3601, 3, 6))
-    assert taught(behind(6, memory)) == Memory()
+    found = taught(behind(6, memory))
+    assert (found.awaited, found.trial, found.join_seconds) == (None, None, None)
 
 
 @pytest.mark.parametrize("drained", [0.2 * 12, 305.0, 328.8])

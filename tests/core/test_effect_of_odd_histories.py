@@ -143,7 +143,8 @@ def test_members_that_leave_while_their_replicas_exist_are_awaited() -> None:
 
 def test_members_that_come_back_tell_nothing_of_joining() -> None:
     lost = Memory(awaited=Awaited(NOW - 30, lost=True))
-    assert learned(EARLIEST, AT_REST, behind(6, lost)) == Memory()
+    found = learned(EARLIEST, AT_REST, behind(6, lost))
+    assert (found.awaited, found.join_seconds, found.pause_seconds) == (None, None, None)
 
 
 @pytest.mark.parametrize("step", [15, 30, 31, 45, 60, 90])

@@ -16,7 +16,7 @@ from kafka_consumer_scaler.core.memory import Awaited, Found, Ineffective, Memor
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, Unknown
+from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, TopicPartition, Unknown
 from tests.core.making import NOW, even, known, members, orders
 
 POLICY = Policy(max_replicas=12)
@@ -121,6 +121,9 @@ def memberless(hours: float) -> Memory:
     return Memory(memberless_since=NOW - 3600 * hours)
 
 
+ALSO_OTHERS = Group("Stable", "cooperative-sticky", tuple(
+    replace(member, partitions=member.partitions | {TopicPartition("views", place)})
+    for place, member in enumerate(members(6).members)))
 SPIKE, SLOW, NOBODY = Reason.PRODUCER_SPIKE, Reason.SLOW_CONSUMERS, Reason.NO_MEMBERS
 FINE, LATE = Backlog.CAUGHT_UP, Backlog.BEHIND
 STORM, HUNG, EXPIRING = Reason.REBALANCE_STORM, Reason.HUNG_TRANSACTION, Reason.OFFSETS_EXPIRING
@@ -137,6 +140,12 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
     ("the arrival is not known", replace(BEHIND, rates=known(Unknown("one look"), 100.0)), (), LATE, ()),
     ("under 0.7 of the usual", replace(BEHIND, memory=usual(300.0, 143.0)), (), LATE, (SLOW,)),
     ("0.7 of it", replace(BEHIND, memory=usual(300.0, 142.0)), (), LATE, ()),
+    ("half of it, and one record fewer in the time watched", replace(
+        BEHIND, memory=usual(300.0, 1 / 30), rates=known(300.0, 1 / 60)), (), LATE, ()),
+    ("half of it, and two records fewer", replace(
+        BEHIND, memory=usual(300.0, 1 / 15), rates=known(300.0, 1 / 30)), (), LATE, (SLOW,)),
+    ("they read a topic that is not declared too", replace(
+        BEHIND, memory=usual(300.0, 143.0), group=ALSO_OTHERS), (), LATE, ()),
     ("exactly 0.7 of it", replace(BEHIND, memory=usual(300.0, 100.0), rates=known(300.0, 70.0)), (), LATE, ()),
     ("both", replace(BEHIND, memory=usual(200.0, 200.0)), (), LATE, (SLOW, SPIKE)),
     ("a bound proves no slowness", replace(BEHIND, memory=usual(300.0, 200.0), rates=known(300, 100, learned=False)),
@@ -150,8 +159,8 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
      (SLOW, SPIKE, Reason.AT_PARTITION_LIMIT)),
     ("a bound while a scale-up is on trial", replace(CALM, memory=Memory(trial=Trial(NOW, 3, 6, 300.0))), (MOST,),
      FINE, ()),
-    ("30 s without members", replace(EMPTY, memberless_seconds=30.0), (), FINE, (NOBODY,)),
-    ("less than 30 s", replace(EMPTY, memberless_seconds=29.0), (), FINE, ()),
+    ("60 s without members", replace(EMPTY, memberless_seconds=60.0), (), FINE, (NOBODY,)),
+    ("less than the objective", replace(EMPTY, memberless_seconds=59.0), (), FINE, ()),
     ("nobody, and nothing to do yet", replace(EMPTY, memberless_seconds=99.0, lag=dict.fromkeys(TPS, 0)), (), FINE,
      (NOBODY,)),
     ("nobody is asked for", replace(EMPTY, memberless_seconds=99.0, replicas=Replicas(0, 0)), (), FINE, ()),
@@ -191,8 +200,10 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
     ("others took the replicas away twice", replace(CALM, memory=Memory(others=(
         OthersChange(NOW - 180, 7, 6, "argocd"), OthersChange(NOW, 7, 6, "argocd")))), (), FINE,
      (Reason.REPLICAS_CHANGED_BY_OTHERS,)),
-    ("half of the time in a rebalance", replace(CALM, unrest=Unrest(0, 0.5)), (), FINE, (STORM,)),
-    ("less than half", replace(CALM, unrest=Unrest(0, 0.49)), (), FINE, ()),
+    ("half of the time in a rebalance", replace(CALM, unrest=Unrest(2, 0.5, 1)), (), FINE, (STORM,)),
+    ("less than half", replace(CALM, unrest=Unrest(2, 0.49, 1)), (), FINE, ()),
+    ("a rebalance that lasts, of the same members", replace(CALM, unrest=Unrest(0, 1.0)), (), FINE, ()),
+    ("a rebalance that lasts since members left", replace(CALM, unrest=Unrest(2, 1.0)), (), FINE, ()),
     ("pods crash", replace(CALM, unrest=Unrest(3), replicas=CRASHES), (), FINE, (Reason.REPLICAS_NOT_JOINING,)),
     ("one pod crashed once", replace(CALM, unrest=Unrest(1), replicas=CRASHES), (), FINE, ()),
     ("one pod crashes on", replace(CALM, unrest=Unrest(1), replicas=CRASHES, memory=CRASHED), (),

@@ -60,7 +60,8 @@ TOLD: Mapping[Reason, tuple[Situation, tuple[Limit, ...], str, str]] = {
         "2 of 6 consumers are members for 120 s", "look at the pods: they are pending, crash, or do not reach the "
         "brokers"),
     Reason.REBALANCE_STORM: (
-        replace(CALM, unrest=Unrest(0, 0.5)), (), "0 members came and went within 10 min, 50% of looks in a rebalance",
+        replace(CALM, unrest=Unrest(2, 0.5, 1)), (),
+        "2 members came and went within 10 min, 50% of looks in a rebalance",
         "raise max.poll.interval.ms above the longest batch, or lower max.poll.records; use group.instance.id"),
     Reason.REPLICAS_CHANGED_BY_OTHERS: (
         replace(CALM, memory=Memory(others=(OthersChange(NOW - 180, 4, 1, "kubectl"),

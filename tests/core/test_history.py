@@ -147,3 +147,40 @@ def test_a_look_without_a_single_partition_is_unknown() -> None:
     found = history(seen(0, (100, 90)), seen(5))
     assert found.latest == Unknown("no partitions were read")
     assert found.failures == 1
+
+
+def kept(*snapshots: Snapshot) -> float:
+    """Seconds that the history spans."""
+    found = history(*snapshots)
+    return found.samples[-1].at - found.samples[0].at
+
+
+def test_a_group_that_commits_every_ten_minutes_is_kept_for_three_of_its_commits_or_more() -> None:
+    rare = [seen(at, (10 * at, at // 600 * 6000)) for at in range(0, 7200, 15)]
+    assert 1800 <= kept(*rare) <= 3000
+    assert len(history(*rare).samples) < 150
+
+
+def test_a_topic_that_stands_still_is_kept_for_four_hours_at_most() -> None:
+    found = history(*(seen(at, (10 * at, 0)) for at in range(0, 30_000, 30)))
+    assert 13_500 <= found.samples[-1].at - found.samples[0].at <= 14_400
+    assert len(found.samples) < 150
+
+
+def test_what_is_processed_at_the_age_of_ten_minutes_is_kept_for_forty() -> None:
+    assert 2300 <= kept(*(seen(at, (10 * at, 10 * max(0, at - 600))) for at in range(0, 7200, 15))) <= 3100
+
+
+def test_a_span_that_is_not_needed_any_more_shrinks_again() -> None:
+    def committed(at: int) -> int:
+        return 10 * at if at >= 3600 else 0
+
+    assert kept(*(seen(at, (10 * at, committed(at))) for at in range(0, 3600, 15))) > 3500
+    assert kept(*(seen(at, (10 * at, committed(at))) for at in range(0, 36_000, 15))) <= 600
+
+
+def test_the_partitions_of_a_sample_are_in_order_however_they_were_read() -> None:
+    """Whatever is made of them, also how they are dealt to consumers, is in the same order."""
+    read = Snapshot(0, {P1: Reading(10, 0), P0: Reading(10, 0)})
+    for found in (history(read), history(seen(-5, (9, 0), (9, 0)), read)):
+        assert list(found.samples[-1].readings) == [P0, P1]

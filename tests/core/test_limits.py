@@ -7,9 +7,16 @@ from dataclasses import replace
 import pytest
 
 from kafka_consumer_scaler.core.assignment import Spread
-from kafka_consumer_scaler.core.limits import Limit, Limited, bound, ceiling, step
+from kafka_consumer_scaler.core.limits import Limit, Limited, Spent, bound, ceiling, spent, step
 from kafka_consumer_scaler.core.memory import Scaled
-from kafka_consumer_scaler.core.policy import Policy, ScalingRules, SelectPolicy, StepPolicy, StepUnit
+from kafka_consumer_scaler.core.policy import (
+    ChangeLimit,
+    Policy,
+    ScalingRules,
+    SelectPolicy,
+    StepPolicy,
+    StepUnit,
+)
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import Recommendation
 
@@ -115,3 +122,45 @@ def test_per_cent_steps_are_rounded_in_favour_of_moving() -> None:
     thrice = replace(POLICY, scale_up=rules(StepPolicy(StepUnit.PERCENT, 200, 60)))
     assert step(500, 50, thrice, (), now=0.0).replicas == 150
     assert step(500, 100, thrice, (), now=0.0).replicas == 300
+
+
+TWO_AN_HOUR = ScalingRules(0, 0, max_changes_per_hour=2)
+TWO_AN_HOUR_THREE_A_DAY = replace(TWO_AN_HOUR, max_changes_per_day=3)
+HOUR, DAY = ChangeLimit(2, 3600), ChangeLimit(3, 86_400)
+
+
+def test_without_a_limit_any_number_of_changes_is_allowed() -> None:
+    assert spent(ScalingRules(0, 0), tuple(float(at) for at in range(100)), now=100.0) is None
+
+
+@pytest.mark.parametrize(("times", "found"), [
+    ((), None),
+    ((7000.0,), None),
+    ((7000.0, 9400.0), Spent(HOUR, 600.0)),
+    ((6400.0, 9400.0), None),
+    ((6400.25, 9400.0), Spent(HOUR, 0.25)),
+    ((7000.0, 8000.0, 9000.0), Spent(HOUR, 1600.0)),
+])
+def test_a_change_counts_for_the_hour_that_follows_it(times: tuple[float, ...], found: Spent | None) -> None:
+    assert spent(TWO_AN_HOUR, times, now=10_000.0) == found
+
+
+@pytest.mark.parametrize(("times", "found"), [
+    ((20_000.0, 99_000.0), None),
+    ((20_000.0, 30_000.0, 99_000.0), Spent(DAY, 6_400.0)),
+    ((97_000.0, 99_000.0), Spent(HOUR, 600.0)),
+    ((14_000.0, 97_000.0, 99_000.0), Spent(HOUR, 600.0)),
+    ((20_000.0, 97_000.0, 99_000.0), Spent(DAY, 6_400.0)),
+])
+def test_of_two_spent_limits_the_one_that_holds_longer_is_found(
+    times: tuple[float, ...], found: Spent | None
+) -> None:
+    assert spent(TWO_AN_HOUR_THREE_A_DAY, times, now=100_000.0) == found
+
+
+@pytest.mark.parametrize(("seconds", "words"), [
+    (0.2, "1 s"), (119.5, "120 s"), (120.0, "2 min"), (601.0, "11 min"), (7199.0, "120 min"), (7200.0, "2 h"),
+    (7201.0, "3 h"), (86_400.0, "24 h"),
+])
+def test_the_time_until_the_next_change_is_rounded_up(seconds: float, words: str) -> None:
+    assert Spent(HOUR, seconds).wait == words

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,3 +154,52 @@ def test_what_is_usual_is_a_mean_that_forgets(
 
 def test_what_is_usual_forgets_over_half_an_hour() -> None:
     assert Usual(0.0, 1785.0, 100.0).with_look(15.0, 220.0, None) == Usual(15.0, 1800.0, 101.0)
+
+
+def limited(hour: int | None, day: int | None) -> Policy:
+    rules = ScalingRules(0, 0, max_changes_per_hour=hour, max_changes_per_day=day)
+    return Policy(max_replicas=100, scale_up=rules, scale_down=rules)
+
+
+def stepping(replicas: list[int], every: float, policy: Policy) -> Memory:
+    """A memory that is brought up to date after each change, as by a decision."""
+    memory = Memory()
+    for number, (before, after) in enumerate(pairwise(replicas)):
+        memory = memory.with_scaled(before, after, at=every * number).with_counted(policy, every * number)
+    return memory
+
+
+def test_changes_are_counted_by_direction() -> None:
+    memory = stepping([1, 3, 2, 4, 1], 60.0, limited(5, None))
+    assert (memory.ups, memory.downs) == ((0.0, 120.0), (60.0, 180.0))
+
+
+def test_without_a_limit_no_times_are_kept() -> None:
+    memory = stepping([1, 3, 2, 4, 1], 60.0, limited(5, None)).with_counted(limited(None, None), 200.0)
+    assert (memory.ups, memory.downs) == ((), ())
+
+
+@pytest.mark.parametrize(("policy", "kept"), [
+    (limited(3, None), (5400.0, 6000.0, 6600.0)),
+    (limited(30, None), tuple(600.0 * number for number in range(6, 12))),
+    (limited(3, 8), tuple(600.0 * number for number in range(4, 12))),
+    (limited(None, 30), tuple(600.0 * number for number in range(12))),
+])
+def test_no_more_times_are_kept_than_the_largest_limit_counts(policy: Policy, kept: tuple[float, ...]) -> None:
+    assert stepping(list(range(1, 14)), 600.0, policy).ups == kept
+
+
+def test_a_time_is_kept_until_its_period_is_over() -> None:
+    memory = stepping([1, 2], 1.0, limited(None, 4))
+    assert memory.with_counted(limited(None, 4), 86_399.0).ups == (0.0,)
+    assert memory.with_counted(limited(None, 4), 86_400.0).ups == ()
+
+
+def test_a_limit_that_is_new_counts_the_changes_of_the_last_hour() -> None:
+    memory = stepping([5, 4, 3], 60.0, limited(None, None))
+    assert memory.with_counted(limited(4, None), 120.0).downs == (0.0, 60.0)
+
+
+def test_counting_again_changes_nothing() -> None:
+    memory = stepping([5, 4, 3, 4], 60.0, limited(2, 4))
+    assert memory.with_counted(limited(2, 4), 180.0) == memory

@@ -13,7 +13,7 @@ from kafka_consumer_scaler.core.objective import age_ahead, by_age, lead_seconds
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.prediction import Plant
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Member, Unknown
 from tests.core.making import NOW, even, known, members, orders
 
 POLICY = Policy(max_replicas=12)
@@ -321,9 +321,19 @@ def test_the_assignor_tells_which_partitions_share_a_consumer() -> None:
     """Two partitions of 81 records/s, two of 9, two consumers: dealt in turn 90 each, in rows 162 and 18."""
     shares = dict(zip(orders(4), (0.45, 0.45, 0.05, 0.05), strict=True))
     waiting = {tp: share * 180 * 40 for tp, share in shares.items()}
-    skewed = replace(even(2, 180.0, 40.0, partitions=4), shares=shares, waiting=waiting)
+    unseen = Unknown("the group was not described")
+    skewed = replace(even(2, 180.0, 40.0, partitions=4), shares=shares, waiting=waiting, group=unseen)
     assert wanted(skewed) == 2
     assert wanted(replace(skewed, assignor="range")) > 2
+
+
+def test_partitions_that_are_seen_to_share_a_consumer_count_together_whatever_the_assignor_is() -> None:
+    """As above, and the members have them in rows."""
+    shares = dict(zip(orders(4), (0.45, 0.45, 0.05, 0.05), strict=True))
+    waiting = {tp: share * 180 * 40 for tp, share in shares.items()}
+    skewed = replace(even(2, 180.0, 40.0, partitions=4), shares=shares, waiting=waiting)
+    rows = (Member("m0", frozenset(orders(4)[:2])), Member("m1", frozenset(orders(4)[2:])))
+    assert wanted(replace(skewed, group=Group("Stable", "cooperative-sticky", rows))) > 2
 
 
 def test_no_room_for_a_hot_partition_changes_nothing() -> None:
@@ -357,3 +367,45 @@ def test_spare_replicas_are_not_taken_away_when_none_can_hold_it() -> None:
 def test_before_any_commit_was_seen_nobody_can_tell_a_backlog_from_rare_commits() -> None:
     assert wanted(replace(blind(500.0), commit_interval=WHY)) == 3
     assert wanted(blind(500.0)) == 6
+
+
+def batch(replicas: int, records: float, ago: float, lag_seconds: float = 600.0) -> tuple[Situation, Policy]:
+    """So many records that came at once, evenly on 12 partitions; nothing arrives any more."""
+    names = orders(12)
+    found = replace(
+        even(replicas, 0.0), lag=dict.fromkeys(names, round(records / 12)), waiting=dict.fromkeys(names, records / 12),
+        ages=dict.fromkeys(names, ago), marks=dict.fromkeys(names, ((records / 12, ago),)), age=ago)
+    return found, replace(POLICY, lag_seconds=lag_seconds)
+
+
+@pytest.mark.parametrize(("records", "ago", "replicas"), [
+    (40_000, 15.0, 1), (50_000, 15.0, 1), (54_000, 15.0, 2), (120_000, 15.0, 3), (200_000, 130.0, 12)])
+def test_a_batch_is_processed_in_time_though_nothing_arrives_any_more(
+    records: float, ago: float, replicas: int
+) -> None:
+    """100 records/s each, an objective of 600 s: 54,000 take one replica 540 s, and it is asked for 0.9 of 600."""
+    assert wanted(*batch(1, records, ago)) == replicas
+
+
+def test_a_batch_says_why_more_are_wanted() -> None:
+    found, policy = batch(1, 200_000, 130.0)
+    assert by_age(policy, found)[1] == "what waits would be done at an age of 2,130 s"
+
+
+def test_a_lower_bound_of_the_capacity_does_not_say_that_a_batch_will_be_late() -> None:
+    found, policy = batch(1, 200_000, 130.0)
+    assert wanted(replace(found, rates=known(0.0, 100.0, learned=False)), policy) == 1
+
+
+def test_no_step_is_made_down_to_what_would_process_a_batch_too_late() -> None:
+    """36,000 records that are 20 s old: 6 replicas need 60 s, 1 needs 360, and an objective of 400 s allows 300."""
+    found, policy = batch(6, 36_000, 20.0, 400.0)
+    assert wanted(found, policy) == 2
+
+
+def test_a_step_lasts_for_four_pauses_of_a_rebalance() -> None:
+    """A consumer that begins its record of ten minutes again: 100 s of arrivals are late after 600 s without work."""
+    assert wanted(even(6, 100.0)) == 1
+    slow = replace(POLICY, lag_seconds=3600.0)
+    jobs = replace(even(6, 1 / 120, capacity=1 / 600, age=300.0))
+    assert wanted(jobs, slow) == 6

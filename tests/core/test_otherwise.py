@@ -290,6 +290,24 @@ def test_the_end_of_a_step_limit_is_told() -> None:
     assert "Disabled" in told(even(3, 900.0, age=30.0), never).otherwise[0]
 
 
+def test_the_end_of_the_limit_of_an_hour_or_a_day_is_told() -> None:
+    up = replace(POLICY.scale_up, max_changes_per_hour=1)
+    climbing = replace(even(1, 350.0, age=30.0), memory=Memory(ups=(NOW - 3000,)))
+    assert told(climbing, replace(POLICY, scale_up=up)).otherwise[0] == (
+        "Another scale-up is possible in 10 min, or with a larger spec.behavior.scaleUp.maxChangesPerHour.")
+    down = replace(POLICY.scale_down, max_changes_per_day=1)
+    calm = replace(even(12, 100.0), memory=Memory(downs=(NOW - 3000,)))
+    assert told(calm, replace(POLICY, scale_down=down)).otherwise[0] == (
+        "Another scale-down is possible in 24 h, or with a larger spec.behavior.scaleDown.maxChangesPerDay.")
+
+
+def test_replicas_out_of_bounds_are_held_by_the_step_policies_alone() -> None:
+    rules = replace(POLICY.scale_down, policies=(StepPolicy(StepUnit.PODS, 2, 60),), max_changes_per_hour=1)
+    memory = Memory(scales=(Scaled(NOW - 20, 14, 12),), downs=(NOW - 20,))
+    found = told(replace(even(12, 100.0), memory=memory), replace(POLICY, max_replicas=8, scale_down=rules))
+    assert found.otherwise[0] == "The behavior policies allow another step in 40 s."
+
+
 def test_a_group_that_is_behind_tells_how_far_it_must_catch_up() -> None:
     found = told(replace(even(12, 100.0), backlog=Backlog.DRAINING))
     assert found.otherwise[0] == "Fewer replicas are possible once the oldest record is no more than 18 s old."

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.prediction import Load, Loads, Plant, fair_share, oldest
 from tests.core.making import orders
+
+P0, P1 = orders(2)
 
 
 def test_what_is_processed_as_fast_as_it_came_keeps_its_age() -> None:
@@ -19,8 +23,8 @@ def test_a_third_of_the_arrival_leaves_records_of_two_thirds_of_the_time() -> No
 
 
 @pytest.mark.parametrize(("done", "left"), [
-    (0.0, Load(3000.0, 30.0, 100.0)),
-    (1000.0, Load(2000.0, 20.0, 100.0)),
+    (0.0, Load(3000.0, 30.0, 100.0, ((2000.0, 10.0),))),
+    (1000.0, Load(2000.0, 20.0, 100.0, ((1000.0, 10.0),))),
     (2000.0, Load(1000.0, 10.0, 100.0)),
     (2500.0, Load(500.0, 5.0, 100.0)),
     (3000.0, Load(0.0, 0.0, 100.0)),
@@ -31,11 +35,55 @@ def test_the_head_moves_through_the_backlog_and_then_through_what_came(done: flo
 
 
 def test_a_dense_old_backlog_keeps_its_age_longer_than_its_size_says() -> None:
-    assert Load(2000.0, 1.0, 10.0).after(10.0, 1000.0) == Load(1100.0, 10.5, 10.0), "half of what is 1 s old is left"
+    left = Load(2000.0, 1.0, 10.0).after(10.0, 1000.0)
+    assert left == Load(1100.0, 10.5, 10.0, ((1000.0, 10.0),)), "half of what is 1 s old is left"
+
+
+BATCH = Load(1000.0, 100.0, 0.0, ((1000.0, 100.0),))
+"""1,000 records that arrived at once 100 s ago."""
+
+
+def test_a_batch_is_as_old_at_its_end_as_at_its_head() -> None:
+    assert BATCH.age_at(500.0) == 100.0
+    assert BATCH.after(50.0, 500.0) == Load(500.0, 150.0, 0.0, ((500.0, 150.0),))
+
+
+def test_between_two_ends_that_were_seen_records_arrived_evenly() -> None:
+    load = Load(300.0, 60.0, 10.0, ((100.0, 40.0), (200.0, 40.0)))
+    ages = [load.age_at(ahead) for ahead in (0.0, 50.0, 100.0, 150.0, 200.0, 250.0, 300.0)]
+    assert ages == [60, 50, 40, 40, 40, 20, 0]
+
+
+def test_the_last_record_of_a_batch_is_done_when_all_of_it_is() -> None:
+    loads = {P0: BATCH}
+    assert Plant(Spread((1,)), "range", 10.0).oldest_done(loads, 1) == 200.0
+    assert Plant(Spread((1,)), "range", 10.0).oldest_done(loads, 1, pause=5.0) == 205.0
+
+
+def test_a_record_waits_for_those_that_its_consumer_comes_to_before() -> None:
+    """Backlogs of 500 and 3,000, 100 records/s: 1,000 of both, then the rest of the second, 35 s in all."""
+    loads = {P0: Load(500.0, 0.0, 0.0), P1: Load(3000.0, 0.0, 0.0)}
+    assert Plant(Spread((2,)), "roundrobin", 100.0).oldest_done(loads, 1) == 35.0
+    assert Plant(Spread((2,)), "roundrobin", 100.0).oldest_done(loads, 2) == 30.0
+
+
+def test_without_consumers_nothing_is_ever_done() -> None:
+    assert Plant(Spread((1,)), "range", 10.0).oldest_done({P0: BATCH}, 0) == inf
+    assert Plant(Spread((1,)), "range", 10.0).oldest_done({P0: Load(0.0, 0.0, 5.0)}, 0) == 0.0
+
+
+def test_the_partitions_of_a_consumer_are_those_that_were_seen() -> None:
+    """Three partitions of 50 records/s and one of none; an even deal gives each of two consumers two of them."""
+    loads = {tp: Load(0.0, 0.0, rate) for tp, rate in zip(orders(4), (50.0, 50.0, 50.0, 0.0), strict=True)}
+    seen = (orders(4)[:3], orders(4)[3:])
+    rates = {tp: load.arrival for tp, load in loads.items()}
+    assert Plant(Spread((4,)), "uniform", 100.0).busiest(rates, 2) == 100.0
+    assert Plant(Spread((4,)), "uniform", 100.0, seen, 2).busiest(rates, 2) == 150.0
+    assert Plant(Spread((4,)), "uniform", 100.0, seen, 2).busiest(rates, 4) == 50.0, "of four it is not known"
 
 
 def test_a_backlog_without_arrival_ages_until_it_is_gone() -> None:
-    assert Load(100.0, 50.0, 0.0).after(10.0, 50.0) == Load(50.0, 35.0, 0.0)
+    assert Load(100.0, 50.0, 0.0).after(10.0, 50.0) == Load(50.0, 35.0, 0.0, ((50.0, 10.0),))
     assert Load(100.0, 50.0, 0.0).after(10.0, 100.0) == Load(0.0, 0.0, 0.0)
     assert Load(0.0, 0.0, 5.0).after(10.0, 0.0) == Load(50.0, 10.0, 5.0)
 

@@ -96,7 +96,7 @@ def test_the_oldest_of_all_is_unknown_when_one_is() -> None:
 
 def test_arrival_and_drain_add_up_over_partitions() -> None:
     found = steady(range(0, 70, 5), arrival=50, drain=40)
-    assert arrival(found) == Arrival(100.0, 100.0)
+    assert arrival(found) == Arrival(100.0, 100.0, lasting=100.0)
     assert drain(found, POLICY, 5.0) == pytest.approx(80)
 
 
@@ -106,9 +106,21 @@ def test_arrival_is_that_of_the_last_minute_and_that_of_the_last_poll_or_ten_sec
         return arrival(history(*(seen(at, (min(at, 60) * 100 + max(0, at - 60) * 10, 0))
                                  for at in range(0, last + 1, polls))))
 
-    assert found(polls=5, last=65) == Arrival(5550 / 60, 55.0), "from 5 s on, and from 55 s on"
-    assert found(polls=10, last=70) == Arrival(5100 / 60, 10.0)
-    assert found(polls=15, last=75) == Arrival(4650 / 60, 10.0)
+    assert found(polls=5, last=65) == Arrival(5550 / 60, 55.0, lasting=5050 / 55), "from 5 s on, and from 55 s on"
+    assert found(polls=10, last=70) == Arrival(5100 / 60, 10.0, lasting=4100 / 50)
+    assert found(polls=15, last=75) == Arrival(4650 / 60, 10.0, lasting=3150 / 45)
+
+
+def test_a_batch_is_no_arrival_that_lasts() -> None:
+    found = arrival(history(*(seen(at, (200_000 if at >= 30 else 0, 0)) for at in range(0, 75, 15))))
+    assert isinstance(found, Arrival)
+    assert (found.average, found.lasting) == (200_000 / 60, 0.0)
+
+
+def test_over_an_hour_one_record_a_minute_is_a_steady_arrival() -> None:
+    found = arrival(history(*(seen(at, (at // 60, 0)) for at in range(0, 915, 15))), seconds=900)
+    assert isinstance(found, Arrival)
+    assert (found.average, found.lasting) == (1 / 60, 14 / 855)
 
 
 def test_arrival_is_unknown_with_one_sample() -> None:
@@ -166,7 +178,11 @@ def shares_of(*counts: int) -> list[float]:
 
 def test_shares_that_differ_by_chance_are_even() -> None:
     assert shares_of(100, 130, 100, 70) == [0.25] * 4, "mean 100, three deviations are 30"
-    assert shares_of(100, 131, 100, 69) == [100 / 400, 131 / 400, 100 / 400, 69 / 400]
+    assert shares_of(100, 132, 100, 68) == [100 / 400, 132 / 400, 100 / 400, 68 / 400]
+
+
+def test_a_single_record_says_nothing_of_shares() -> None:
+    assert shares_of(1, *[0] * 11) == [1 / 12] * 12
 
 
 def test_shares_of_many_records_that_differ_by_a_quarter_are_even() -> None:

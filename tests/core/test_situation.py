@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.memory import Ineffective, Memory, TakenBack
 from kafka_consumer_scaler.core.prediction import Load
 from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, TopicPartition, Unknown
 from tests.core.making import NOW, even, orders
 
 SIX = even(6, arrival=300.0, age=4.0)
@@ -40,7 +43,13 @@ def test_a_rebalance_costs_5_s_where_only_moved_partitions_pause_and_else_10_s_u
     assert replace(SIX, assignor="uniform").pause_seconds == 5.0
     assert replace(SIX, assignor="range").pause_seconds == 10.0
     assert replace(SIX, assignor="sticky").pause_seconds == 10.0
-    assert remembering(Memory(pause_seconds=0.0)).pause_seconds == 0.0
+    assert remembering(Memory(pause_seconds=0.25)).pause_seconds == 0.25
+
+
+def test_a_rebalance_costs_at_least_the_record_that_is_in_work() -> None:
+    """A consumer that loses its partition begins its record of ten minutes again."""
+    jobs = replace(SIX.rates, capacity=Capacity(1 / 600, learned=True))
+    assert replace(SIX, rates=jobs).pause_seconds == pytest.approx(600.0)
 
 
 def test_the_time_since_the_last_change_counts_from_the_newest() -> None:
@@ -94,14 +103,42 @@ def test_loads_are_unknown_when_an_age_is_unless_it_is_that_of_a_stuck_one() -> 
     assert not isinstance(replace(blurred, stuck=frozenset({tps[2]})).loads(600.0), Unknown)
 
 
-def test_loads_are_in_the_order_of_the_partitions() -> None:
-    backwards = replace(SIX, waiting=dict(reversed(list(SIX.waiting.items()))))
-    assert list(backwards.loads(600.0)) == list(orders(12))  # type: ignore[arg-type]
-
-
 def test_a_partition_without_a_share_gets_nothing() -> None:
     tp = orders(12)[5]
     shares = {each: share for each, share in SIX.shares.items() if each != tp}
     found = replace(SIX, shares=shares).loads(600.0)
     assert not isinstance(found, Unknown)
     assert found[tp].arrival == 0.0
+
+
+def holding(*hands: tuple[TopicPartition, ...], replicas: int = 2) -> Situation:
+    """Members with these partitions; those of `orders` count."""
+    group = Group("Stable", "uniform", tuple(Member(f"m{n}", frozenset(hand)) for n, hand in enumerate(hands)))
+    return replace(SIX, group=group, replicas=Replicas(replicas, replicas))
+
+
+VIEWS = TopicPartition("views", 0)
+
+
+def test_members_that_hold_other_topics_alone_are_ours_where_replicas_bring_as_many() -> None:
+    assert holding(orders(12), (VIEWS,)).members == 2
+    assert holding(orders(12), (VIEWS,), replicas=1).members == 1, "one of them is not ours"
+
+
+def test_consumers_of_topics_that_are_not_declared_do_something_else_too() -> None:
+    assert holding((*orders(12), VIEWS)).reads_other_topics
+    assert not holding(orders(12), (VIEWS,)).reads_other_topics, "another member does"
+    assert not replace(SIX, group=Unknown("no coordinator")).reads_other_topics
+
+
+def test_the_plant_has_the_hands_that_were_seen_once_all_have_joined() -> None:
+    uneven = holding(orders(12)[:9], orders(12)[9:])
+    assert [len(hand) for hand in uneven.plant(100.0).seen] == [9, 3]
+    assert replace(uneven, replicas=Replicas(3, 3)).plant(100.0).seen == (), "one is missing"
+    assert holding(orders(12)[:9], ()).plant(100.0).seen == (), "three partitions have nobody"
+
+
+def test_records_held_back_wait_too() -> None:
+    quiet = replace(SIX, waiting=dict.fromkeys(SIX.waiting, 0.0))
+    assert not quiet.waits
+    assert replace(quiet, held={"orders": 600.0}).waits

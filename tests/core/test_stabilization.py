@@ -14,7 +14,7 @@ from kafka_consumer_scaler.core.policy import Policy, ScalingRules, StepPolicy, 
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Group, Replicas, Unknown
-from kafka_consumer_scaler.core.stabilization import Stabilized, stabilize
+from kafka_consumer_scaler.core.stabilization import Stabilized, spent_limit, stabilize
 from tests.core.making import NOW, even, members
 
 rows = st.lists(st.tuples(st.floats(0.1, 60), st.integers(0, 20)), min_size=1, max_size=40)
@@ -104,6 +104,69 @@ def test_the_steps_of_the_user_are_kept() -> None:
     assert found(12, used_up, steps) == (6, Reason.STEP_LIMIT)
 
 
+FOUR_AN_HOUR = ScalingRules(0, 0, max_changes_per_hour=4)
+LIMITED = replace(POLICY, scale_up=FOUR_AN_HOUR, scale_down=FOUR_AN_HOUR)
+MADE = (NOW - 2880, NOW - 2000, NOW - 1000, NOW - 500)
+
+
+def test_a_change_is_not_made_while_as_many_as_allowed_were_made_within_the_hour() -> None:
+    down = after(4, remembering(Memory(downs=MADE)), LIMITED)
+    assert (down.replicas, down.reason) == (6, Reason.STEP_LIMIT)
+    assert down.why == "4 of 4 scale-downs within an hour; the next is possible in 12 min"
+    up = after(9, remembering(Memory(ups=MADE)), LIMITED)
+    assert (up.replicas, up.reason) == (6, Reason.STEP_LIMIT)
+    assert up.why == "4 of 4 scale-ups within an hour; the next is possible in 12 min"
+
+
+def test_the_limit_of_a_day_is_reported_as_one() -> None:
+    daily = replace(POLICY, scale_down=ScalingRules(0, 0, max_changes_per_day=2))
+    made = Memory(downs=(NOW - 80_000, NOW - 4000))
+    assert after(4, remembering(made), daily).why == "2 of 2 scale-downs within a day; the next is possible in 107 min"
+
+
+def test_the_next_change_is_made_once_the_oldest_is_an_hour_old() -> None:
+    made = remembering(Memory(downs=(NOW - 3600, *MADE[1:]), ups=(NOW - 3600, *MADE[1:])))
+    assert found(4, made, LIMITED) == (4, Reason.SCALED_DOWN)
+    assert found(9, made, LIMITED) == (9, Reason.SCALED_UP)
+
+
+def test_changes_of_one_direction_do_not_count_for_the_other() -> None:
+    assert found(9, remembering(Memory(downs=MADE)), LIMITED) == (9, Reason.SCALED_UP)
+    assert found(4, remembering(Memory(ups=MADE)), LIMITED) == (4, Reason.SCALED_DOWN)
+
+
+def test_every_other_veto_is_reported_before_the_limit_of_an_hour() -> None:
+    spent = remembering(Memory(ups=MADE, downs=MADE).with_scaled(5, 6, NOW - 10))
+    cooling = ScalingRules(0, 60, max_changes_per_hour=4)
+    slow = replace(POLICY, scale_up=cooling, scale_down=cooling)
+    assert found(4, spent, slow) == (6, Reason.COOLING_DOWN)
+    assert found(9, spent, slow) == (6, Reason.COOLING_DOWN)
+    assert found(4, replace(spent, backlog=Backlog.BEHIND), slow) == (6, Reason.STILL_BEHIND)
+
+
+def test_waking_from_zero_yields_to_no_limit() -> None:
+    assert found(2, remembering(Memory(ups=MADE), replicas=0), LIMITED) == (2, Reason.SCALED_UP)
+    assert found(2, remembering(Memory(ups=MADE), replicas=1), LIMITED) == (1, Reason.STEP_LIMIT)
+
+
+def test_going_to_zero_counts_as_any_scale_down() -> None:
+    to_zero = replace(LIMITED, min_replicas=0)
+    assert found(0, remembering(Memory(downs=MADE), replicas=1), to_zero) == (1, Reason.STEP_LIMIT)
+
+
+def test_a_retention_risk_yields_to_no_limit_on_its_way_up() -> None:
+    risky = replace(remembering(Memory(ups=MADE)), retention=(next(iter(CALM.lag)), 60.0))
+    assert found(9, risky, LIMITED) == (9, Reason.SCALED_UP)
+    assert found(9, replace(risky, retention=None), LIMITED) == (6, Reason.STEP_LIMIT)
+
+
+def test_the_way_back_into_the_bounds_yields_to_no_limit() -> None:
+    spent = remembering(Memory(ups=MADE, downs=MADE))
+    assert found(3, spent, replace(LIMITED, max_replicas=5)) == (5, Reason.SCALED_DOWN)
+    assert found(9, spent, replace(LIMITED, min_replicas=7)) == (7, Reason.SCALED_UP)
+    assert found(3, spent, replace(LIMITED, max_replicas=6)) == (6, Reason.STEP_LIMIT)
+
+
 PENDING = Memory(awaited=Awaited(NOW - 40))
 
 
@@ -159,6 +222,13 @@ def test_a_withdrawal_waits_for_a_rebalance_and_a_rollout_alone(
     situation: Situation, result: tuple[int, Reason]
 ) -> None:
     assert found(3, situation) == result
+
+
+def test_a_withdrawal_yields_to_no_limit_of_an_hour() -> None:
+    helpless = withdrawn()
+    spent = replace(helpless, memory=replace(helpless.memory, downs=MADE))
+    assert found(3, spent, LIMITED) == (3, Reason.SCALED_DOWN)
+    assert spent_limit(LIMITED, spent.memory, spent, is_up=False) is None, "nor is it said to wait for one"
 
 
 def test_a_look_that_failed_of_late_is_told() -> None:
@@ -236,3 +306,18 @@ def test_a_group_without_any_member_waits_for_the_first_however_long() -> None:
     assert found(2, replace(remembering(awaited, replicas=1), group=Group("Empty"))) == (1, Reason.REPLICAS_PENDING)
     assert found(9, replace(empty, group=SHAKING)) == (9, Reason.SCALED_UP)
     assert found(2, replace(remembering(awaited, replicas=0), group=Group("Empty"))) == (2, Reason.SCALED_UP)
+
+
+def joining(since: float, rebalancing: float, awaited: bool) -> Situation:
+    """6 members in a rebalance that was seen for so long, so many seconds after a change to 6."""
+    memory = replace(Memory().with_scaled(1, 6, NOW - since), awaited=Awaited(NOW - since) if awaited else None)
+    group = Group("PreparingRebalance", "", members(6).members)
+    return replace(remembering(memory), group=group, rebalancing_seconds=rebalancing)
+
+
+def test_the_rebalance_in_which_new_consumers_join_holds_up_the_next_change_however_late_it_begins() -> None:
+    """Pods that start in two minutes begin it two minutes after the change."""
+    assert found(9, joining(since=120, rebalancing=1, awaited=True)) == (6, Reason.REBALANCING)
+    assert found(9, joining(since=120, rebalancing=119, awaited=False)) == (6, Reason.REBALANCING)
+    assert found(9, joining(since=120, rebalancing=1, awaited=False)) == (9, Reason.SCALED_UP), "another one"
+    assert found(9, joining(since=600, rebalancing=480, awaited=True)) == (9, Reason.SCALED_UP), "not for ever"

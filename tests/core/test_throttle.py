@@ -249,8 +249,8 @@ def test_brokers_are_told_anew_when_a_leader_moves_and_not_for_a_little() -> Non
 
 @pytest.mark.parametrize(("arrived", "counts"), [(1200, 2400), (960, 2400), (959, 959), (3000, 3000)])
 def test_producers_that_send_as_much_as_they_may_count_with_what_they_asked_for(arrived: float, counts: float) -> None:
-    found = counted(Arrival(arrived, arrived), held().throttling)
-    assert found == Arrival(counts, counts)
+    found = counted(Arrival(arrived, arrived, lasting=arrived), held().throttling)
+    assert found == Arrival(counts, counts, lasting=counts)
 
 
 def test_what_is_not_known_or_not_held_counts_as_it_is() -> None:

@@ -89,7 +89,8 @@ def test_the_waits_for_the_next_look_are_as_tabulated(row: list[str]) -> None:
 @pytest.mark.parametrize("row", rows("prediction"))
 def test_the_predicted_age_is_as_tabulated(row: list[str]) -> None:
     lag, age, arrival, seconds, done, left, then = map(float, row)
-    assert Load(lag, age, arrival).after(seconds, done) == Load(left, then, arrival)
+    found = Load(lag, age, arrival).after(seconds, done)
+    assert (found.lag, found.age, found.arrival) == (left, then, arrival)
 
 
 @pytest.mark.parametrize("row", rows("shares"))

@@ -33,6 +33,8 @@ SETTINGS: Final = (
     "behavior.scaleDown.stabilizationWindowSeconds: 60",
     "behavior.scaleDown.stabilizationWindowSeconds: 900",
     "behavior.scaleDown.cooldownSeconds: 600",
+    "behavior.scaleDown.maxChangesPerHour: 2",
+    "behavior.scaleUp.maxChangesPerHour: 2",
 )
 """The first is the default resource."""
 

@@ -62,6 +62,8 @@ rules = st.builds(
     policies=st.lists(
         st.builds(StepPolicy, st.sampled_from(StepUnit), st.integers(1, 200), st.integers(1, 300)), max_size=2
     ).map(tuple),
+    max_changes_per_hour=st.none() | st.integers(1, 3),
+    max_changes_per_day=st.none() | st.integers(3, 6),
 )
 
 
@@ -142,6 +144,8 @@ memories = st.builds(
     found=st.lists(st.builds(Found, st.sampled_from(Reason), times, st.just("seen"), st.just("do")), max_size=3).map(
         tuple),
     said=st.frozensets(st.sampled_from(Reason)),
+    ups=st.lists(times, max_size=6).map(lambda made: tuple(sorted(made))),
+    downs=st.lists(times, max_size=6).map(lambda made: tuple(sorted(made))),
     throttling=st.none() | st.builds(
         Throttling, times, st.floats(1, 1e6), times, st.floats(0, 1e5), times, st.floats(1, 1e4), st.booleans(),
         st.none() | times, st.lists(st.floats(0, 1e6), max_size=2).map(tuple)),

@@ -1,4 +1,4 @@
-"""What the wider simulator does with topics, strangers, jobs and words, each as its description says."""
+"""The wider simulator: topics, outside members, slow records and reported states behave as documented."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from kafka_consumer_scaler.simulation.wild.plant import WildPlant
 from kafka_consumer_scaler.simulation.wild.play import play
 from kafka_consumer_scaler.simulation.wild.world import (
     NOBODY,
-    Extra,
+    ExtraPods,
     Offsets,
-    Outsiders,
+    OutsideMembers,
+    ReportedState,
     Resets,
     Stuck,
     Topic,
-    Word,
     World,
 )
 
 SECONDS = 900
 
 
-def world(*topics: Topic, replicas: int = 1, wishes: Policy | None = None, **plant: object) -> World:
-    return group("test", 1, topics or (orders(100),), wishes or policy(), replicas, **plant)  # type: ignore[arg-type]
+def world(*topics: Topic, replicas: int = 1, settings: Policy | None = None, **plant: object) -> World:
+    return group("test", 1, topics or (orders(100),), settings or policy(), replicas, **plant)  # type: ignore[arg-type]
 
 
 def orders(rate: float, **changes: object) -> Topic:
@@ -49,7 +49,7 @@ def read(plant: WildPlant) -> dict[TopicPartition, Reading]:
     return {tp: reading for tp, reading in partitions.items() if isinstance(reading, Reading)}
 
 
-def told(plant: WildPlant) -> Group:
+def reported(plant: WildPlant) -> Group:
     described = plant.observe().snapshot.group
     assert isinstance(described, Group)
     return described
@@ -69,58 +69,59 @@ def test_two_topics_get_their_own_loads() -> None:
 def test_a_topic_that_nobody_reads_grows_and_belongs_to_nobody() -> None:
     plant = at(200, world(orders(50), Topic("legacy", level(10, SECONDS), partitions=2, reader=NOBODY)))
     assert lag(plant, "legacy") == pytest.approx(2000, abs=2)
-    assert {tp.topic for member in told(plant).members for tp in member.partitions} == {"orders"}
+    assert {tp.topic for member in reported(plant).members for tp in member.partitions} == {"orders"}
     assert plant.lag_seconds < 5
 
 
 def test_declared_topics_alone_are_read_though_members_hold_others() -> None:
-    both = world(orders(50), Topic("views", level(10, SECONDS), partitions=2), wishes=policy(topics=("views",)))
+    both = world(orders(50), Topic("views", level(10, SECONDS), partitions=2), settings=policy(topics=("views",)))
     plant = at(60, both)
     assert {tp.topic for tp in read(plant)} == {"views"}
-    assert {tp.topic for member in told(plant).members for tp in member.partitions} == {"orders", "views"}
+    assert {tp.topic for member in reported(plant).members for tp in member.partitions} == {"orders", "views"}
 
 
 def test_a_pattern_reads_topics_without_offsets_as_uncommitted() -> None:
     dead_letters = Topic("orders.dlt", level(1, SECONDS), partitions=1, reader=NOBODY, committed=False)
-    plant = at(60, world(orders(50), dead_letters, wishes=policy(topic_pattern="orders.*")))
+    plant = at(60, world(orders(50), dead_letters, settings=policy(topic_pattern="orders.*")))
     assert isinstance(read(plant)[TopicPartition("orders.dlt", 0)].committed, Uncommitted)
 
 
-def test_strangers_of_another_topic_leave_our_partitions_alone() -> None:
+def test_outside_members_of_another_topic_leave_our_partitions_alone() -> None:
     shared = replace(world(orders(50), Topic("audit", level(10, SECONDS), partitions=4, reader="audit")),
-                     outsiders=(Outsiders("audit", 3, ("audit",)),))
-    members = told(at(60, shared)).members
+                     outside_members=(OutsideMembers("audit", 3, ("audit",)),))
+    members = reported(at(60, shared)).members
     assert len(members) == 4
     assert [len(member.partitions) for member in members if member.id.startswith("consumer")] == [4]
 
 
-def test_strangers_of_our_topic_take_a_share_and_give_it_back_when_they_leave() -> None:
-    shared = replace(world(replicas=2), outsiders=(Outsiders("batch", 2, ("orders",), since=100.0, until=400.0),))
-    counts = [len(told(at(second, shared)).members) for second in (90, 200, 500)]
-    held = [sum(len(member.partitions) for member in told(at(second, shared)).members
+def test_outside_members_of_our_topic_take_a_share_and_give_it_back_when_they_leave() -> None:
+    outside = OutsideMembers("batch", 2, ("orders",), since=100.0, until=400.0)
+    shared = replace(world(replicas=2), outside_members=(outside,))
+    counts = [len(reported(at(second, shared)).members) for second in (90, 200, 500)]
+    held = [sum(len(member.partitions) for member in reported(at(second, shared)).members
                 if member.id.startswith("consumer")) for second in (90, 200, 500)]
     assert (counts, held) == ([2, 4, 2], [4, 2, 4])
 
 
-def test_an_empty_word_hides_members_that_go_on_committing() -> None:
-    plant = at(300, replace(world(), words=(Word("Empty"),)))
-    assert told(plant) == Group("Empty")
+def test_a_reported_empty_state_hides_members_that_still_commit() -> None:
+    plant = at(300, replace(world(), reported_states=(ReportedState("Empty"),)))
+    assert reported(plant) == Group("Empty")
     assert lag(plant, "orders") < 600
 
 
-def test_a_word_is_said_for_its_time() -> None:
-    of = replace(world(), words=(Word("Reconciling", 100.0, 200.0),))
-    assert [told(at(second, of)).state for second in (50, 150, 250)] == ["Stable", "Reconciling", "Stable"]
+def test_a_reported_state_lasts_for_its_time() -> None:
+    of = replace(world(), reported_states=(ReportedState("Reconciling", 100.0, 200.0),))
+    assert [reported(at(second, of)).state for second in (50, 150, 250)] == ["Stable", "Reconciling", "Stable"]
 
 
-def test_jobs_are_committed_one_by_one() -> None:
+def test_slow_records_are_committed_one_by_one() -> None:
     jobs = replace(world(orders(0.1)), record_seconds=20.0)
     plant = at(400, jobs)
     done = sum(each.committed for each in read(plant).values() if isinstance(each.committed, int))
     assert 18 <= done <= 20
 
 
-def test_a_job_whose_partition_moves_is_begun_again() -> None:
+def test_a_record_whose_partition_moves_is_restarted() -> None:
     jobs = replace(world(orders(0.2), replicas=1), record_seconds=100.0)
     plant = at(150, jobs)
     plant.scale(4)
@@ -162,12 +163,12 @@ def test_a_stuck_partition_moves_on_after_its_time() -> None:
 
 
 def test_an_extra_pod_exists_beyond_the_replicas_and_works() -> None:
-    plant = at(300, replace(world(replicas=2), extra=(Extra(1, 50.0, 700.0),)))
+    plant = at(300, replace(world(replicas=2), extra_pods=(ExtraPods(1, 50.0, 700.0),)))
     assert plant.observe().replicas == Replicas(2, 3)
-    assert len(told(plant).members) == 3
+    assert len(reported(plant).members) == 3
 
 
-def test_somebody_else_writes_the_replicas() -> None:
+def test_another_writer_resets_the_replicas() -> None:
     plant = at(100, replace(world(replicas=1), resets=Resets(1, 60.0)))
     plant.scale(4)
     for _ in range(30):
@@ -175,7 +176,7 @@ def test_somebody_else_writes_the_replicas() -> None:
     assert (plant.replicas_spec, plant.written_by_others) == (1, 1)
 
 
-def test_retention_takes_what_was_not_processed() -> None:
+def test_retention_deletes_unprocessed_records() -> None:
     plant = at(600, world(orders(200), retention_seconds=120.0))
     assert plant.records_lost > 10_000
     assert plant.lag_seconds <= 121
@@ -186,12 +187,12 @@ def test_seeds_vary_a_case_and_a_seed_repeats_it(name: str) -> None:
     assert CASES[name](3) == CASES[name](3) != CASES[name](4)
 
 
-def test_equal_runs_are_equal_to_the_last_bit() -> None:
+def test_equal_runs_are_bit_identical() -> None:
     first, second = (play(case("left-topic", 2), Static(3)) for _ in range(2))
     assert first.age.tolist() == second.age.tolist()
     assert first.lag.tolist() == second.lag.tolist()
 
 
 def test_a_world_with_another_number_of_partitions_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"plant\.partitions is 12 and the topics have 4"):
+    with pytest.raises(ValueError, match=r"plant\.partitions is 12, but the topics have 4"):
         World("test", 1, (orders(1),), PlantSpec(), policy())

@@ -111,7 +111,7 @@ def test_a_page_is_short_and_tells_what_one_needs_at_night(page: Path) -> None:
     assert len(text.splitlines()) < LINES_AT_MOST
     if page.name != "README.md":
         headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
-        assert headings == ["How it was told", "What the operator does", "Look", "Do", "When it goes away"]
+        assert headings == ["How it is detected", "What the operator does", "Look", "Do", "When it goes away"]
         assert "kubectl" in text
 
 

@@ -1,4 +1,4 @@
-"""The generator, the laws and the shrinking: a law that nothing can break proves nothing."""
+"""The generator, the laws and shrinking: for each law a run that breaks it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SECONDS = 5400
 
 
 class Flapping:
-    """Goes from `few` to `many` and back at every tenth poll."""
+    """Alternates between `few` and `many` at every tenth poll."""
 
     name = "flapping"
     interval_seconds = 15.0
@@ -56,7 +56,7 @@ class Flapping:
 
 
 class Stubborn(KafkaConsumerScaler):
-    """Does nothing where it has a memory."""
+    """Never scales if it starts with a memory."""
 
     def __init__(self, policy: Policy, memory: Memory | None = None, began: float = T0) -> None:
         super().__init__(policy, memory, began)
@@ -67,12 +67,12 @@ class Stubborn(KafkaConsumerScaler):
         return None if self.is_bound else wanted
 
 
-def steady(rate: float = 450, replicas: int = 5, seconds: int = SECONDS, **wishes: object) -> World:
-    return group("steady", 1, (Topic("orders", level(rate, seconds)),), policy(**wishes), replicas, changes=(0.0,))
+def steady(rate: float = 450, replicas: int = 5, seconds: int = SECONDS, **settings: object) -> World:
+    return group("steady", 1, (Topic("orders", level(rate, seconds)),), policy(**settings), replicas, changes=(0.0,))
 
 
 def finding(played: Played, reason: Reason, at: float) -> Played:
-    """The run, had this been found in a poll."""
+    """The run with this finding added to the poll at `at`."""
     verdicts = [(when, replace(verdict, findings=(Finding(reason, "evidence", "remedy"),)) if when == at else verdict)
                 for when, verdict in played.verdicts]
     return replace(played, verdicts=tuple(verdicts))
@@ -83,7 +83,7 @@ def test_a_seed_draws_the_same_world_again() -> None:
     assert draw(7).world != draw(8).world
 
 
-def test_each_trait_is_drawn_in_some_world() -> None:
+def test_each_trait_occurs_in_some_world() -> None:
     assert {trait for seed in range(1, 300) for trait in draw(seed).traits} == TRAITS.keys()
 
 
@@ -95,7 +95,7 @@ def test_a_world_without_a_trait_keeps_the_others() -> None:
     assert less.world.plant.pod_start_seconds < 60
 
 
-def test_most_worlds_have_a_number_of_replicas_that_holds_their_load() -> None:
+def test_some_number_of_replicas_keeps_up_in_most_worlds() -> None:
     worlds = [draw(seed).world for seed in range(1, 60)]
     held = [fewest(world, segments(world)[0], 1.0) is not None for world in worlds]
     assert sum(held) > 50
@@ -107,7 +107,7 @@ def test_the_busiest_consumer_has_the_heaviest_partitions() -> None:
     assert [round(busiest(world, whole, replicas), 6) for replicas in (1, 2, 3, 4)] == [1.0, 0.7, 0.7, 0.4]
 
 
-def test_most_worlds_are_long_enough_to_be_judged() -> None:
+def test_most_worlds_are_long_enough_for_the_laws() -> None:
     runs = [play(world, Static(world.plant.initial_replicas)) for world in (draw(seed).world for seed in range(1, 31))]
     assert sum(any(held_to_liveness(run)) for run in runs) >= 20
     assert sum(any(held_to_thrift(run)) for run in runs) >= 10
@@ -146,7 +146,7 @@ def test_a_change_beyond_the_bounds_breaks_them() -> None:
     assert next(bounds(play(steady(max_replicas=8), Static(9))), None) is not None
 
 
-def test_a_finding_that_is_not_so_breaks_truth_and_one_that_is_does_not() -> None:
+def test_a_false_finding_breaks_truth_and_a_true_one_does_not() -> None:
     played = play(case("poison-and-scale-down"))
     assert "truth StuckPartition" not in {one.kind for one in broken(played, ("truth",))}
     wrong = finding(played, Reason.HUNG_TRANSACTION, 3000.0)
@@ -159,20 +159,20 @@ def test_a_finding_that_outlasts_its_cause_breaks_truth() -> None:
     assert next(truth(late), (0.0, ""))[0] == 8700.0
 
 
-def test_a_memory_that_binds_a_healthy_group_breaks_latch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_memory_that_stops_scaling_a_healthy_group_breaks_latch(monkeypatch: pytest.MonkeyPatch) -> None:
     played = play(steady(300, replicas=1, seconds=1200))
     assert next(latch(replace(played, replicas=np.ones_like(played.replicas))), None) is None
     monkeypatch.setattr(laws, "KafkaConsumerScaler", Stubborn)
     assert next(latch(replace(played, replicas=np.ones_like(played.replicas))), None) is not None
 
 
-def test_a_healthy_group_has_no_trouble() -> None:
+def test_a_healthy_group_has_no_faults() -> None:
     world = healthy(draw(16).world, 4, 600)
-    assert (world.stuck, world.words, world.outsiders, world.plant.outages) == ((), (), (), ())
+    assert (world.stuck, world.reported_states, world.outside_members, world.plant.outages) == ((), (), (), ())
     assert world.plant.initial_replicas == 4
 
 
-def test_a_failure_is_made_as_small_as_it_can_be() -> None:
+def test_a_failing_world_is_reduced_to_few_traits() -> None:
     drawn = next(each for each in map(draw, range(1, 99)) if len(each.traits) > 3 and each.world.seconds == 4500)
     smallest, one = shrink(drawn.seed, Broken("liveness", 0, ""))
     assert set(smallest.traits) <= set(drawn.traits)
@@ -180,7 +180,7 @@ def test_a_failure_is_made_as_small_as_it_can_be() -> None:
     assert command(smallest).startswith(f"python -m benchmarks wild --world {drawn.seed}")
 
 
-def test_what_was_broken_is_counted_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_violations_are_counted_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
     judged = judge(range(1, 3))
     assert judged.text().startswith("2 worlds, ")
 

@@ -1,4 +1,4 @@
-"""Drawn worlds break no law; each failure prints the command that repeats it."""
+"""Generated worlds break no law; a failure prints the command that reproduces it."""
 
 from __future__ import annotations
 
@@ -15,33 +15,35 @@ from tests.sizes import full
 
 WORLDS = full(150, 2000)
 """About three minutes of one core."""
-NOT_YET: Mapping[str, str] = {
-    "liveness": "members that cannot be seen, members of others, threads that are not told",
-    "cooldowns": "a withdrawal waits for no cooldown",
-    "calm": "a pause of minutes and threads in a replica are not learned",
-    "thrift": "unread topics and canaries hold replicas",
-    "zero": "control records and strangers hold the way to zero",
-    "latch": "foreign members, assignors and losses are remembered for good",
-    "truth NoMembers": "a group that is called Empty is believed to be empty",
-    "truth StuckPartition": "rare commits, jobs, delays and control records count as stuck",
-    "truth RebalanceStorm": "a group that reconciles, and one that we scale, count as a storm",
-    "truth RecordsLost": "a loss of long ago is reported",
-    "truth ReplicasNotJoining": "how long pods take to start is not learned",
-    "truth AtPartitionLimit": "strangers and threads take partitions",
-    "truth AtMaxReplicas": "a capacity that is too low is learned",
-    "truth HotPartition": "a capacity that is too low is learned",
-    "truth SlowConsumers": "a capacity that is too high or too low is learned",
-    "truth ProducerSpike": "what is usual is learned from too little",
-    "truth IneffectiveScaling": "a trial is judged while something else changes",
+NOT_YET: Mapping[int, frozenset[str]] = {
+    23: frozenset({"liveness"}),
+    30: frozenset({"truth AtMaxReplicas", "truth StuckPartition"}),
+    62: frozenset({"truth SlowConsumers"}),
+    95: frozenset({"truth StuckPartition"}),
+    96: frozenset({"truth NoMembers"}),
+    109: frozenset({"truth SlowConsumers"}),
+    138: frozenset({"calm"}),
 }
-"""What the core does not yet hold, and why; a law that it holds is taken out."""
+"""Laws that a world is known to break, by seed, with these causes:
+
+- 23: a scale-down is tried before any pod start was observed;
+- 30, 95: rare commits during rebalances;
+- 62: consumers also read a topic that is not in `topics`;
+- 96: rare commits and manual assignment;
+- 109: another writer resets the replicas before the operator's first change;
+- 138: the load is just what 3 replicas can process.
+"""
+JUDGED = 150
+"""Seeds up to this fail the test if they break another law; later seeds are reported as expected failures."""
 
 
 @pytest.mark.parametrize("seed", range(1, WORLDS + 1))
 def test_a_world_breaks_no_law(seed: int) -> None:
     drawn = draw(seed)
     found = broken(play(drawn.world), laws_for(seed))
-    new = [one for one in found if one.kind not in NOT_YET]
-    assert not new, f"{command(drawn)} --shrink\n" + "\n".join(f"{one.law} at {one.at:.0f} s: {one.why}" for one in new)
-    if found:
-        pytest.xfail(", ".join(sorted({one.kind for one in found})))
+    kinds = {one.kind for one in found}
+    if found and (seed > JUDGED or kinds <= NOT_YET.get(seed, frozenset())):
+        pytest.xfail(", ".join(sorted(kinds)))
+    assert not found, f"{command(drawn)} --shrink\n" + "\n".join(
+        f"{one.law} at {one.at:.0f} s: {one.why}" for one in found)
+    assert seed not in NOT_YET, f"world {seed} breaks no law any more: remove it from NOT_YET"

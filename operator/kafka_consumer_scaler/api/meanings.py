@@ -39,7 +39,10 @@ GROUPS: Final[tuple[Group, ...]] = (
             "without a look; or a bad sample was no more than two polls ago",
             "wait, or shorten `stabilizationWindowSeconds`"),
         Reason.COOLING_DOWN: Meaning("the last change was less than `cooldownSeconds` ago", "wait"),
-        Reason.STEP_LIMIT: Meaning("`behavior` policies allow no more for now", "wait, or widen the policies"),
+        Reason.STEP_LIMIT: Meaning(
+            "the `policies` of `behavior` allow no more for now, or as many changes as `maxChangesPerHour` or "
+            "`maxChangesPerDay` allows were made within the last hour or day",
+            "wait, or widen the policies or the limit"),
         Reason.STILL_BEHIND: Meaning(
             "fewer replicas are wanted, and the group is not caught up, or its age is not known yet",
             "wait"),

@@ -27,6 +27,7 @@ from kafka_consumer_scaler.core.memory import (
     SCALES_KEPT,
     Awaited,
     Found,
+    Held,
     Ineffective,
     Memory,
     OthersChange,
@@ -90,6 +91,7 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
         "unevenSince": memory.uneven_since,
         "takenBack": _stored(memory.taken_back),
         "unread": _stored(memory.unread),
+        "held": [_stored(each) for each in memory.held],
         "assignor": memory.assignor,
         "usual": _stored(memory.usual),
         "memberlessSince": memory.memberless_since,
@@ -97,6 +99,8 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
         "said": sorted(memory.said),
         "throttling": _stored(memory.throttling),
         "others": [_stored(each) for each in memory.others],
+        "ups": list(memory.ups),
+        "downs": list(memory.downs),
     }
     return {"version": VERSION} | {name: piece for name, piece in pieces.items() if piece or piece == 0.0}
 
@@ -121,6 +125,7 @@ def memory_of(stored: Any, now: float) -> Memory:
         uneven_since=_time(stored.get("unevenSince"), now),
         taken_back=_read(TakenBack, stored.get("takenBack"), now),
         unread=_read(Unread, stored.get("unread"), now),
+        held=_read_all(Held, stored.get("held"), now),
         assignor=_assignor(stored.get("assignor")),
         usual=_read(Usual, stored.get("usual"), now),
         memberless_since=_time(stored.get("memberlessSince"), now),
@@ -128,6 +133,8 @@ def memory_of(stored: Any, now: float) -> Memory:
         said=_reasons(stored.get("said")),
         throttling=_read(Throttling, stored.get("throttling"), now),
         others=_read_all(OthersChange, stored.get("others"), now)[-SCALES_KEPT:],
+        ups=_times(stored.get("ups"), now),
+        downs=_times(stored.get("downs"), now),
     )
 
 
@@ -165,6 +172,12 @@ def _time(value: Any, now: float) -> float | None:
     return None if at is None else min(at, now)
 
 
+def _times(value: Any, now: float) -> tuple[float, ...]:
+    """Times, oldest first, each once; those that make no sense are left out."""
+    found = [_time(each, now) for each in value[-LONGEST:]] if isinstance(value, list | tuple) else []
+    return tuple(sorted({at for at in found if at is not None}))
+
+
 def _until(value: Any, now: float) -> float | None:
     return _up_to(now + BACK_OFF_SECONDS_MAX, value)
 
@@ -190,6 +203,10 @@ def _topics(value: Any, _: float = 0.0) -> tuple[str, ...] | None:
     """Names of topics; None when there is none."""
     names = value[:LONGEST] if isinstance(value, list | tuple) else ()
     return tuple(name for name in names if isinstance(name, str) and len(name) <= 249) or None
+
+
+def _topic(value: Any, _: float = 0.0) -> str | None:
+    return next(iter(_topics([value]) or ()), None)
 
 
 def _consumers(value: Any, _: float = 0.0) -> int | None:
@@ -233,6 +250,7 @@ READERS: Mapping[str, Callable[[Any, float], Any]] = {
     "manager": lambda value, now: _words(value, now) or "",
     "lost": lambda value, _: value is True,
     "count": _consumers, "members": _replicas, "is_learned": lambda value, _: value is True,
+    "topic": _topic,
     "topics": _topics,
     "arrival": _number, "drain": _number, "drained": _number,
     "rate": _number, "demand": _number, "changed_at": _time, "seen_at": _time, "calm_since": _time,

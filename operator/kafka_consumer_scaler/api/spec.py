@@ -33,6 +33,8 @@ from kafka_consumer_scaler.core.policy import (
 
 MAX_REPLICAS: Final = 10_000
 MAX_RECORDS: Final = 10**12
+MAX_CHANGES: Final = 1000
+"""Times of so many changes are kept in the status for each direction."""
 WEEK_SECONDS: Final = 7 * 24 * 3600
 _DEFAULT: Final = Policy(max_replicas=1)
 
@@ -48,6 +50,11 @@ _FALLBACK_WITHIN_BOUNDS = Rule(
     "!has(self.fallback) || (self.minReplicas <= self.fallback.replicas && self.fallback.replicas <= self.maxReplicas)",
     "spec.fallback.replicas must be between spec.minReplicas and spec.maxReplicas",
     "fallback.replicas",
+)
+_HOUR_WITHIN_DAY = Rule(
+    "!has(self.maxChangesPerHour) || !has(self.maxChangesPerDay) || self.maxChangesPerHour <= self.maxChangesPerDay",
+    "maxChangesPerHour of spec.behavior must not be greater than maxChangesPerDay of the same direction",
+    "maxChangesPerHour",
 )
 _ACTIVATION_FROM_ZERO = Rule(
     "self.target.activationLag == 0 || self.minReplicas == 0",
@@ -98,6 +105,7 @@ Int64: Final = {"format": "int64"}
 Replicas = Annotated[int, Field(ge=0, le=MAX_REPLICAS, json_schema_extra=Int32)]
 Seconds = Annotated[float, Field(ge=1, le=WEEK_SECONDS)]
 Records = Annotated[int, Field(ge=0, le=MAX_RECORDS, json_schema_extra=Int64)]
+Changes = Annotated[int, Field(ge=1, le=MAX_CHANGES, json_schema_extra=Int32)]
 WindowSeconds = Annotated[int, Field(ge=0, le=3600, json_schema_extra=Int32)]
 Topic = Annotated[str, text(249, _TOPIC), AfterValidator(_TOPIC.require)]
 
@@ -140,6 +148,8 @@ class Step(Part):
 
 
 class _Direction(Part):
+    model_config = ConfigDict(json_schema_extra=schema_of(_HOUR_WITHIN_DAY))
+
     stabilization_window_seconds: WindowSeconds
     cooldown_seconds: WindowSeconds
     tolerance: Annotated[float, Field(ge=0, le=1)] = DEFAULT_SCALE_UP.tolerance
@@ -149,6 +159,16 @@ class _Direction(Part):
     select_policy: SelectPolicy = DEFAULT_SCALE_UP.select_policy
     """Which policy holds when there are several: the one allowing the most (Max), the least (Min), or none, so that \
 replicas never change in this direction (Disabled)."""
+    max_changes_per_hour: Changes | None = DEFAULT_SCALE_UP.max_changes_per_hour
+    """Most changes in this direction within any 3,600 s. Without it, no limit."""
+    max_changes_per_day: Changes | None = DEFAULT_SCALE_UP.max_changes_per_day
+    """Most changes in this direction within any 86,400 s. Without it, no limit."""
+
+    @model_validator(mode="after")
+    def _allows_no_more_in_an_hour_than_in_a_day(self) -> Self:
+        hour, day = self.max_changes_per_hour, self.max_changes_per_day
+        _HOUR_WITHIN_DAY.require(hour is None or day is None or hour <= day)
+        return self
 
     def as_rules(self) -> ScalingRules:
         """The same, in the core's words."""
@@ -158,6 +178,8 @@ replicas never change in this direction (Disabled)."""
             tolerance=self.tolerance,
             policies=tuple(StepPolicy(step.type, step.value, step.period_seconds) for step in self.policies),
             select_policy=self.select_policy,
+            max_changes_per_hour=self.max_changes_per_hour,
+            max_changes_per_day=self.max_changes_per_day,
         )
 
 

@@ -11,7 +11,7 @@ proves no more than the lower of the two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -37,10 +37,12 @@ ALL = ""
 """Stands for all consumers of a group whose members cannot be seen."""
 SKIPPED_TIMES = 3
 """Who commits this many times what was learned has skipped records (a reset to the end), not processed them."""
-WINDOW_SECONDS_MAX = 480.0
-"""Of the 600 s that the history is kept."""
+WINDOW_SHARE_MAX = 0.8
+"""Of the time that the history is kept."""
 OVERDUE_RECORDS = 3
-"""Who has committed nothing for so many records' time, and for two commit intervals, may be dead."""
+"""A consumer that has committed nothing for so many records' time, and for two commit intervals, may be dead."""
+ARRIVAL_SHARE = 0.25
+"""The arrival rate is an average over this share of the objective: for an hour, one record a minute is steady."""
 SLOWED_SHARE = 0.85
 """Busy consumers that do less than this share of what was learned have become slower."""
 SLOWED_COMMIT_INTERVALS = 4
@@ -74,29 +76,32 @@ class Unseen:
 
 
 def capacity(history: History, policy: Policy, interval: float | Unknown, known: Capacity | None,
-             unseen: Unseen | None = None) -> Capacity | Unknown:
+             unseen: Unseen | None = None, held: Set[str] = frozenset()) -> Capacity | Unknown:
     """What is known of a consumer's capacity after the latest sample.
 
-    Busy for a window: what they did replaces what was known, also downwards. Busy for less: they may prove that they
-    have become slower. Not busy: a lower bound that is beaten raises what is known. An idle group teaches nothing.
+    Busy for a window: what they did replaces what was known, also downwards, but not below what another consumer did.
+    Busy for less: they may prove that they have become slower. Not busy: a lower bound that is beaten raises what is
+    known. An idle group teaches nothing.
 
     Args:
         interval: seconds between two commits, as far as it can be told.
         known: what was known before.
         unseen: consumers that work and are no members: what all of them process is divided by their number.
+        held: topics whose records are held back on purpose: a consumer is not busy with them.
     """
     if isinstance(interval, Unknown):
         return known or interval
-    found = stretches(history, policy, interval) if unseen is None else _unseen(history, policy, interval, unseen)
+    found = (stretches(history, policy, interval, held) if unseen is None
+             else _unseen(history, policy, interval, unseen, held))
     busy = [each for each in found if each.is_busy and each.drained > 0]
-    long = [each for each in busy if each.seconds >= _window_seconds(interval)]
+    long = [each for each in busy if each.seconds >= _window_seconds(history, interval)]
+    whole = (each for each in found if each.seconds >= LIKELY_COMMIT_INTERVALS * interval)
+    proven = max((each.drained / (each.seconds + interval) for each in whole), default=0.0)
     if long:
-        return Capacity(_mean(long), learned=True)
+        return Capacity(max(proven, _mean(long)), learned=True)
     slower = _slowed(busy, len(found), interval, known)
     if slower is not None:
         return slower
-    whole = (each for each in found if each.seconds >= LIKELY_COMMIT_INTERVALS * interval)
-    proven = max((each.drained / (each.seconds + interval) for each in whole), default=0.0)
     if known is not None and known.learned and proven > SKIPPED_TIMES * known.per_consumer:
         return known
     likely = [each for each in busy if each.seconds >= LIKELY_COMMIT_INTERVALS * interval]
@@ -109,25 +114,26 @@ def capacity(history: History, policy: Policy, interval: float | Unknown, known:
     return Capacity(proven, known is not None and known.learned)
 
 
-def stretches(history: History, policy: Policy, interval: float) -> tuple[Stretch, ...]:
+def stretches(history: History, policy: Policy, interval: float, held: Set[str] = frozenset()) -> tuple[Stretch, ...]:
     """One for each member of the latest sample that has kept its partitions for at least one poll."""
     samples = history.since(history.drain_since)
     if not samples or not isinstance(samples[-1].group, Group) or samples[-1].group.is_rebalancing:
         return ()
-    recent = _recent(samples, _window_seconds(interval))
-    found = (_stretch(history, policy, interval, recent, member) for member in recent[0][1])
+    recent = _recent(samples, _window_seconds(history, interval))
+    found = (_stretch(history, policy, interval, recent, member, held) for member in recent[0][1])
     return tuple(each for each in found if each is not None)
 
 
-def _unseen(history: History, policy: Policy, interval: float, unseen: Unseen) -> tuple[Stretch, ...]:
+def _unseen(history: History, policy: Policy, interval: float, unseen: Unseen,
+            held: Set[str]) -> tuple[Stretch, ...]:
     """One stretch of all consumers together, in the share of one of them."""
     samples = history.since(max(history.drain_since, unseen.since))
     if len(samples) < 2:
         return ()
     hands: Hands = {ALL: frozenset(samples[-1].readings)}
-    window = _window_seconds(interval)
+    window = _window_seconds(history, interval)
     recent = [(sample, hands) for sample in reversed(samples) if samples[-1].at - sample.at <= window]
-    whole = _stretch(history, policy, interval, recent, ALL)
+    whole = _stretch(history, policy, interval, recent, ALL, held)
     if whole is None:
         return ()
     return (replace(whole, drained=whole.drained / unseen.consumers),)
@@ -147,9 +153,9 @@ def _slowed(busy: list[Stretch], members: int, interval: float, known: Capacity 
     return Capacity(_mean(enough), learned=True) if most < SLOWED_SHARE * known.per_consumer else None
 
 
-def _window_seconds(interval: float) -> float:
+def _window_seconds(history: History, interval: float) -> float:
     """60 s, or three commit intervals, 180 s for commits once a minute, as far as the history goes back."""
-    return min(max(WINDOW_SECONDS, LIKELY_COMMIT_INTERVALS * interval), WINDOW_SECONDS_MAX)
+    return min(max(WINDOW_SECONDS, LIKELY_COMMIT_INTERVALS * interval), WINDOW_SHARE_MAX * history.span_seconds)
 
 
 def _recent(samples: tuple[Sample, ...], seconds: float) -> list[tuple[Sample, Hands]]:
@@ -165,17 +171,17 @@ def _recent(samples: tuple[Sample, ...], seconds: float) -> list[tuple[Sample, H
 
 
 def _stretch(history: History, policy: Policy, interval: float, recent: list[tuple[Sample, Hands]],
-             member: str) -> Stretch | None:
+             member: str, held: Set[str]) -> Stretch | None:
     mine = recent[0][1][member]
     kept = [sample for sample, hands in takewhile(lambda each: each[1].get(member) == mine, recent)]
     seconds = kept[0].at - kept[-1].at
     if seconds <= 0 or not mine:
         return None
     drained = processed(history, policy.offset_reset, kept[-1], kept[0], mine)
-    moving = frozenset(tp for tp in mine if _moved(kept[-1], kept[0], tp))
+    moving = frozenset(tp for tp in mine if tp.topic not in held and _moved(kept[-1], kept[0], tp))
     needed = max(BUSY_COMMIT_INTERVALS * interval * drained / seconds, _most_at_once(history, policy, kept, mine))
     patience = max(OVERDUE_COMMIT_INTERVALS * interval, OVERDUE_RECORDS * seconds / max(1, drained))
-    busy = _busy(history, policy, _alive(kept, moving, patience), moving, needed)
+    busy = _busy(history, policy, _in_work(kept, moving, patience), needed)
     if len(busy) < 2 or busy[0].at - busy[-1].at < min(seconds, WINDOW_SECONDS / 2):
         return Stretch(drained, seconds, is_busy=False)
     part = processed(history, policy.offset_reset, busy[-1], busy[0], mine)
@@ -190,27 +196,40 @@ def _most_at_once(history: History, policy: Policy, kept: list[Sample], mine: fr
     return seconds * max(rates, default=0.0)
 
 
-def _alive(kept: list[Sample], moving: frozenset[TopicPartition], patience: float) -> Iterator[Sample]:
-    """The newest samples in a row before each of which the member had committed something within `patience` seconds.
+def _in_work(kept: list[Sample], moving: frozenset[TopicPartition],
+             patience: float) -> Iterator[tuple[Sample, frozenset[TopicPartition]]]:
+    """The newest samples in a row before each of which the member had committed within `patience` seconds.
 
-    A consumer that is dead, or has been, is a member until its session ends, and longer if it comes back before.
-    Commits every 5 s, 100 records/s: 10 s. One that does a record a minute: 180 s.
+    Each with the partitions that moved within half a minute before, or `patience` where that is longer: a backlog of a
+    partition that stands still is no work. A consumer that is dead, or has been, is a member until its session ends,
+    and longer if it comes back before. Commits every 5 s, 100 records/s: 10 s. One that does a record a minute: 180 s.
     """
-    earlier = 0
     for sample in kept:
-        while earlier < len(kept) and sample.at - kept[earlier].at < patience:
-            earlier += 1
-        if earlier < len(kept) and not any(_moved(kept[earlier], sample, tp) for tp in moving):
+        before = _earlier(kept, sample.at - patience)
+        if before is not None and not any(_moved(before, sample, tp) for tp in moving):
             return
-        yield sample
+        seconds = max(patience, WINDOW_SECONDS / 2)
+        since = _earlier(kept, sample.at - seconds) or kept[-1]
+        until = sample if since is not kept[-1] else _later(kept, since.at + seconds)
+        yield sample, frozenset(tp for tp in moving if _moved(since, until, tp))
 
 
-def _busy(history: History, policy: Policy, kept: Iterable[Sample], moving: frozenset[TopicPartition],
+def _earlier(kept: list[Sample], at: float) -> Sample | None:
+    """The newest of the samples, newest first, that was taken at `at` or before."""
+    return next((sample for sample in kept if sample.at <= at), None)
+
+
+def _later(kept: list[Sample], at: float) -> Sample:
+    """The oldest of the samples that was taken at `at` or later, else the newest."""
+    return next((sample for sample in reversed(kept) if sample.at >= at), kept[0])
+
+
+def _busy(history: History, policy: Policy, kept: Iterable[tuple[Sample, frozenset[TopicPartition]]],
           needed: float) -> list[Sample]:
     """The newest samples in a row in which the member was behind by more than `needed` records."""
     busy: list[Sample] = []
-    for sample in kept:
-        if _behind(history, policy, sample, moving) <= needed:
+    for sample, partitions in kept:
+        if _behind(history, policy, sample, partitions) <= needed:
             break
         busy.append(sample)
     return busy
@@ -237,7 +256,7 @@ class Rates:
 
 
 def measure(history: History, policy: Policy, known: Capacity | None, interval: float | Unknown,
-            unseen: Unseen | None = None, lead: float = 0.0) -> Rates:
+            unseen: Unseen | None = None, lead: float = 0.0, held: Set[str] = frozenset()) -> Rates:
     """All rates of the window that ends with the latest sample.
 
     Args:
@@ -245,15 +264,16 @@ def measure(history: History, policy: Policy, known: Capacity | None, interval: 
         interval: the likely commit interval, seconds.
         unseen: consumers that work and are no members.
         lead: for how many seconds ahead the arrival will be forecast.
+        held: topics whose records are held back on purpose.
     """
-    found = capacity(history, policy, interval, known, unseen)
-    return Rates(arrival(history, lead), drain(history, policy, interval), found)
+    found = capacity(history, policy, interval, known, unseen, held)
+    return Rates(arrival(history, lead, ARRIVAL_SHARE * policy.lag_seconds), drain(history, policy, interval), found)
 
 
-def busy_drain(history: History, policy: Policy, seconds: float) -> float | None:
+def busy_drain(history: History, policy: Policy, seconds: float, held: Set[str] = frozenset()) -> float | None:
     """Records/s of all members together, when every one that has partitions was busy for `seconds`; None else."""
     interval = likely_commit_interval(history, policy)
-    found = () if isinstance(interval, Unknown) else stretches(history, policy, interval)
+    found = () if isinstance(interval, Unknown) else stretches(history, policy, interval, held)
     group = history.samples[-1].group if history.samples else None
     owners = [each for each in group.members if each.partitions] if isinstance(group, Group) else []
     all_busy = all(each.is_busy and each.seconds >= seconds for each in found)

@@ -62,6 +62,7 @@ def decide(policy: Policy, history: History, current: Replicas | Unknown, memory
     policy = _as_polled(policy, history)
     if isinstance(current, Replicas):
         memory = memory.with_replicas(current.spec, current.changed_by, now)
+    memory = memory.with_counted(policy, now)
     situation = observe(policy, history, current, memory, now)
     judged = _judge(policy, history, current, memory, situation)
     safe = situation if isinstance(situation, Unknown) else safe_rate(policy, situation)
@@ -127,7 +128,8 @@ def _settled(policy: Policy, history: History, memory: Memory, situation: Situat
     trail = (*limited.trail, *stable.trail)
     decision = _move_or_stay(stable.replicas, situation.replicas, stable.reason)
     message = _sentence(policy, situation, recommendation, trail, stable)
-    drain = busy_drain(history, policy, TRIAL_SECONDS) if isinstance(decision, ScaleTo) else None
+    is_change = isinstance(decision, ScaleTo)
+    drain = busy_drain(history, policy, TRIAL_SECONDS, situation.held.keys()) if is_change else None
     return _acted(policy, _Judged(decision, memory, message, recommendation, trail, drain, limited.replicas))
 
 
@@ -155,7 +157,9 @@ def _sentence(policy: Policy, situation: Situation, recommendation: Recommendati
 def _standing(situation: Situation) -> str:
     age = situation.age
     old = "age unknown" if isinstance(age, Unknown) else f"{age:.0f} s old"
-    return f"lag {situation.lag_records:,} records ({old}) on {len(situation.lag)} partitions"
+    held = "".join(f", {topic} holds its records back for {seconds:,.0f} s"
+                   for topic, seconds in situation.held.items())
+    return f"lag {situation.lag_records:,} records ({old}) on {len(situation.lag)} partitions{held}"
 
 
 def _head(policy: Policy, current: int, replicas: int) -> str:

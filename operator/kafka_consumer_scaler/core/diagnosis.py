@@ -19,19 +19,23 @@ from kafka_consumer_scaler.core.rates import (
     commit_interval_seconds,
     likely_commit_interval,
     position,
+    turn_seconds,
 )
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.snapshot import Group, Sample, TopicPartition, Uncommitted, Unknown
+from kafka_consumer_scaler.core.snapshot import INCREMENTAL_STATES, Group, Sample, TopicPartition, Uncommitted, Unknown
 
 CAUGHT_UP_SHARE = 0.3
 STUCK_COMMIT_INTERVALS = 3
 STUCK_SECONDS_AT_LEAST = 60.0
 NEVER_COMMITS_SECONDS = 60.0
 """Members that have read for this long and committed nothing will not commit."""
+STUCK_SECONDS_WHOLE_TOPIC = 1800.0
+"""A topic that stands still as a whole, or a partition in a rebalance in which others work on, may be waiting."""
 STUCK_SECONDS_UNSEEN = 300.0
 """Kafka's default max.poll.interval.ms: who heartbeats this long without a commit is alive and does not progress."""
 
 
+NONE_HELD: Mapping[str, float] = {}
 HOT_SHARE = 1.0
 """Arrival of a partition, as a share of one consumer's capacity, beyond which no number of consumers can keep up."""
 HOT_SKEW = 1.5
@@ -164,8 +168,11 @@ def recreated_topics(history: History) -> frozenset[str]:
 
 
 def _seconds_left(history: History, policy: Policy, tp: TopicPartition) -> float | None:
-    newest, first = history.samples[-1], _behind_since(history, tp)
+    newest, oldest = history.samples[-1], history.samples[0].readings.get(tp)
     now = newest.readings[tp]
+    if oldest is not None and oldest.start == now.start:
+        return None
+    first = _behind_since(history, tp)
     if first is None or not isinstance(now.committed, int):
         return None
     before, seconds = first.readings[tp], newest.at - first.at
@@ -188,30 +195,49 @@ def _behind_since(history: History, tp: TopicPartition) -> Sample | None:
     return found if found is not None and history.samples[-1].at - found.at >= RETENTION_WATCHED_SECONDS else None
 
 
-def stuck_partitions(history: History, policy: Policy,
-                     lag: Mapping[TopicPartition, float]) -> frozenset[TopicPartition]:
+def stuck_partitions(history: History, policy: Policy, lag: Mapping[TopicPartition, float],
+                     held: Mapping[str, float] = NONE_HELD) -> frozenset[TopicPartition]:
     """Partitions with lag whose member is alive and whose committed offset has not moved for three commit intervals.
 
-    Most partitions of a group that was not seen to commit are none: it may commit rarely, or stand still as a whole.
+    Where records take long, a partition also waits until those of its consumer's other partitions had their turn.
+    Most partitions of a group that was not seen to commit twice are none: it may commit rarely, or stand still as a
+    whole.
     """
     suspects = [tp for tp in _alive(history) if lag.get(tp, 0) > 0 and _unmoved_seconds(history, tp) > 0]
     if not suspects:
         return frozenset()
     is_whole = len(suspects) > max(2, len(history.samples[-1].readings) / 2)
-    if is_whole and isinstance(likely_commit_interval(history, policy), Unknown):
+    if is_whole and isinstance(commit_interval_seconds(history), Unknown):
         return frozenset()
     patience = _patience_seconds(history, policy)
-    return frozenset(tp for tp in suspects if _unmoved_seconds(history, tp) >= patience)
+    turns = turn_seconds(history, policy.offset_reset)
+    return frozenset(tp for tp in suspects if _unmoved_seconds(history, tp)
+                     >= max(patience, turns.get(tp, 0.0)) + held.get(tp.topic, 0.0))
 
 
 def kept_partitions(history: History, policy: Policy, among: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
-    """Those that had one and the same consumer for as long as it takes to be stuck: in a crash loop none has."""
+    """Those that had one and the same consumer for as long as it takes to be stuck: in a crash loop none has.
+
+    A topic that stands still as a whole while another one moves may be held back on purpose, which is seen at its first
+    commit: its partitions are waited for longer.
+    """
     if not among:
         return frozenset()
-    patience = _patience_seconds(history, policy)
+    patience, newest = _patience_seconds(history, policy), history.samples[-1].at
+    whole = _standing_topics(history)
     told = [(sample.at, _owners(sample.group)) for sample in reversed(history.samples)
             if isinstance(sample.group, Group) and not sample.group.is_rebalancing]
-    return frozenset(tp for tp in among if history.samples[-1].at - _owned_since(told, tp) >= patience)
+    kept = (tp for tp in among if newest - _owned_since(told, tp) >= patience)
+    return frozenset(tp for tp in kept if tp.topic not in whole or _unmoved_seconds(history, tp)
+                     >= max(patience, STUCK_SECONDS_WHOLE_TOPIC, policy.lag_seconds))
+
+
+def _standing_topics(history: History) -> frozenset[str]:
+    """Topics that have not moved at all, while another one did, as far as the history goes back."""
+    first, newest = history.samples[0], history.samples[-1]
+    moved = {tp.topic for tp, reading in newest.readings.items()
+             if tp in first.readings and first.readings[tp].committed != reading.committed}
+    return frozenset(tp.topic for tp in newest.readings) - moved if moved else frozenset()
 
 
 def _owned_since(told: list[tuple[float, Mapping[TopicPartition, str]]], tp: TopicPartition) -> float:
@@ -249,12 +275,16 @@ def _alive(history: History) -> frozenset[TopicPartition]:
 def _patience_seconds(history: History, policy: Policy) -> float:
     """Commits every 5 s, polls every 15 s: max(60, 3 * 15, 3 * 15) = 60 s. Commits every 60 s: 180 s.
 
-    While no partition was seen to commit twice, records may take as long as the objective allows.
+    While no partition was seen to commit twice, records may take as long as the objective allows. While members go on
+    in a rebalance, some partitions wait for its end.
     """
     interval = commit_interval_seconds(history)
     if isinstance(interval, Unknown):
         interval = likely_commit_interval(history, policy)
     polls = STUCK_COMMIT_INTERVALS * policy.polling_interval_seconds
+    group = history.samples[-1].group
+    if isinstance(group, Group) and group.state in INCREMENTAL_STATES:
+        return max(STUCK_SECONDS_WHOLE_TOPIC, polls, policy.lag_seconds)
     if isinstance(interval, Unknown):
         return max(STUCK_SECONDS_UNSEEN, polls, policy.lag_seconds)
     return max(STUCK_SECONDS_AT_LEAST, STUCK_COMMIT_INTERVALS * interval, polls)

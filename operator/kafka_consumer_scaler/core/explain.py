@@ -11,7 +11,7 @@ from kafka_consumer_scaler.core.limits import Limit
 from kafka_consumer_scaler.core.objective import age_ahead, lead_seconds
 from kafka_consumer_scaler.core.otherwise import otherwise
 from kafka_consumer_scaler.core.policy import Mode, Policy
-from kafka_consumer_scaler.core.prediction import Loads, Plant
+from kafka_consumer_scaler.core.prediction import Loads
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import recommend
 from kafka_consumer_scaler.core.situation import Situation
@@ -161,7 +161,7 @@ def _ahead(policy: Policy, situation: Situation, per_consumer: float) -> tuple[s
     loads = _loads_ahead(policy, situation)
     if policy.lag_per_replica is not None or isinstance(loads, Unknown):
         return ()
-    later = age_ahead(policy, situation, Plant(situation.spread, situation.assignor, per_consumer), loads)
+    later = age_ahead(policy, situation, situation.plant(per_consumer), loads)
     others = " of the other partitions" if situation.hot | situation.stuck else ""
     return (f"In {lead_seconds(policy, situation):,.0f} s, when more could help, the oldest record{others} will be "
             f"{later:,.0f} s old.",)

@@ -11,6 +11,7 @@ from kafka_consumer_scaler.core.membership import REBALANCING_SECONDS, UNREAD_SE
 from kafka_consumer_scaler.core.memory import Found, Memory, Usual
 from kafka_consumer_scaler.core.others import replicas_changed_by_others, taken_away_by_others
 from kafka_consumer_scaler.core.policy import Mode, Policy
+from kafka_consumer_scaler.core.rates import WINDOW_COMMIT_INTERVALS, WINDOW_SECONDS
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import recommend
 from kafka_consumer_scaler.core.safe_rate import record_bytes, safe_rate
@@ -41,6 +42,8 @@ SPIKE_TIMES = 1.5
 SPIKE_LEAST = 1.0
 """Records/s that count as usual at least: who usually gets nothing has no spike at the first record."""
 SLOW_SHARE = 0.7
+FEWER_RECORDS = 2
+"""A consumer that processed so many records fewer than usual is slower; one more or less is chance."""
 NOT_BEHIND = frozenset({Backlog.CAUGHT_UP, Backlog.UNKNOWN})
 
 
@@ -131,7 +134,7 @@ def no_members(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -
     if not situation.current or situation.members != 0:
         return None
     waited = min(situation.memberless_seconds, situation.since_scaled)
-    if waited < MEMBERLESS_SECONDS or situation.since_scaled < 2 * situation.join_seconds:
+    if waited < max(MEMBERLESS_SECONDS, policy.lag_seconds) or situation.since_scaled < 2 * situation.join_seconds:
         return None
     pods = f": {situation.replicas.trouble}" if situation.replicas.trouble else ""
     counts = f"replicas: {situation.current}, records behind: {situation.lag_records:,}"
@@ -143,14 +146,16 @@ def no_members(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -
 def rebalance_storm(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
     """Members come and go, or the group never settles, though nothing is the matter with the pods.
 
-    A rollout takes every member away once, however many there are; whoever comes and goes does so again.
+    A rollout takes every member away once, however many there are; a member that comes and goes does so again. One
+    rebalance that takes long, with the same members all the time, is no storm.
     """
     left, rebalancing = _came_and_went(situation), situation.unrest.rebalancing
     again = situation.unrest.again - _taken_away(situation)
     if situation.since_scaled < REBALANCING_SECONDS + situation.pause_seconds:
         rebalancing = 0.0
     is_coming_and_going = left >= STORM_MEMBERS and again >= STORM_MEMBERS - 1
-    if situation.replicas.trouble or not (is_coming_and_going or rebalancing >= STORM_SHARE):
+    is_unsettled = rebalancing >= STORM_SHARE and again >= 1
+    if situation.replicas.trouble or not (is_coming_and_going or is_unsettled):
         return None
     return Finding(
         Reason.REBALANCE_STORM,
@@ -172,17 +177,30 @@ def hung_transaction(policy: Policy, situation: Situation, trail: tuple[Limit, .
 
 
 def slow_consumers(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
-    """There is a backlog, and a consumer does much less than it usually can."""
+    """There is a backlog, and a consumer does much less than it usually can.
+
+    Of consumers that also read topics that are not declared, it is not known what else they do.
+    """
     usual, capacity = _usual(situation), situation.rates.capacity
     if usual is None or usual.per_consumer is None or isinstance(capacity, Unknown) or is_bound_downstream(situation):
         return None
     if not (capacity.learned or capacity.busy) or capacity.per_consumer >= SLOW_SHARE * usual.per_consumer:
+        return None
+    if situation.reads_other_topics:
+        return None
+    if (usual.per_consumer - capacity.per_consumer) * _seen_seconds(situation) < FEWER_RECORDS:
         return None
     return Finding(
         Reason.SLOW_CONSUMERS,
         f"one consumer does {capacity.per_consumer:,.0f} records/s and usually {usual.per_consumer:,.0f}"
         f"{_more_of_them(situation, usual)}",
         "look at what they wait for (database, remote calls, garbage collection) and at their CPU limit")
+
+
+def _seen_seconds(situation: Situation) -> float:
+    """Over how many seconds a consumer's work was seen, at least."""
+    interval = situation.commit_interval
+    return WINDOW_SECONDS if isinstance(interval, Unknown) else max(WINDOW_SECONDS, WINDOW_COMMIT_INTERVALS * interval)
 
 
 def producer_spike(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import exp2, inf
 from typing import TypeVar
 
 from kafka_consumer_scaler.core.policy import OffsetReset
@@ -25,8 +25,16 @@ from kafka_consumer_scaler.core.snapshot import (
 )
 
 SPAN_SECONDS = 600.0
+SPAN_SECONDS_MAX = 14_400.0
+SPAN_STANDSTILLS = 4
+"""The history spans four standstills: consumers that commit every ten minutes were then seen to commit four times."""
+SPAN_AGES = 4
+SPAN_GROWTH = 1.25
+"""And four times the age at which records are processed; until it does, nothing is left out of it."""
 DENSE_SECONDS = 90.0
 SPARSE_STEP_SECONDS = 10.0
+SPARSE_SHARE = 0.05
+"""Beyond SPAN_SECONDS, samples are so far apart, as a share of their age."""
 SAMPLES_AT_LEAST = 4
 LEFT_KEPT = 100
 FAILURES_TOLERATED = 2
@@ -40,7 +48,11 @@ class History:
     """What was seen of one group, oldest first.
 
     Args:
-        samples: the complete snapshots: all of the last 90 s, then one every 10 s up to 600 s, never fewer than four.
+        samples: the complete snapshots, each with its partitions in order: all of the last 90 s, then one every 10 s up
+            to 600 s, then ever fewer up to `span_seconds`, never fewer than four.
+        span_seconds: how far the samples reach back: 600 s, and longer for a group that commits rarely, or whose
+            records are old when they are processed.
+        standing: for each topic with lag, the sample since which most of its partitions with lag were not committed.
         latest: the newest sample, or why the newest snapshot gave none.
         latest_at: when the newest snapshot was taken.
         baselines: where counting starts for a partition without a committed offset.
@@ -58,6 +70,8 @@ class History:
     samples: tuple[Sample, ...] = ()
     latest: Sample | Unknown = NO_SAMPLE
     latest_at: float | None = None
+    span_seconds: float = SPAN_SECONDS
+    standing: Mapping[str, Sample] = field(default_factory=dict)
     baselines: Mapping[TopicPartition, int] = field(default_factory=dict)
     unbroken_since: float | None = None
     failed_at: float | None = None
@@ -76,6 +90,7 @@ class History:
         sample = snapshot.complete()
         if isinstance(sample, Unknown):
             return self._failed(sample, snapshot.at)
+        sample = replace(sample, readings=dict(sorted(sample.readings.items(), key=_name)))
         if self.samples:
             sample = _shared(_judged_by_offsets(sample, self.samples[-1]), self.samples[-1])
         before = self.samples[-1].readings if self.samples else {}
@@ -99,10 +114,14 @@ class History:
         rewound = any(_fell(before.get(tp), reading) for tp, reading in now.items())
         rebalancing = isinstance(sample.group, Group) and sample.group.is_rebalancing
         joined, left = self._turnover(sample)
+        standing = _standing(self.standing, sample)
+        span = self._span(sample, standing)
         return History(
-            samples=_thinned((*self.samples, sample)),
+            samples=_thinned((*self.samples, sample), span),
             latest=sample,
             latest_at=sample.at,
+            span_seconds=span,
+            standing=standing,
             baselines=_baselines(self.baselines, before, now),
             unbroken_since=sample.at if self.unbroken_since is None else self.unbroken_since,
             drain_since=sample.at if rewound or rebalancing or not before else self.drain_since,
@@ -113,6 +132,26 @@ class History:
             left=left,
             recreated=self.recreated,
         )
+
+    def _span(self, sample: Sample, standing: Mapping[str, Sample]) -> float:
+        """Seconds to keep: four standstills, and four times the age at which records are processed.
+
+        What neither of them needs any more is halved within its own length.
+        """
+        if not self.samples:
+            return self.span_seconds
+        elapsed, watched = sample.at - self.samples[-1].at, sample.at - self.samples[0].at
+        stood = max((sample.at - since.at for since in standing.values()), default=0.0)
+        needed = SPAN_GROWTH * watched if self._processes_old(sample, sample.at - watched / SPAN_AGES) else 0.0
+        before = self.span_seconds * exp2(-elapsed / self.span_seconds)
+        return min(SPAN_SECONDS_MAX, max(SPAN_SECONDS, SPAN_STANDSTILLS * stood, needed, before))
+
+    def _processes_old(self, sample: Sample, at: float) -> bool:
+        """Whether a record was processed since the newest sample that arrived before `at`."""
+        newest = self.samples[-1].readings
+        then = next(each for each in reversed(self.samples) if each.at <= at).readings
+        return any(tp in then and tp in newest and _went_on(newest[tp], now) and isinstance(now.committed, int)
+                   and now.committed <= then[tp].end for tp, now in sample.readings.items())
 
     def _turnover(self, sample: Sample) -> tuple[Mapping[str, float], tuple[tuple[float, float], ...]]:
         """Who is there since when, and who has come and gone; nothing new where the group is not known."""
@@ -167,6 +206,10 @@ def _went_on(before: Reading | None, now: Reading) -> bool:
     return now.committed > before.committed
 
 
+def _name(item: tuple[TopicPartition, Reading]) -> TopicPartition:
+    return item[0]
+
+
 def _shared(sample: Sample, before: Sample) -> Sample:
     """The sample, with what is as it was before in the same objects: hundreds are kept, and most tell the same.
 
@@ -203,14 +246,27 @@ def _baselines(baselines: Mapping[TopicPartition, int], before: Mapping[TopicPar
     return kept
 
 
-def _thinned(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
-    """Bounded at any interval: 1 s polling keeps about 90 + 51 samples."""
+def _standing(before: Mapping[str, Sample], now: Sample) -> Mapping[str, Sample]:
+    """For each topic with lag, the sample since which most of its partitions with lag were not committed."""
+    behind: dict[str, int] = {}
+    stood: dict[str, int] = {}
+    for tp, reading in now.readings.items():
+        if isinstance(reading.committed, int) and reading.committed < reading.end:
+            since = before[tp.topic].readings.get(tp) if tp.topic in before else None
+            behind[tp.topic] = behind.get(tp.topic, 0) + 1
+            stood[tp.topic] = stood.get(tp.topic, 0) + (since is not None and since.committed == reading.committed)
+    return {topic: before[topic] if 2 * stood[topic] > number else now for topic, number in behind.items()}
+
+
+def _thinned(samples: tuple[Sample, ...], span: float) -> tuple[Sample, ...]:
+    """Bounded at any interval: 1 s polling keeps about 90 + 51 samples, and 64 more for a span of four hours."""
     newest = samples[-1].at
     kept: list[Sample] = []
     for index, sample in enumerate(samples):
         age = newest - sample.at
         is_recent = age <= DENSE_SECONDS or len(samples) - index <= SAMPLES_AT_LEAST
-        is_a_step = age <= SPAN_SECONDS and (not kept or sample.at - kept[-1].at >= SPARSE_STEP_SECONDS)
+        step = SPARSE_STEP_SECONDS if age <= SPAN_SECONDS else SPARSE_SHARE * age
+        is_a_step = age <= span and (not kept or sample.at - kept[-1].at >= step)
         if is_recent or is_a_step:
             kept.append(sample)
     return tuple(kept)

@@ -1,4 +1,4 @@
-"""Bounds, useful partitions and step limits: from the replicas wanted to the replicas allowed, with the trail.
+"""Bounds, useful partitions, step and change limits: from the replicas wanted to the replicas allowed, with the trail.
 
 `minReplicas` wins over the useful partitions (spare replicas are the user's wish); everything else is at most
 
@@ -12,7 +12,16 @@ from math import ceil, floor
 
 from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.memory import Scaled
-from kafka_consumer_scaler.core.policy import Policy, ScalingRules, SelectPolicy, StepPolicy, StepUnit
+from kafka_consumer_scaler.core.policy import (
+    HOUR_SECONDS,
+    MINUTE_SECONDS,
+    ChangeLimit,
+    Policy,
+    ScalingRules,
+    SelectPolicy,
+    StepPolicy,
+    StepUnit,
+)
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import Recommendation
 
@@ -32,6 +41,23 @@ class Limited:
 
     replicas: int
     trail: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A change limit that allows no further change now; the next is possible in `seconds_left`."""
+
+    limit: ChangeLimit
+    seconds_left: float
+
+    @property
+    def wait(self) -> str:
+        """The time left, rounded up, in a unit of which there are at least two: `45 s`, `12 min`, `3 h`."""
+        if self.seconds_left < 2 * MINUTE_SECONDS:
+            return f"{ceil(self.seconds_left)} s"
+        if self.seconds_left < 2 * HOUR_SECONDS:
+            return f"{ceil(self.seconds_left / MINUTE_SECONDS)} min"
+        return f"{ceil(self.seconds_left / HOUR_SECONDS)} h"
 
 
 def ceiling(policy: Policy, spread: Spread) -> int:
@@ -91,3 +117,24 @@ def _end(policy: StepPolicy, current: int, is_up: bool, scales: tuple[Scaled, ..
         return start + policy.value if is_up else start - policy.value
     share = policy.value / 100
     return ceil(start * (1 + share)) if is_up else floor(start * (1 - share))
+
+
+def spent(rules: ScalingRules, times: tuple[float, ...], now: float) -> Spent | None:
+    """The change limit that allows no further change for the longest time; None when all of them allow one.
+
+    Args:
+        rules: those of one direction.
+        times: when changes in this direction were made, seconds since the epoch, oldest first.
+        now: seconds since the epoch.
+
+    2 an hour, made 3,000 s and 600 s ago: the next in 600 s, when the older one is an hour old.
+    """
+    found = (_spent(limit, times, now) for limit in rules.change_limits)
+    return max((each for each in found if each is not None), key=lambda each: each.seconds_left, default=None)
+
+
+def _spent(limit: ChangeLimit, times: tuple[float, ...], now: float) -> Spent | None:
+    counted = [at for at in times if at > now - limit.period_seconds]
+    if len(counted) < limit.changes:
+        return None
+    return Spent(limit, counted[-limit.changes] + limit.period_seconds - now)

@@ -16,7 +16,7 @@ REBALANCING_SAMPLES = 10
 REBALANCING_SECONDS_AT_LEAST = 120.0
 """So many looks, over so long, and the share of them that saw a rebalance, tell whether the group ever settles."""
 COMMITS_SEEN = 2
-UNSEEN_SECONDS = 60.0
+UNSEEN_SECONDS = 180.0
 UNSEEN_PAUSES = 3
 UNREAD_SECONDS = 60.0
 """Nobody reads a partition that had no member for so long: a rebalance is over by then."""
@@ -65,7 +65,7 @@ def works_unseen(history: History) -> bool:
 
     Consumers that assign partitions themselves (Flink, Spark) commit, and their group is Empty. Somebody works once two
     commits were seen while no member was; one may be an administrator's reset. It lasts until commits have failed to
-    come for three times the longest pause between two of them, or a minute.
+    come for three times the longest pause between two of them, or three minutes.
     """
     seen: list[float] = []
     later = history.samples[-1]

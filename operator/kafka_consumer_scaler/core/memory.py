@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from kafka_consumer_scaler.core.capacity import Capacity
-from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.policy import Policy, ScalingRules
 from kafka_consumer_scaler.core.reasons import Reason
 
 SCALES_KEPT = 20
@@ -163,6 +163,15 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A topic whose records are held back for so many seconds, and when that was last shown (since the epoch)."""
+
+    topic: str
+    seconds: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Usual:
     """What a group that is caught up gets and does.
 
@@ -250,6 +259,7 @@ class Memory:
         uneven_since: since when more or fewer replicas exist than are asked for; None while as many do.
         taken_back: the newest step down that was taken back.
         unread: topics that nobody read when the group last had members.
+        held: topics whose records are held back on purpose.
         assignor: the group's last known assignor; empty before any was known.
         usual: what arrives and what a consumer does while the group is caught up; None before that was seen.
         memberless_since: since when the group has had no members; None when it has some, or is not known.
@@ -258,6 +268,9 @@ class Memory:
         throttling: the rate that producers are held to; None while they are not.
         others: changes of the replicas by others, seen within the last hour (the newest one always), oldest first, at
             most 20.
+        ups: times of the scale-ups that the limits by the hour and day count, oldest first; no more than the largest
+            of these limits, and none without a limit.
+        downs: the same of the scale-downs.
     """
 
     scales: tuple[Scaled, ...] = ()
@@ -275,6 +288,7 @@ class Memory:
     paused_at: float | None = None
     uneven_since: float | None = None
     unread: Unread | None = None
+    held: tuple[Held, ...] = ()
     assignor: str = ""
     usual: Usual | None = None
     memberless_since: float | None = None
@@ -282,6 +296,8 @@ class Memory:
     said: frozenset[Reason] = frozenset()
     throttling: Throttling | None = None
     others: tuple[OthersChange, ...] = ()
+    ups: tuple[float, ...] = ()
+    downs: tuple[float, ...] = ()
 
     @property
     def expected_replicas(self) -> int | None:
@@ -328,6 +344,17 @@ class Memory:
         recent = [scale for scale in self.scales if scale.at > at - KEEP_SCALES_SECONDS]
         return replace(self, scales=(*recent, Scaled(at, before, after, arrival))[-SCALES_KEPT:])
 
+    def with_counted(self, policy: Policy, now: float) -> Memory:
+        """The memory with the times of the changes that the limits by the hour and day count.
+
+        They are taken from `scales`, which has every change since the call before, so a limit that is new counts the
+        changes of the last hour.
+        """
+        ups = (scale.at for scale in self.scales if scale.after > scale.before)
+        downs = (scale.at for scale in self.scales if scale.after < scale.before)
+        return replace(self, ups=_counted({*self.ups, *ups}, policy.scale_up, now),
+                       downs=_counted({*self.downs, *downs}, policy.scale_down, now))
+
     def with_replicas(self, replicas: int, manager: str, at: float) -> Memory:
         """The memory after a look at the target: a number that was not expected is a change by others.
 
@@ -365,3 +392,16 @@ class Memory:
             closest = min(range(len(peaks) - 1), key=lambda index: peaks[index + 1].at - peaks[index].at)
             peaks[closest:closest + 2] = [Peak(peaks[closest + 1].at, peaks[closest].arrival)]
         return replace(self, peaks=tuple(peaks))
+
+
+def _counted(times: set[float], rules: ScalingRules, now: float) -> tuple[float, ...]:
+    """The times that a limit of these rules may still count, oldest first.
+
+    4 an hour and 20 a day: the newest 20 of the last 86,400 s.
+    """
+    limits = rules.change_limits
+    if not limits:
+        return ()
+    since = now - max(limit.period_seconds for limit in limits)
+    most = max(limit.changes for limit in limits)
+    return tuple(sorted(at for at in times if at > since))[-most:]

@@ -1,7 +1,8 @@
 """The objective: no record waits longer than `target.lagSeconds`. Lag is a buffer to be used, not an error.
 
     up      when at the present replicas the oldest record would pass UP_SHARE of the objective before help can come,
-            to the fewest replicas that bring it back in time
+            to the fewest replicas that bring it back in time; also when one of the records that wait now would be
+            processed past LATE_SHARE, to the fewest that process them by UP_SHARE
     down    to the fewest replicas that would hold it under DOWN_SHARE for HOLD_SECONDS at the highest arrival of the
             whole scale-down window
 
@@ -12,12 +13,13 @@ two shares nothing moves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 
 from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.prediction import Loads, Plant, oldest
+from kafka_consumer_scaler.core.prediction import Loads, Plant, oldest, total
 from kafka_consumer_scaler.core.probing import is_peaceful, probed, step_below
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival
 from kafka_consumer_scaler.core.rates import oldest as oldest_of
@@ -25,6 +27,7 @@ from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
 
 UP_SHARE = 0.75
+LATE_SHARE = 0.9
 BACK_SHARE = 0.6
 DOWN_SHARE = 0.3
 HOLD_SECONDS = 600.0
@@ -32,6 +35,8 @@ HOT_SHARE = 0.6
 """Of the rate at which a hot partition falls behind alone; partitions beside it may add so much to it."""
 HOT_COMPANY = 0.05
 """Share of a consumer's capacity that partitions beside a hot one may need in any case."""
+LONG_PAUSES = 4
+"""What holds for so many pauses of a rebalance, holds."""
 HELP_SHARE = 0.9
 PROBE_SECONDS = 300.0
 WAKING_SHARE = 0.25
@@ -56,19 +61,23 @@ def by_age(policy: Policy, situation: Situation) -> tuple[int, str]:
     loads = situation.loads(ahead)
     if isinstance(loads, Unknown):
         return current, f"age unknown: {loads.why}"
-    plant = Plant(situation.spread, situation.assignor, policy.utilization * rates.capacity.per_consumer)
+    plant = situation.plant(policy.utilization * rates.capacity.per_consumer)
     because = f"{ahead:,.0f} records/s to be ready for and a consumer does {rates.capacity.per_consumer:,.0f}"
-    later = age_ahead(policy, situation, plant, loads)
+    later, done_at = age_ahead(policy, situation, plant, loads), _last_done(situation, plant, rates.capacity)
     if _may_wait(policy, situation, rates.capacity, loads):
-        later = 0.0
-    if later > UP_SHARE * policy.lag_seconds and _recovers_sooner_alone(policy, situation, plant, loads):
+        later = done_at = 0.0
+    is_late = later > UP_SHARE * policy.lag_seconds
+    if not is_late and done_at <= LATE_SHARE * policy.lag_seconds:
+        wanted = _down(policy, situation, plant, ahead, because)
+    elif _recovers_sooner_alone(policy, situation, plant, loads):
         pause = situation.pause_seconds
         wanted = current, f"{because}; a rebalance of {pause:,.0f} s costs more than more replicas gain"
-    elif later > UP_SHARE * policy.lag_seconds:
+    elif is_late:
         because = f"{because}; {later:,.0f} s old before help could come"
         wanted = _up(policy, situation, plant, loads), because
     else:
-        wanted = _down(policy, situation, plant, ahead, because)
+        because = f"what waits would be done at an age of {done_at:,.0f} s"
+        wanted = _in_time(policy, situation, plant, rates.arrival.lasting), because
     room = _room_for_hot(policy, situation, plant, ahead)
     return wanted if room <= wanted[0] else (room, f"{because}; room for {len(situation.hot)} hot")
 
@@ -148,12 +157,61 @@ def age_ahead(policy: Policy, situation: Situation, plant: Plant, loads: Loads) 
 def _foreseen(situation: Situation, plant: Plant, loads: Loads, seconds: float) -> Loads:
     """The loads after `seconds` with the present replicas, of which some may still be starting."""
     all_of_them = situation.spread.consumers(situation.current)
-    members = situation.members
-    joined = all_of_them if isinstance(members, Unknown) else min(members, all_of_them)
-    starting = max(0.0, situation.join_seconds - situation.since_scaled) if joined < all_of_them else 0.0
+    joined, starting = _starting(situation)
     starting = min(starting, seconds)
     first = plant.after(loads, starting, joined)
     return plant.after(first, seconds - starting, all_of_them if starting or joined == all_of_them else joined)
+
+
+def _starting(situation: Situation) -> tuple[int, float]:
+    """Consumers of the present replicas that work, and in how many seconds the others will."""
+    all_of_them = situation.spread.consumers(situation.current)
+    members = situation.members
+    joined = all_of_them if isinstance(members, Unknown) else min(members, all_of_them)
+    seconds = max(0.0, situation.join_seconds - situation.since_scaled) if joined < all_of_them else 0.0
+    return joined, seconds
+
+
+def _last_done(situation: Situation, plant: Plant, capacity: Capacity) -> float:
+    """The greatest age at which the present replicas process one of the records that wait now, seconds.
+
+    Nothing that is still to come can make it less, so more replicas are needed now or they are too late, also where the
+    age is low yet: one batch of 200,000 records is young for long. With a lower bound of the capacity, it is not known.
+    """
+    loads = situation.loads(0.0)
+    if isinstance(loads, Unknown) or not (capacity.learned or capacity.busy):
+        return 0.0
+    joined, seconds = _starting(situation)
+    return plant.oldest_done(plant.after(loads, seconds, joined), situation.spread.consumers(situation.current))
+
+
+def _in_time(policy: Policy, situation: Situation, plant: Plant, arrival: float) -> int:
+    """The fewest replicas, no fewer than now, that process in time what waits, at the arrival that lasts.
+
+    200,000 records that came at once 130 s ago, an objective of 600 s, help in 100 s: the last of them is to be done
+    at an age of 450 s, so within 220 s, by 10 consumers of 100 records/s.
+    """
+    loads = situation.loads(arrival)
+    if isinstance(loads, Unknown):
+        return situation.current
+    candidates = tuple(_candidates(policy, situation))
+    arrived = _foreseen(situation, plant, loads, situation.join_seconds)
+    limit = max(UP_SHARE * policy.lag_seconds, _done_with(situation, plant, arrived, candidates[-1]) / HELP_SHARE)
+    together = total(arrived)
+
+    def is_enough(replicas: int) -> bool:
+        pause = 0.0 if replicas == situation.current else situation.pause_seconds
+        return (plant.holds(arrived, policy.lag_seconds, replicas, pause, BACK_SHARE * policy.lag_seconds, together)
+                and _done_with(situation, plant, arrived, replicas) <= limit)
+
+    found = _first(candidates, is_enough)
+    return candidates[-1] if found is None else found
+
+
+def _done_with(situation: Situation, plant: Plant, loads: Loads, replicas: int) -> float:
+    """The greatest age at which one of the records that wait is processed by so many replicas, seconds."""
+    pause = 0.0 if replicas == situation.current else situation.pause_seconds
+    return plant.oldest_done(loads, situation.spread.consumers(replicas), pause)
 
 
 def _up(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int:
@@ -164,18 +222,25 @@ def _up(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int
     arrived = _foreseen(situation, plant, loads, situation.join_seconds)
     worst = oldest(arrived)
     seconds = policy.recovery_seconds if worst <= policy.lag_seconds else min(policy.recovery_seconds, HURRY_SECONDS)
-    candidates = tuple(_candidates(policy, situation))
-    for replicas in candidates:
+    candidates, together = tuple(_candidates(policy, situation)), total(arrived)
+    most = candidates[-1]
+
+    def holds(replicas: int) -> bool:
         pause = 0.0 if replicas == situation.current else situation.pause_seconds
-        if plant.holds(arrived, seconds, replicas, pause, BACK_SHARE * policy.lag_seconds):
-            return replicas
-        most = candidates[-1]
-        if replicas < most and _is_helped(policy, situation, plant, arrived, seconds, replicas, most):
-            return replicas
-    backlog = sum(load.lag for load in arrived.values())
-    coming = sum(load.arrival for load in arrived.values())
-    needed = min(1e6, (coming + backlog / seconds) / plant.capacity / situation.spread.threads)
+        return plant.holds(arrived, seconds, replicas, pause, BACK_SHARE * policy.lag_seconds, together)
+
+    found = _first(candidates[:-1], lambda replicas: holds(replicas) or _is_helped(
+        policy, situation, plant, arrived, seconds, replicas, most))
+    if found is not None or holds(most):
+        return most if found is None else found
+    needed = min(1e6, (together.arrival + together.lag / seconds) / plant.capacity / situation.spread.threads)
     return max(situation.current, situation.spread.useful_replicas + 1, ceil(needed))
+
+
+def _first(candidates: Sequence[int], is_enough: Callable[[int], bool]) -> int | None:
+    """The first that is enough, where every later one is, too: seven of a hundred are asked; None where none is."""
+    place = bisect_left(candidates, True, key=is_enough)
+    return candidates[place] if place < len(candidates) else None
 
 
 def _is_helped(policy: Policy, situation: Situation, plant: Plant, loads: Loads, seconds: float, replicas: int,
@@ -189,7 +254,7 @@ def _is_helped(policy: Policy, situation: Situation, plant: Plant, loads: Loads,
     if consumers == 0:
         return False
     pause = 0.0 if replicas == situation.current else situation.pause_seconds
-    late = {tp for tp, load in plant.after(loads, seconds, consumers, pause).items() if load.age > limit}
+    late = plant.late_after(loads, seconds, consumers, pause, limit)
     some = plant.could(loads, late, seconds, consumers)
     best = plant.could(loads, late, seconds, situation.spread.consumers(most))
     return all(some[tp] >= HELP_SHARE * best[tp] and not some[tp] <= loads[tp].arrival * seconds < best[tp]
@@ -246,10 +311,20 @@ def _is_fresh(policy: Policy, situation: Situation) -> bool:
 
 
 def _fewest_that_hold(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int:
-    limit = DOWN_SHARE * policy.lag_seconds
-    held = (replicas for replicas in situation.spread.steps(situation.current) if replicas < situation.current
-            and plant.holds(loads, HOLD_SECONDS, replicas, situation.pause_seconds, limit))
-    return next(held, situation.current)
+    limit, seconds, together = DOWN_SHARE * policy.lag_seconds, _long(situation, HOLD_SECONDS), total(loads)
+
+    def is_enough(replicas: int) -> bool:
+        return (plant.holds(loads, seconds, replicas, situation.pause_seconds, limit, together)
+                and _done_with(situation, plant, loads, replicas) <= UP_SHARE * policy.lag_seconds)
+
+    fewer = [replicas for replicas in situation.spread.steps(situation.current) if replicas < situation.current]
+    found = _first(fewer, is_enough)
+    return situation.current if found is None else found
+
+
+def _long(situation: Situation, seconds: float) -> float:
+    """So many seconds, or four times what a rebalance costs where that is longer."""
+    return max(seconds, LONG_PAUSES * situation.pause_seconds)
 
 
 def _is_on_its_way(policy: Policy, situation: Situation, plant: Plant, ahead: float, target: int) -> bool:
@@ -265,7 +340,9 @@ def _may_probe(policy: Policy, situation: Situation, plant: Plant, loads: Loads)
     capacity = situation.rates.capacity
     if isinstance(capacity, Unknown) or not capacity.learned:
         return True
-    return plant.holds(loads, PROBE_SECONDS, step_below(situation), situation.pause_seconds, policy.lag_seconds)
+    below = step_below(situation)
+    return (plant.holds(loads, _long(situation, PROBE_SECONDS), below, situation.pause_seconds, policy.lag_seconds)
+            and _done_with(situation, plant, loads, below) <= UP_SHARE * policy.lag_seconds)
 
 
 def _without_capacity(policy: Policy, situation: Situation, why: Unknown) -> tuple[int, str]:

@@ -27,6 +27,7 @@ from kafka_consumer_scaler.core.diagnosis import (
     uncommitted_seconds,
 )
 from kafka_consumer_scaler.core.effect import kept_capacity, learned
+from kafka_consumer_scaler.core.held import held_topics, not_due
 from kafka_consumer_scaler.core.history import SPAN_SECONDS, History
 from kafka_consumer_scaler.core.membership import (
     hung_transactions,
@@ -42,6 +43,7 @@ from kafka_consumer_scaler.core.ownership import foreign_members, threads_of, wi
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import (
     NEWEST_SECONDS,
+    age_marks,
     ages,
     arrival_shares,
     lags,
@@ -57,6 +59,8 @@ from kafka_consumer_scaler.core.throttle import counted
 GAP_POLLS = 3
 GAP_SECONDS = 30.0
 """Samples further apart than three polls, and this, do not tell what was in between."""
+PROFILE_SHARE = 0.1
+"""The age profile of a backlog is known to this share of the objective."""
 UNREAD_KEPT_SECONDS = 21_600.0
 """For so long, a group without replicas is not woken by topics that it did not read."""
 
@@ -90,12 +94,14 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
     """The situation of a group of which all partitions that count are known."""
     sample, group = history.samples[-1], _group_seen(history)
     interval = likely_commit_interval(history, policy)
-    waiting = unprocessed(history, policy, lag, interval)
+    memory = replace(memory, held=held_topics(history, policy, interval, memory.held, memory.capacity))
+    held = {each.topic: each.seconds for each in memory.held}
+    waiting = not_due(history, memory.held, policy, interval, unprocessed(history, policy, lag, interval))
     waited = ages(history, waiting)
     seen = _rates(policy, history, memory, interval, _unseen(policy, memory, group, replicas))
     asked = counted(seen.arrival, memory.throttling)
     rates = seen if asked is seen.arrival else replace(seen, arrival=asked)
-    stuck = stuck_partitions(history, policy, waiting)
+    stuck = stuck_partitions(history, policy, waiting, held)
     standing = backlog(history, policy, _age_that_counts(waited, stuck), seen)
     memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
     memory = _with_usual(_with_members(memory, group, sample.at), standing, rates, replicas, sample.at)
@@ -114,6 +120,7 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
         hot=hot_partitions(history, rates),
         age=oldest(ages(history, lag)),
         ages=waited,
+        marks=age_marks(history, waiting, waited, PROFILE_SHARE * policy.lag_seconds),
         shares=arrival_shares(history),
         shares_newest=arrival_shares(history, NEWEST_SECONDS),
         rates=rates,
@@ -135,6 +142,7 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
         lost=lost_records(history),
         recreated=recreated_topics(history),
         retention=None if standing is Backlog.CAUGHT_UP and not stuck else retention_risk(history, policy),
+        held=held,
         rebalancing_seconds=rebalancing_seconds(history),
         observed=seen.arrival,
     )
@@ -154,7 +162,8 @@ def _doubt(history: History, lag: Mapping[TopicPartition, int]) -> Unknown | Non
 def _rates(policy: Policy, history: History, memory: Memory, interval: float | Unknown,
            unseen: Unseen | None) -> Rates:
     lead = (memory.join_seconds or JOIN_SECONDS) + policy.polling_interval_seconds
-    seen = measure(history, policy, memory.capacity, interval, unseen, lead)
+    held = frozenset(each.topic for each in memory.held)
+    seen = measure(history, policy, memory.capacity, interval, unseen, lead, held)
     if isinstance(seen.capacity, Unknown):
         return seen
     return replace(seen, capacity=kept_capacity(memory, seen.capacity))
@@ -230,7 +239,8 @@ def _unseen(policy: Policy, memory: Memory, group: Group | Unknown, replicas: Re
     """Consumers that work and are no visible members: as many as the replicas bring; None where members are seen."""
     if not isinstance(group, Unknown) or group.reason is not Reason.MEMBERS_UNSEEN or not replicas.spec:
         return None
-    joined_at = memory.last_scale.at + (memory.join_seconds or JOIN_SECONDS) if memory.last_scale else 0.0
+    changes = [each.at for each in memory.scales[-1:]] + [each.at for each in memory.others[-1:]]
+    joined_at = max(changes, default=-inf) + (memory.join_seconds or JOIN_SECONDS)
     return Unseen(replicas.spec * threads_of(policy, memory), joined_at)
 
 

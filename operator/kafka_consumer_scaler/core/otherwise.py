@@ -13,6 +13,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.core.spoken import UNTIL, count, number, verb
+from kafka_consumer_scaler.core.stabilization import spent_limit
 from kafka_consumer_scaler.core.sustained import at_least, planned, sustained
 from kafka_consumer_scaler.core.verdict import Abstain, Decision, ScaleTo, Verdict
 
@@ -66,7 +67,7 @@ def _until(policy: Policy, verdict: Verdict, situation: Situation) -> tuple[str,
     if decision.reason is Reason.STABILIZING:
         return (_window_ends(policy, verdict, situation),)
     if decision.reason is Reason.STEP_LIMIT:
-        return (_steps_end(_rules(policy, verdict, situation), situation),)
+        return (_limit_ends(policy, verdict, situation),)
     if decision.reason is Reason.STILL_BEHIND:
         goal = CAUGHT_UP_SHARE * policy.lag_seconds
         return (f"Fewer replicas are possible once the oldest record is no more than {goal:,.0f} s old.",)
@@ -108,6 +109,17 @@ def _window_ends(policy: Policy, verdict: Verdict, situation: Situation) -> str:
         since = max((high.at for high in memory.highs if high.replicas >= current), default=now)
     left = max(0.0, since + window - now)
     return f"The stabilization window of {window:,} s ends in {left:,.0f} s, if the same is wanted until then."
+
+
+def _limit_ends(policy: Policy, verdict: Verdict, situation: Situation) -> str:
+    """A limit by the hour or day is asked about before the step policies."""
+    is_up = _is_up(verdict, situation)
+    found = spent_limit(policy, situation.memory, situation, is_up=is_up)
+    if found is None:
+        return _steps_end(_rules(policy, verdict, situation), situation)
+    field = "maxChangesPerHour" if found.limit.is_hourly else "maxChangesPerDay"
+    way, direction = ("up", "scaleUp") if is_up else ("down", "scaleDown")
+    return (f"Another scale-{way} is possible in {found.wait}, or with a larger spec.behavior.{direction}.{field}.")
 
 
 def _steps_end(rules: ScalingRules, situation: Situation) -> str:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+MINUTE_SECONDS = 60
+HOUR_SECONDS = 3_600
+DAY_SECONDS = 86_400
+
 
 class Mode(StrEnum):
     """`Active` scales; `Advisory` decides and reports and changes nothing."""
@@ -53,8 +57,21 @@ class StepPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeLimit:
+    """At most so many changes in one direction within any `period_seconds`."""
+
+    changes: int
+    period_seconds: int
+
+    @property
+    def is_hourly(self) -> bool:
+        """It is the limit of an hour, not that of a day."""
+        return self.period_seconds == HOUR_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
 class ScalingRules:
-    """How fast one direction may go; the names are those of the HPA v2 `behavior`, plus the cooldown.
+    """How fast one direction may go; the names of the HPA v2 `behavior`, the cooldown and the change limits.
 
     Args:
         stabilization_window_seconds: up: the least, down: the most recommended within this window counts.
@@ -62,6 +79,8 @@ class ScalingRules:
         tolerance: share by which lag per replica may differ from its target without a change.
         policies: step limits; none means one jump.
         select_policy: which of them holds.
+        max_changes_per_hour: most changes in this direction within any 3,600 s; None is no limit.
+        max_changes_per_day: most changes in this direction within any 86,400 s; None is no limit.
     """
 
     stabilization_window_seconds: int
@@ -69,6 +88,14 @@ class ScalingRules:
     tolerance: float = 0.1
     policies: tuple[StepPolicy, ...] = ()
     select_policy: SelectPolicy = SelectPolicy.MAX
+    max_changes_per_hour: int | None = None
+    max_changes_per_day: int | None = None
+
+    @property
+    def change_limits(self) -> tuple[ChangeLimit, ...]:
+        """The limits that are set, the shorter period first."""
+        given = ((self.max_changes_per_hour, HOUR_SECONDS), (self.max_changes_per_day, DAY_SECONDS))
+        return tuple(ChangeLimit(changes, period) for changes, period in given if changes is not None)
 
 
 DEFAULT_SCALE_UP = ScalingRules(stabilization_window_seconds=0, cooldown_seconds=30)

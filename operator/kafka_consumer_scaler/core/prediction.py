@@ -1,13 +1,16 @@
 """How old the oldest unprocessed record will be: the fluid model behind the objective.
 
-A partition's backlog of L records, whose oldest is g seconds old, is taken to have arrived evenly. While A t more
-arrive in t seconds, x of them all are processed:
+A partition's backlog of L records has an age profile a(x): the age of the record with x records ahead of it. The marks
+of the profile are the end offsets that were seen; between two marks records arrived evenly, and without any mark all of
+them did, from the age of the oldest down to 0. While A t more arrive in t seconds, x of them all are processed:
 
-    x <= L:       the head moves by g x / L, and time by t:          age = g + t - g x / L
+    x <= L:       the record at x is the oldest, t seconds older:    age = a(x) + t
     x >  L:       what is left, L + A t - x, is the newest:          age = (L + A t - x) / A
 
-With g = 20 s, L = 2,000, A = 100, 100 a second processed: age 20 for ever. With g = L = 0, A = 300, 100 a second
-processed: after 30 s 6,000 are left and the oldest is 20 s old.
+With a(0) = 20 s, L = 2,000, A = 100, 100 a second processed: age 20 for ever. With L = 0, A = 300, 100 a second
+processed: after 30 s 6,000 are left and the oldest is 20 s old. With 1,000 records that arrived at once 100 s ago, 10 a
+second processed: 200 s until the last of them is done, and it is then 200 s old; records that had arrived evenly would
+be 100 s old at most.
 
 A consumer serves its partitions evenly, and what one does not need goes to the others. 100 records/s for partitions
 that get 10, 20 and 90: 10, 20 and 70.
@@ -15,33 +18,74 @@ that get 10, 20 and 90: 10, 20 and 70.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import accumulate
 from math import inf
+from typing import NamedTuple
 
 from kafka_consumer_scaler.core.assignment import Spread, deal
 from kafka_consumer_scaler.core.snapshot import TopicPartition
 
+Mark = tuple[float, float]
+"""(records ahead, age in seconds) of a record of a backlog."""
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What waits and what comes: backlog (records), age of its oldest record (s), arrival (records/s)."""
+
+class Load(NamedTuple):
+    """What waits and what comes. A tuple, since one is made of each partition at each poll.
+
+    Args:
+        lag: the backlog, records.
+        age: age of its oldest record, seconds.
+        arrival: records/s.
+        marks: the age profile between its ends, oldest first; or up to the newest record, where its age is known.
+    """
 
     lag: float
     age: float
     arrival: float
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def profile(self) -> tuple[Mark, ...]:
+        """The marks with both ends: the oldest record, and the newest."""
+        ends = self.marks if self.marks and self.marks[-1][0] >= self.lag else (*self.marks, (self.lag, 0.0))
+        return ((0.0, self.age), *ends)
+
+    def age_at(self, ahead: float) -> float:
+        """Age of the record that has so many of the backlog ahead of it, seconds."""
+        records, age = 0.0, self.age
+        for more, younger in self.marks:
+            if ahead <= more:
+                return _between(records, age, more, younger, ahead)
+            records, age = more, younger
+        return _between(records, age, self.lag, 0.0, ahead) if ahead <= self.lag else 0.0
+
+    def age_after(self, seconds: float, done: float) -> float:
+        """Age of the oldest record after `seconds` in which `done` records were processed; 0 when none is left."""
+        lag = self.lag + self.arrival * seconds - done
+        if lag <= 0.0:
+            return 0.0
+        return self.age_at(done) + seconds if done <= self.lag else lag / self.arrival
 
     def after(self, seconds: float, done: float) -> Load:
         """The load after `seconds` in which `done` records were processed, no more than there are."""
         lag = max(0.0, self.lag + self.arrival * seconds - done)
-        if lag == 0.0:
-            return Load(0.0, 0.0, self.arrival)
-        if done <= self.lag:
-            return Load(lag, self.age + seconds - (self.age * done / self.lag if self.lag else 0.0), self.arrival)
-        return Load(lag, lag / self.arrival, self.arrival)
+        left = tuple([(records - done, age + seconds) for records, age in self.profile[1:] if records > done])
+        return Load(lag, self.age_after(seconds, done), self.arrival, left if lag else ())
+
+
+def _between(records: float, age: float, more: float, younger: float, ahead: float) -> float:
+    return age - (age - younger) * (ahead - records) / (more - records) if more > records else younger
 
 
 Loads = Mapping[TopicPartition, Load]
+
+
+def total(loads: Loads) -> Load:
+    """The backlog and the arrival of all partitions together; its age says nothing."""
+    return Load(sum(load.lag for load in loads.values()), 0.0, sum(load.arrival for load in loads.values()))
 
 
 def oldest(loads: Loads) -> float:
@@ -68,24 +112,72 @@ class Plant:
         spread: how many consumers a number of replicas makes.
         assignor: how partitions are dealt.
         capacity: records/s of one consumer, as far as it may be used.
+        seen: the partitions of each consumer as they are now. A sticky assignor's counts are even, its loads need not
+            be: what so many consumers have is known of the present number alone.
+        present: that number; some of so many may have none of these partitions.
     """
 
     spread: Spread
     assignor: str
     capacity: float
+    seen: tuple[tuple[TopicPartition, ...], ...] = ()
+    present: int = 0
+
+    def hands(self, loads: Mapping[TopicPartition, object], consumers: int) -> tuple[tuple[TopicPartition, ...], ...]:
+        """The partitions of each of so many consumers: as seen, else as the assignor would deal them."""
+        if not self.seen or consumers != self.present:
+            return deal(tuple(loads), self.assignor, consumers)
+        hands = (tuple(tp for tp in hand if tp in loads) for hand in self.seen)
+        return tuple(hand for hand in hands if hand)
 
     def after(self, loads: Loads, seconds: float, consumers: int, pause: float = 0.0) -> Loads:
         """Each partition's load after `seconds` with so many consumers, in `pause` of which nothing is processed."""
         if seconds <= 0:
             return loads
-        can = self.capacity * max(0.0, seconds - pause)
-        hands = deal(tuple(loads), self.assignor, consumers) if consumers > 0 else (tuple(loads),)
         found: dict[TopicPartition, Load] = {}
-        for hand in hands:
-            needs = {tp: loads[tp].lag + loads[tp].arrival * seconds for tp in hand}
-            share = fair_share(tuple(needs.values()), can) if consumers > 0 else 0.0
-            found |= {tp: loads[tp].after(seconds, min(need, share)) for tp, need in needs.items()}
+        for tp, done in self._done(loads, seconds, consumers, pause):
+            found[tp] = loads[tp].after(seconds, done)
         return found
+
+    def late_after(self, loads: Loads, seconds: float, consumers: int, pause: float,
+                   limit: float) -> Set[TopicPartition]:
+        """The partitions whose oldest record is older than `limit` seconds after `seconds`."""
+        if seconds <= 0:
+            return {tp for tp, load in loads.items() if load.age > limit}
+        return {tp for tp, done in self._done(loads, seconds, consumers, pause)
+                if loads[tp].age_after(seconds, done) > limit}
+
+    def _done(self, loads: Loads, seconds: float, consumers: int,
+              pause: float) -> Iterator[tuple[TopicPartition, float]]:
+        """Records of each partition that so many consumers process in `seconds`."""
+        can = self.capacity * max(0.0, seconds - pause)
+        hands = self.hands(loads, consumers) if consumers > 0 else (tuple(loads),)
+        for hand in hands:
+            needs = [loads[tp].lag + loads[tp].arrival * seconds for tp in hand]
+            share = fair_share(needs, can) if consumers > 0 else 0.0
+            for tp, need in zip(hand, needs, strict=True):
+                yield tp, min(need, share)
+
+    def oldest_done(self, loads: Loads, consumers: int, pause: float = 0.0) -> float:
+        """The greatest age at which one of the records that wait now is processed, seconds; for ever without consumers.
+
+        What arrives from now on is left out: it is processed later, so no answer is greater than in truth. A consumer
+        gives each of its partitions the same until that is done. It comes to the record that has x ahead of it in its
+        partition once it has done min(L, x) of each partition with a backlog of L: 100 records/s, backlogs of 500 and
+        3,000, x = 2,000: after 25 s.
+        """
+        if consumers <= 0 or self.capacity <= 0:
+            return inf if any(load.lag > 0 for load in loads.values()) else 0.0
+        worst = 0.0
+        for hand in self.hands(loads, consumers):
+            lags = sorted(loads[tp].lag for tp in hand)
+            sums = (0.0, *accumulate(lags))
+            for tp in hand:
+                for ahead, age in loads[tp].profile if loads[tp].lag > 0 else ():
+                    smaller = bisect_right(lags, ahead)
+                    done = sums[smaller] + ahead * (len(lags) - smaller)
+                    worst = max(worst, age + pause + done / self.capacity)
+        return worst
 
     def could(self, loads: Loads, late: Set[TopicPartition], seconds: float,
               consumers: int) -> Mapping[TopicPartition, float]:
@@ -94,7 +186,7 @@ class Plant:
         A consumer does 100 a second and has a late partition and one that gets 10: 90 a second for the late one.
         """
         found: dict[TopicPartition, float] = {}
-        for hand in deal(tuple(loads), self.assignor, consumers):
+        for hand in self.hands(loads, consumers):
             needs = [inf if tp in late else loads[tp].lag + loads[tp].arrival * seconds for tp in hand]
             found |= dict.fromkeys(late & set(hand), fair_share(needs, self.capacity * seconds))
         return found
@@ -105,19 +197,27 @@ class Plant:
         hands = deal(tuple(sorted(shares)), self.assignor, consumers)
         return max(sum(shares[tp] for tp in hand if tp not in hot) for hand in hands if not hot.isdisjoint(hand))
 
-    def holds(self, loads: Loads, seconds: float, replicas: int, pause: float, limit: float) -> bool:
-        """Whether after `seconds` no record is older than `limit` seconds.
+    def busiest(self, rates: Mapping[TopicPartition, float], consumers: int) -> float:
+        """Records/s that arrive for the busiest of so many consumers."""
+        return max((sum(rates[tp] for tp in hand) for hand in self.hands(rates, consumers)), default=0.0)
 
-        Told first without dealing: whoever is within the limit has at most `limit` seconds of its arrival left (if
+    def holds(self, loads: Loads, seconds: float, replicas: int, pause: float, limit: float,
+              together: Load | None = None) -> bool:
+        """Whether after `seconds` no record is older than `limit` seconds; `together` is the total of the loads.
+
+        Answered first without dealing: who is within the limit has at most `limit` seconds of its arrival left (if
         `seconds` is no shorter), so all together have, and no division of the capacity can leave less than need - can.
         """
-        need = sum(load.lag + load.arrival * seconds for load in loads.values())
+        lag, _, arrival, _ = total(loads) if together is None else together
+        need, most = lag + arrival * seconds, limit * arrival
         can = self.capacity * self.spread.consumers(replicas) * max(0.0, seconds - pause)
-        most = limit * sum(load.arrival for load in loads.values())
         if seconds >= limit and need - can > most * (1 + 1e-9) + 1e-9:
             return False
         return self.worst_age(loads, seconds, replicas, pause) <= limit
 
     def worst_age(self, loads: Loads, seconds: float, replicas: int, pause: float = 0.0) -> float:
         """Age of the oldest record after `seconds` with so many replicas, in `pause` of which nothing is processed."""
-        return oldest(self.after(loads, seconds, self.spread.consumers(replicas), pause))
+        if seconds <= 0:
+            return oldest(loads)
+        done = self._done(loads, seconds, self.spread.consumers(replicas), pause)
+        return max((loads[tp].age_after(seconds, records) for tp, records in done), default=0.0)

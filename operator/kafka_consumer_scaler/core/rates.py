@@ -7,14 +7,15 @@ at least 60 s and at least three commit intervals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
+from math import floor
 from statistics import fmean, median
 
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
-from kafka_consumer_scaler.core.snapshot import Reading, Sample, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Reading, Sample, TopicPartition, Unknown
 
 WINDOW_SECONDS = 60.0
 WINDOW_COMMIT_INTERVALS = 3
@@ -22,8 +23,10 @@ NEWEST_SECONDS = 10.0
 """The last interval: one poll, or as many as make 10 s, since producers send, and transactions end, in batches."""
 COMMIT_SECONDS = 5.0
 """Kafka's default auto.commit.interval.ms."""
+ASKED_MEMBERS = 5
+ASKED_MEMBERS_EVER = 20
 ASKED_PARTITIONS = 20
-"""Partitions whose commits tell the commit interval: all consumers of a group commit alike."""
+"""Members of a sample, of all samples, and partitions whose commits show the interval: all consumers commit alike."""
 SEEN_TIMES = 1.05
 """Commits that are this many looks apart, on average, are not seen at each look."""
 OVERDUE_COMMIT_INTERVALS = 2
@@ -36,17 +39,23 @@ REST_COMMIT_INTERVALS = 3
 """A partition is at rest once neither end moved for so many commit intervals, or the objective while none is known."""
 TRAILING_RECORDS = 10
 """So few records at the end of a partition that stands still at both ends are the markers of transactions."""
+TURNS = 3
+MARKS_SHARE = 0.1
 IDLE_LAG = 1
 """A transaction's commit marker has an offset that no consumer commits: it stays as a lag of one record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Records/s produced: over the window, over the last interval, and the rise in records/s each second."""
+    """Records/s produced: over the window, over the last interval, and the rise in records/s each second.
+
+    `lasting` is the average without the poll that saw most arrive: a batch is not in it.
+    """
 
     average: float
     newest: float
     rise: float = 0.0
+    lasting: float = 0.0
 
     def ahead(self, seconds: float) -> float:
         """The rate to be ready for: the larger of window and last interval, plus the trend. It is only ever raised.
@@ -92,6 +101,39 @@ def ages(history: History, lag: Mapping[TopicPartition, float]) -> Mapping[Topic
     return {tp: _partition_age(history, tp, behind) if behind > 0 else 0.0 for tp, behind in lag.items()}
 
 
+def age_marks(history: History, lag: Mapping[TopicPartition, float],
+              waited: Mapping[TopicPartition, float | Unknown],
+              spacing: float) -> Mapping[TopicPartition, tuple[tuple[float, float], ...]]:
+    """How old records within each backlog are, oldest first: (records ahead, age in seconds) at the ends seen.
+
+    100 records at t=0, 200 from t=10 to t=30, 300 at t=40, of which 250 wait: those with 50 and 150 records ahead are
+    40 and 30 s old, and the newest came at t=40. Marks are at least `spacing` seconds, and a tenth of the age of the
+    oldest record, apart: there are ten at most.
+    """
+    found = {}
+    for tp, age in waited.items():
+        if not isinstance(age, Unknown) and lag[tp] > 0:
+            found[tp] = _partition_marks(history, tp, lag[tp], max(spacing, MARKS_SHARE * age))
+    return found
+
+
+def _partition_marks(history: History, tp: TopicPartition, lag: float,
+                     spacing: float) -> tuple[tuple[float, float], ...]:
+    newest = history.samples[-1]
+    end = newest.readings[tp].end
+    found: list[tuple[float, float]] = []
+    for sample in reversed(history.samples):
+        reading = sample.readings.get(tp)
+        if reading is None or end - reading.end >= lag:
+            break
+        mark = (lag - (end - reading.end), newest.at - sample.at)
+        if found and mark[0] == found[-1][0]:
+            found[-1] = mark
+        elif not found or mark[1] - found[-1][1] >= spacing:
+            found.append(mark)
+    return tuple(reversed(found))
+
+
 def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, int],
                 interval: float | Unknown) -> Mapping[TopicPartition, float]:
     """The lag without what was probably processed since the last commit, and without a transaction's trailing marker.
@@ -101,26 +143,74 @@ def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, i
     """
     needed = policy.lag_seconds if isinstance(interval, Unknown) else REST_COMMIT_INTERVALS * interval
     rest = max(WINDOW_SECONDS, needed)
-    idle = {tp for tp, behind in lag.items() if 0 < behind <= TRAILING_RECORDS and _is_at_rest(history, tp, rest)}
+    idle = [tp for tp, behind in lag.items() if 0 < behind <= TRAILING_RECORDS and _is_at_rest(history, tp, rest)]
+    if idle:
+        turns = turn_seconds(history, policy.offset_reset)
+        idle = [tp for tp in idle if _is_at_rest(history, tp, max(rest, turns.get(tp, 0.0)))]
     credit: Mapping[TopicPartition, float] = {}
     if not isinstance(interval, Unknown):
         credit = _processed_since_commit(history, policy.offset_reset, interval)
     return {tp: 0.0 if tp in idle else max(0.0, behind - credit.get(tp, 0.0)) for tp, behind in lag.items()}
 
 
+def turn_seconds(history: History, reset: OffsetReset) -> Mapping[TopicPartition, float]:
+    """How long a partition may wait for its turn, seconds, where its consumer has others with a backlog too.
+
+    Three times what it takes to process one record of each: 12 partitions, one record in ten minutes: six hours.
+    """
+    first, last = history.samples[0], history.samples[-1]
+    if isinstance(last.group, Unknown) or last.at == first.at:
+        return {}
+    found: dict[TopicPartition, float] = {}
+    for member in last.group.members:
+        hand = [tp for tp in member.partitions if tp in last.readings]
+        behind = [tp for tp in hand if position(history, tp, last.readings[tp], reset) < last.readings[tp].end]
+        done = processed(history, reset, first, last, frozenset(hand))
+        if len(behind) > 1 and done:
+            found |= dict.fromkeys(behind, TURNS * len(behind) * (last.at - first.at) / done)
+    return found
+
+
 def commit_interval_seconds(history: History) -> float | Unknown:
-    """Median time between two moves of a partition's committed offset, as far as the polls can tell."""
+    """Median time between two commits of a consumer, as far as the polls can tell."""
     gaps = _commit_gaps(history)
     return median(seconds for seconds, _ in gaps) if gaps else NO_MOVES
 
 
 def _commit_gaps(history: History) -> list[tuple[float, int]]:
-    """(seconds, looks) from each commit that was seen to the next one of its partition."""
+    """(seconds, polls) from each commit that was seen to the next one of its consumer.
+
+    A consumer that commits after each record, of ten minutes, commits one of its partitions every ten minutes. Where
+    members cannot be seen, each partition is taken for a consumer; where rebalances leave nothing to count, commits
+    that every poll saw are enough.
+    """
     if not history.samples:
         return []
     first, last = history.samples[0], history.samples[-1]
     moving = [tp for tp in last.readings if _has_committed(first, last, tp)]
-    return [gap for tp in moving[:ASKED_PARTITIONS] for gap in _gaps(history.samples, tp)]
+    distinct = {id(sample.group): sample.group for sample in reversed(history.samples)}
+    groups = {name: _hands(group, moving) for name, group in distinct.items()}
+    asked = dict.fromkeys(member for hands in groups.values() for member in [*hands][:ASKED_MEMBERS])
+    at_each = [groups[id(sample.group)] for sample in history.samples]
+    found = [gap for member in [*asked][:ASKED_MEMBERS_EVER]
+             for gap in _gaps(history.samples, [hands.get(member, ()) if hands else None for hands in at_each])]
+    if found:
+        return found
+    each = [gap for tp in moving[:ASKED_PARTITIONS] for gap in _gaps(history.samples, repeat((tp,)))]
+    poll = last.at - history.samples[-2].at if moving else 0.0
+    return [gap for gap in each if not asked or (gap[1] == 1 and gap[0] <= 1.5 * poll)]
+
+
+def _hands(group: Group | Unknown, moving: Sequence[TopicPartition]) -> Mapping[str, tuple[TopicPartition, ...]]:
+    """Of each member the partitions that moved, some of them; members without one are left out."""
+    if isinstance(group, Unknown):
+        return {}
+    owners = {tp: member.id for member in group.members for tp in member.partitions}
+    found: dict[str, list[TopicPartition]] = {}
+    for tp in moving:
+        if tp in owners and len(hand := found.setdefault(owners[tp], [])) < ASKED_PARTITIONS:
+            hand.append(tp)
+    return {member: tuple(hand) for member, hand in found.items()}
 
 
 def likely_commit_interval(history: History, policy: Policy) -> float | Unknown:
@@ -132,7 +222,7 @@ def likely_commit_interval(history: History, policy: Policy) -> float | Unknown:
     """
     gaps = _commit_gaps(history)
     if not gaps:
-        return _interval_by_size(history, policy.offset_reset)
+        return _interval_by_size(history, policy)
     mean, looks = fmean(seconds for seconds, _ in gaps), fmean(looks for _, looks in gaps)
     seen = median(seconds for seconds, _ in gaps)
     if seen > 1.5 * max(mean / looks, policy.polling_interval_seconds):
@@ -140,28 +230,50 @@ def likely_commit_interval(history: History, policy: Policy) -> float | Unknown:
     return mean if looks > SEEN_TIMES else min(seen, COMMIT_SECONDS)
 
 
-def _interval_by_size(history: History, reset: OffsetReset) -> float | Unknown:
+def _interval_by_size(history: History, policy: Policy) -> float | Unknown:
+    """The commit interval where one commit was seen: the time in which so many records arrive that it committed.
+
+    At least the time since then, up to the objective, where records of its partitions still wait. What is shorter than
+    a poll cannot be told from Kafka's default.
+    """
     moves = [(before, now) for before, now in pairwise(history.samples)
              if any(_has_committed(before, now, tp) for tp in now.readings)]
     if not moves:
         return NO_MOVES
     before, now = moves[-1]
-    moved = [tp for tp in now.readings if _has_committed(before, now, tp)]
-    window = _window(history, since=0.0, seconds=WINDOW_SECONDS)
-    arrived = sum(_moves(window[0], window[-1]).get(tp, 0) for tp in moved)
-    if len(history.samples) == 2 or arrived == 0:
-        return COMMIT_SECONDS
-    rate = arrived / (window[-1].at - window[0].at)
-    return max(COMMIT_SECONDS, processed(history, reset, before, now, frozenset(moved)) / rate)
+    newest = history.samples[-1]
+    moved = frozenset(tp for tp in now.readings if _has_committed(before, now, tp))
+    waits = any(tp in newest.readings and position(history, tp, newest.readings[tp], policy.offset_reset)
+                < newest.readings[tp].end for tp in moved)
+    least = min(newest.at - now.at, policy.lag_seconds) if waits else 0.0
+    rate = _recent_rate(history, moved)
+    if len(history.samples) == 2 or not rate:
+        return max(COMMIT_SECONDS, least)
+    found = max(least, processed(history, policy.offset_reset, before, now, moved) / rate)
+    return found if found > policy.polling_interval_seconds else COMMIT_SECONDS
 
 
-def arrival(history: History, lead: float = 0.0) -> Arrival | Unknown:
-    """Records/s that are produced; the rise is measured over a span that suits a forecast `lead` seconds ahead."""
-    window = _window(history, since=0.0, seconds=WINDOW_SECONDS)
+def _recent_rate(history: History, partitions: frozenset[TopicPartition]) -> float:
+    """Records/s that arrive in some partitions: over a window, or the whole history where none came in the window."""
+    newest = history.samples[-1]
+    for first in (_window(history, since=0.0, seconds=WINDOW_SECONDS)[0], history.samples[0]):
+        arrived = sum(_moves(first, newest).get(tp, 0) for tp in partitions)
+        if arrived:
+            return arrived / (newest.at - first.at)
+    return 0.0
+
+
+def arrival(history: History, lead: float = 0.0, seconds: float = WINDOW_SECONDS) -> Arrival | Unknown:
+    """Records/s that are produced over a window of so many seconds, WINDOW_SECONDS at least.
+
+    The rise is measured over a span that suits a forecast `lead` seconds ahead.
+    """
+    window = _window(history, since=0.0, seconds=max(WINDOW_SECONDS, seconds))
     if len(window) < 2:
         return Unknown("only one sample")
     newest = _window(history, since=0.0, seconds=NEWEST_SECONDS)
-    return Arrival(_arrived(window[0], window[-1]), _arrived(newest[0], newest[-1]), _rise(history, lead))
+    return Arrival(_arrived(window[0], window[-1]), _arrived(newest[0], newest[-1]), _rise(history, lead),
+                   _lasting(window))
 
 
 def arrival_shares(history: History, seconds: float = WINDOW_SECONDS) -> Mapping[TopicPartition, float]:
@@ -169,7 +281,8 @@ def arrival_shares(history: History, seconds: float = WINDOW_SECONDS) -> Mapping
 
     Records that arrive independently vary by the root of their number: of 100 expected, 130 are 3 deviations off. Those
     that come in batches of n vary by the root of n times as much: of 2,000 in batches of 1,000, 6,200 are no more than
-    3 off. With no partition beyond both 3 deviations and a quarter, all shares are even.
+    3 off. With no partition beyond a quarter and beyond 3 deviations and one record, all shares are even: a
+    single record comes in one partition.
     """
     window = _window(history, since=0.0, seconds=seconds)
     if not window:
@@ -178,7 +291,7 @@ def arrival_shares(history: History, seconds: float = WINDOW_SECONDS) -> Mapping
     total = sum(counts.values())
     mean = total / len(counts) if counts else 0.0
     farthest = max((abs(count - mean) for count in counts.values()), default=0.0)
-    if total == 0 or farthest <= mean / 4 or farthest <= 3 * (mean * _batch(history)) ** 0.5:
+    if total == 0 or farthest <= mean / 4 or farthest <= 3 * (mean * _batch(history)) ** 0.5 + 1:
         return dict.fromkeys(counts, 1 / len(counts)) if counts else {}
     return {tp: count / total for tp, count in counts.items()}
 
@@ -221,16 +334,18 @@ def drain(history: History, policy: Policy, interval: float | Unknown) -> float 
 def processed(history: History, reset: OffsetReset, first: Sample, last: Sample,
               only: Mapping[TopicPartition, object] | frozenset[TopicPartition]) -> int:
     """Records by which the positions of `only` moved on between two samples."""
-    moved = 0
+    moved, readings, earlier = 0, last.readings, first.readings
     for tp in only:
-        now, before = last.readings.get(tp), first.readings.get(tp)
-        if now is not None and before is not None:
+        now, before = readings.get(tp), earlier.get(tp)
+        if now is not None and before is not None and now is not before:
             moved += max(0, position(history, tp, now, reset) - position(history, tp, before, reset))
     return moved
 
 
 def position(history: History, tp: TopicPartition, reading: Reading, reset: OffsetReset) -> int:
     """The first offset not processed; the end where that cannot be known, which counts as no progress and no lag."""
+    if isinstance(reading.committed, int):
+        return max(reading.committed, reading.start)
     found = history.position(tp, reading, reset)
     return reading.end if isinstance(found, Unknown) else found
 
@@ -259,9 +374,26 @@ def _estimated_age(newest: Sample, first: Sample, tp: TopicPartition, lag: float
     return max(watched, lag * watched / arrived) if arrived > 0 else watched
 
 
-def _gaps(samples: tuple[Sample, ...], tp: TopicPartition) -> list[tuple[float, int]]:
-    moves = [look for look, (before, now) in enumerate(pairwise(samples), start=1) if _has_committed(before, now, tp)]
-    return [(samples[later].at - samples[earlier].at, later - earlier) for earlier, later in pairwise(moves)]
+def _gaps(samples: tuple[Sample, ...],
+          partitions: Iterable[Collection[TopicPartition] | None]) -> list[tuple[float, int]]:
+    """(seconds, polls) between the commits of one consumer, which had these partitions at each sample.
+
+    None is a group without members. Where the partitions changed hands, a rebalance made them commit: counting starts
+    again.
+    """
+    found: list[tuple[float, int]] = []
+    last: int | None = None
+    polls = enumerate(pairwise(zip(samples, partitions, strict=False)), start=1)
+    for poll, ((before, old), (now, held)) in polls:
+        moved = any(_has_committed(before, now, tp) for tp in held or ())
+        is_kept = old in (held, None)
+        if moved and is_kept and last is not None:
+            found.append((now.at - samples[last].at, poll - last))
+        if moved and is_kept:
+            last = poll
+        elif not is_kept:
+            last = None
+    return found
 
 
 def _committed(sample: Sample, tp: TopicPartition) -> object:
@@ -281,7 +413,7 @@ def _is_at_rest(history: History, tp: TopicPartition, seconds: float) -> bool:
 def _processed_since_commit(history: History, reset: OffsetReset, interval: float) -> Mapping[TopicPartition, float]:
     """Records that were probably processed since each partition's last commit was seen.
 
-    Counted from commit to commit: 600 records between the first and the last of a window, 60 s apart, are 10 a second.
+    Whole records, counted from commit to commit: 600 between the first and the last of a window, 60 s apart, are 10/s.
     A single commit is taken to hold what was processed in one interval. After a rebalance, at which consumers commit,
     they are taken to keep up until the next commit is due.
     """
@@ -292,7 +424,7 @@ def _processed_since_commit(history: History, reset: OffsetReset, interval: floa
         commits = _commits(window, tp)
         waited = newest.at - (commits[-1] if commits else window[0]).at
         if 0 < waited <= OVERDUE_COMMIT_INTERVALS * interval:
-            found[tp] = _rate(history, reset, window, tp, commits, interval) * waited
+            found[tp] = float(floor(_rate(history, reset, window, tp, commits, interval) * waited))
     return found
 
 
@@ -328,6 +460,14 @@ def _window(history: History, since: float, seconds: float) -> tuple[Sample, ...
 def _arrived(first: Sample, last: Sample) -> float:
     arrived = sum(reading.end - _end(first, tp, reading) for tp, reading in last.readings.items())
     return arrived / (last.at - first.at)
+
+
+def _lasting(window: tuple[Sample, ...]) -> float:
+    """Records/s over the window without the interval in which most arrived."""
+    intervals = [(now.at - before.at, sum(_moves(before, now).values())) for before, now in pairwise(window)]
+    seconds, most = max(intervals, key=lambda each: each[1])
+    rest = window[-1].at - window[0].at - seconds
+    return (sum(number for _, number in intervals) - most) / rest if rest else 0.0
 
 
 def _end(sample: Sample, tp: TopicPartition, otherwise: Reading) -> int:

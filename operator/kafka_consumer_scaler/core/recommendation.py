@@ -35,7 +35,7 @@ def recommend(policy: Policy, situation: Situation) -> Recommendation:
 def _not_taken_back(policy: Policy, situation: Situation, wanted: Recommendation) -> Recommendation:
     """No step down to a number that was too few for such a load a while ago; the next one above it instead."""
     few, current = situation.too_few, situation.current
-    if wanted.replicas > few or wanted.replicas >= current or few >= current:
+    if wanted.replicas > few or wanted.replicas >= current:
         return wanted
     above = next((n for n in situation.spread.steps(current) if n > few), current)
     return Recommendation(min(above, current), f"{wanted.because}, {few} were too few a while ago")

@@ -13,7 +13,7 @@ from kafka_consumer_scaler.core.membership import Hung, Unrest
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.ownership import readers
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.prediction import Load, Loads
+from kafka_consumer_scaler.core.prediction import Load, Loads, Mark, Plant
 from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, TopicPartition, Unknown
 
@@ -40,6 +40,7 @@ class Situation:
         hot: partitions that get more than one consumer can process.
         age: age of the oldest record that is not committed, seconds.
         ages: age of the oldest record that is waiting, by partition, seconds.
+        marks: the age profile of each backlog, oldest record first: (records ahead, age in seconds).
         shares: each partition's share of the arrival of the window.
         shares_newest: each partition's share of the arrival of the last interval.
         commit_interval: seconds between two commits of a consumer.
@@ -57,6 +58,7 @@ class Situation:
         lost: records that were deleted before they were processed, by partition.
         recreated: topics that were recreated of late.
         unread: partitions that no member is assigned, which count for nothing, and for how long that was seen, seconds.
+        held: topics that are held back on purpose, and for how many seconds; their records count once they are due.
         rebalancing_seconds: for how long every sample saw a rebalance; 0 when the latest saw none.
         observed: what arrives, where the arrival of the rates is what producers asked for before they were held back.
     """
@@ -92,8 +94,10 @@ class Situation:
     lost: Mapping[TopicPartition, int] = field(default_factory=dict)
     recreated: frozenset[str] = frozenset()
     unread: Mapping[TopicPartition, float] = field(default_factory=dict)
+    held: Mapping[str, float] = field(default_factory=dict)
     rebalancing_seconds: float = 0.0
     observed: Arrival | Unknown | None = None
+    marks: Mapping[TopicPartition, tuple[Mark, ...]] = field(default_factory=dict)
 
     @property
     def arrived(self) -> Arrival | Unknown:
@@ -117,8 +121,24 @@ class Situation:
 
     @property
     def members(self) -> int | Unknown:
-        """Members of the group that read partitions that count."""
-        return self.group if isinstance(self.group, Unknown) else len(readers(self.group, self.lag))
+        """Members of the group that may be ours.
+
+        Those that hold partitions of other topics alone are ours where the replicas bring as many members as there are;
+        where there are more, they may be another workload's.
+        """
+        if isinstance(self.group, Unknown):
+            return self.group
+        every = len(self.group.members)
+        brought = self.spread.threads * max(self.replicas.spec, self.replicas.existing)
+        return every if every <= brought else len(readers(self.group, self.lag))
+
+    @property
+    def reads_other_topics(self) -> bool:
+        """Whether some consumer of partitions that count also has partitions of topics that are not declared."""
+        if isinstance(self.group, Unknown):
+            return False
+        topics = {tp.topic for tp in (*self.lag, *self.unread)}
+        return any(tp.topic not in topics for member in readers(self.group, self.lag) for tp in member.partitions)
 
     @property
     def join_seconds(self) -> float:
@@ -127,10 +147,12 @@ class Situation:
 
     @property
     def pause_seconds(self) -> float:
-        """Processing time that a rebalance costs, as far as it was measured."""
+        """Processing time that a rebalance costs, as far as it was measured: at least that of the record in work."""
+        capacity = self.rates.capacity
+        in_work = 0.0 if isinstance(capacity, Unknown) or not capacity.per_consumer else 1 / capacity.per_consumer
         if self.memory.pause_seconds is not None:
-            return self.memory.pause_seconds
-        return PAUSE_SECONDS_COOPERATIVE if self.assignor in COOPERATIVE else PAUSE_SECONDS
+            return max(in_work, self.memory.pause_seconds)
+        return max(in_work, PAUSE_SECONDS_COOPERATIVE if self.assignor in COOPERATIVE else PAUSE_SECONDS)
 
     @property
     def since_scaled(self) -> float:
@@ -154,10 +176,8 @@ class Situation:
     @property
     def helped_arrival(self) -> float | Unknown:
         """Records/s that arrive on partitions that more consumers can help."""
-        arrival = self.rates.arrival
-        if isinstance(arrival, Unknown):
-            return arrival
-        return arrival.average * sum(share for tp, share in self.shares.items() if self.can_help(tp))
+        rates = self.rates_now
+        return rates if isinstance(rates, Unknown) else sum(rates.values())
 
     @property
     def withdrawn_to(self) -> int | None:
@@ -177,8 +197,35 @@ class Situation:
 
     @property
     def waits(self) -> bool:
-        """Whether records wait that replicas can process."""
-        return any(lag > 0 and tp not in self.stuck for tp, lag in self.waiting.items())
+        """Whether records wait that replicas can process, now or once they are due."""
+        is_held = any(lag > 0 and tp.topic in self.held for tp, lag in self.lag.items())
+        return is_held or any(lag > 0 and tp not in self.stuck for tp, lag in self.waiting.items())
+
+    def plant(self, capacity: float) -> Plant:
+        """The group as the prediction sees it, of which a consumer processes `capacity` records/s."""
+        consumers = self.spread.consumers(self.current)
+        return Plant(self.spread, self.assignor, capacity, self._hands(consumers), consumers)
+
+    def _hands(self, consumers: int) -> tuple[tuple[TopicPartition, ...], ...]:
+        """The partitions of each consumer, once all of them hold some; none while that is not known."""
+        group, members = self.group, self.members
+        if isinstance(group, Unknown) or isinstance(members, Unknown) or group.is_rebalancing or members < consumers:
+            return ()
+        owners = {tp: member.id for member in group.members for tp in member.partitions}
+        hands: dict[str, list[TopicPartition]] = {}
+        for tp in self.lag:
+            if tp not in owners:
+                return ()
+            hands.setdefault(owners[tp], []).append(tp)
+        return tuple(tuple(hand) for hand in hands.values())
+
+    @property
+    def rates_now(self) -> Mapping[TopicPartition, float] | Unknown:
+        """Records/s that arrive in each partition that more consumers can help."""
+        arrival = self.rates.arrival
+        if isinstance(arrival, Unknown):
+            return arrival
+        return {tp: arrival.average * share for tp, share in self.shares.items() if self.can_help(tp)}
 
     def loads(self, arrival: float) -> Loads | Unknown:
         """Each partition's load at a rate of arrival, without those that more consumers cannot help."""
@@ -189,5 +236,5 @@ class Situation:
                 continue
             if isinstance(age, Unknown):
                 return age
-            found[tp] = Load(lag, age, arrival * self.shares.get(tp, 0.0))
-        return dict(sorted(found.items()))
+            found[tp] = Load(lag, age, arrival * self.shares.get(tp, 0.0), self.marks.get(tp, ()))
+        return found

@@ -13,7 +13,7 @@ BECAUSE: Mapping[Reason, str] = {
     Reason.WITHIN_OBJECTIVE: "as many as are wanted",
     Reason.STABILIZING: "another number was not yet wanted, or not yet watched, for the whole stabilization window",
     Reason.COOLING_DOWN: "the last change is too fresh for another one",
-    Reason.STEP_LIMIT: "the behavior policies allow no step for now",
+    Reason.STEP_LIMIT: "the limits of spec.behavior allow no such change for now",
     Reason.STILL_BEHIND: "a group that is behind is not made smaller",
     Reason.REBALANCING: "partitions are changing hands, so nobody can tell yet how many consumers are enough",
     Reason.ROLLING_OUT: "pods are coming or going, and the change before is not done",

@@ -1,4 +1,4 @@
-"""Windows, hysteresis and cooldown.
+"""Windows, hysteresis, cooldown and the changes within an hour or a day.
 
 Law: between two changes of opposite direction lies at least the later direction's cooldown. Under `lagPerReplica` also
 its stabilization window, since a scale-down needs the largest, a scale-up the smallest, recommendation of its window.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.effect import expected_members, give_up_joining_seconds
-from kafka_consumer_scaler.core.limits import Limit, step
+from kafka_consumer_scaler.core.limits import Limit, Spent, spent, step
 from kafka_consumer_scaler.core.memory import Memory
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
@@ -55,7 +55,7 @@ def stabilize(allowed: int, policy: Policy, memory: Memory, situation: Situation
     current = situation.current
     if allowed == current:
         return _stay(current, Reason.WITHIN_OBJECTIVE, "as many as wanted")
-    if current > policy.max_replicas or 0 < current < policy.min_replicas:
+    if is_out_of_bounds(policy, current):
         return _move(max(policy.min_replicas, min(policy.max_replicas, current)), (), policy, memory, situation)
     if situation.retention is not None and situation.can_help(situation.retention[0]) and allowed > current:
         return Stabilized(allowed, Reason.SCALED_UP)
@@ -69,6 +69,11 @@ def stabilize(allowed: int, policy: Policy, memory: Memory, situation: Situation
         if found is not None:
             return _stay(current, *found)
     return _move(wanted, trail, policy, memory, situation)
+
+
+def is_out_of_bounds(policy: Policy, current: int) -> bool:
+    """The user's own bounds ask for another number; 0 replicas are a number of their own."""
+    return current > policy.max_replicas or 0 < current < policy.min_replicas
 
 
 def _stay(current: int, reason: Reason, why: str) -> Stabilized:
@@ -137,11 +142,15 @@ def is_pending(policy: Policy, memory: Memory, situation: Situation) -> tuple[Re
 
 
 def is_settling(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
-    """The rebalance of the last change goes on: another change would begin it again."""
+    """The rebalance of the last change goes on: another change would begin it again.
+
+    It begins when the new consumers join, so until they have been seen to, any rebalance is that of the change.
+    """
     group, since = situation.group, situation.since_scaled
     if isinstance(group, Unknown) or not group.is_rebalancing or since >= give_up_rebalance_seconds(situation):
         return None
-    if situation.rebalancing_seconds + 2 * policy.polling_interval_seconds < since:
+    began_later = situation.rebalancing_seconds + 2 * policy.polling_interval_seconds < since
+    if began_later and memory.awaited is None:
         return None
     return Reason.REBALANCING, f"the group is in {group.state} since the last change"
 
@@ -201,9 +210,42 @@ def is_cooling_down(policy: Policy, memory: Memory, situation: Situation) -> tup
     return _cooldown(policy.scale_down.cooldown_seconds, memory, situation.now)
 
 
-UP_VETOES: tuple[Veto, ...] = (is_uncommitted, is_pending, is_settling, is_cooling_up)
+def is_spent_up(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
+    """As many scale-ups as are allowed were made within the last hour or day."""
+    found = spent_limit(policy, memory, situation, is_up=True)
+    return None if found is None else (Reason.STEP_LIMIT, _spent_words(found, "scale-ups"))
+
+
+def is_spent_down(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
+    """As many scale-downs as are allowed were made within the last hour or day."""
+    found = spent_limit(policy, memory, situation, is_up=False)
+    return None if found is None else (Reason.STEP_LIMIT, _spent_words(found, "scale-downs"))
+
+
+def spent_limit(policy: Policy, memory: Memory, situation: Situation, *, is_up: bool) -> Spent | None:
+    """The limit by the hour or day that allows no further change in a direction; None when none holds.
+
+    Waking from zero, a withdrawal and the way back into the bounds yield to none of them. A scale-up for retention is
+    made before any veto.
+    """
+    if is_out_of_bounds(policy, situation.current):
+        return None
+    if is_up:
+        return None if situation.current == 0 else spent(policy.scale_up, memory.ups, situation.now)
+    return None if situation.is_withdrawn else spent(policy.scale_down, memory.downs, situation.now)
+
+
+def _spent_words(found: Spent, changes: str) -> str:
+    """`4 of 4 scale-downs within an hour; the next is possible in 12 min`."""
+    allowed, period = found.limit.changes, "an hour" if found.limit.is_hourly else "a day"
+    return f"{allowed} of {allowed} {changes} within {period}; the next is possible in {found.wait}"
+
+
+UP_VETOES: tuple[Veto, ...] = (is_uncommitted, is_pending, is_settling, is_cooling_up, is_spent_up)
 DOWN_VETOES: tuple[Veto, ...] = (
-    is_behind, is_rebalancing, is_rolling_out, is_freshly_watched, is_cooling_down,
+    is_behind, is_rebalancing, is_rolling_out, is_freshly_watched, is_cooling_down, is_spent_down,
 )
 WITHDRAWAL_VETOES: tuple[Veto, ...] = (is_rebalancing, is_rolling_out)
-"""Doubt about the group comes first, then doubt about the workload, then patience: the first that holds is reported."""
+"""Doubt about the group comes first, then doubt about the workload, then patience: the first that holds is reported.
+
+The changes within an hour or a day are the last to be judged: their limit is reported where nothing else holds."""

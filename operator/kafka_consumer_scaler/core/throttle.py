@@ -122,7 +122,8 @@ def counted(arrival: Arrival | Unknown, throttling: Throttling | None) -> Arriva
         return arrival
     if throttling.record_bytes * arrival.average < CENSORED_SHARE * throttling.rate:
         return arrival
-    return Arrival(max(arrival.average, throttling.demand), max(arrival.newest, throttling.demand))
+    demand = throttling.demand
+    return Arrival(max(arrival.average, demand), max(arrival.newest, demand), lasting=max(arrival.lasting, demand))
 
 
 def steer(policy: Policy, situation: Situation, safe: SafeRate | Unknown, allowed: int) -> Course:

@@ -1,1 +1,1 @@
-"""Groups as people run them: several topics, strangers among the members, long jobs, rare commits, slow pods."""
+"""Consumer groups as they run in production: several topics, outside members, long jobs, rare commits, slow pods."""

@@ -11,12 +11,12 @@ from kafka_consumer_scaler.simulation.group import Coordinator
 
 @dataclass(slots=True)
 class SharedGroup(Coordinator):
-    """The group; topics with the same subscribers are assigned together, the others apart.
+    """A group with several subscriptions; topics with the same subscribers are assigned together.
 
     Args:
         places: the partitions of each topic.
         ours: the topics that our own members subscribe to.
-        others: the topics that a member subscribes to that is not ours, by its id.
+        others: the subscribed topics of each outside member, by its id.
     """
 
     places: Mapping[str, range] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class SharedGroup(Coordinator):
     others: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def assigned(self, before: Owners) -> Owners:
-        """The new owner of each partition, where `before` are the owners up to now."""
+        """The new owner of each partition; `before` has the current owners."""
         owners: Owners = [None] * len(before)
         for subscribers, partitions in self._together():
             given = assign(self.spec.assignor, [before[each] for each in partitions], subscribers, 1)
@@ -33,7 +33,7 @@ class SharedGroup(Coordinator):
         return owners
 
     def _together(self) -> list[tuple[tuple[str, ...], list[int]]]:
-        """The partitions that are assigned together, with their subscribers; under range each topic apart."""
+        """Partitions that are assigned together, with their subscribers; under range each topic separately."""
         each = [(tuple(member for member in self.members if topic in self.others.get(member, self.ours)), list(places))
                 for topic, places in self.places.items()]
         if self.spec.assignor == "range":

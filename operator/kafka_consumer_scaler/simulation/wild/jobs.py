@@ -1,4 +1,4 @@
-"""Records that take a consumer seconds to minutes each: one at a time, committed when it is done."""
+"""Records that take seconds to minutes each: processed one at a time, committed one by one."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from kafka_consumer_scaler.simulation.wild.log import ROUNDING, Log
 
 @dataclass(slots=True)
 class Jobs:
-    """What each partition's first record was worked on so far, in seconds.
+    """Progress on the current record of each partition, in seconds of work.
 
-    A consumer works on the oldest record of its partitions until it is done; a partition that changes hands has its
-    record begun again.
+    A consumer processes the oldest record of its partitions to the end. If a partition moves to another consumer, its
+    current record is restarted.
 
     Args:
-        seconds: how long a record takes.
+        seconds: processing time of one record.
     """
 
     seconds: float
     _worked: dict[int, float] = field(default_factory=dict)
 
     def work(self, log: Log, work: Sequence[Sequence[int]], factor: float) -> list[int]:
-        """One second of work at `factor` of the speed, by each consumer; the partitions that moved on."""
+        """Let each consumer work for one second at `factor` of its speed; return the partitions that advanced."""
         ready = np.floor(log.ready() - log.done + ROUNDING)
         moved: list[int] = []
         for partitions in work:
@@ -42,12 +42,12 @@ class Jobs:
         return moved
 
     def drop(self, partitions: Iterable[int]) -> None:
-        """The records that are worked on in these partitions have to be begun again."""
+        """Restart the current records of these partitions."""
         for place in partitions:
             self._worked.pop(place, None)
 
     def _next(self, log: Log, partitions: Sequence[int], ready: np.ndarray) -> int | None:
-        """The partition of the record that is begun, else of the oldest one."""
+        """The partition whose record is in progress, otherwise the one with the oldest record."""
         begun = next((place for place in partitions if place in self._worked), None)
         if begun is not None:
             return begun

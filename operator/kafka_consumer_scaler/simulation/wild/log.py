@@ -1,9 +1,9 @@
-"""Whole records in partitions: what has arrived, is processed, committed and deleted.
+"""Whole records in partitions: arrived, processed, committed and deleted.
 
 A partition with the share w of its topic has, at second s, `first + floor(w * A(s) + phase)` records, where A is the
-topic's cumulative arrival. Phases are spread evenly over the partitions, so that one record a minute over twelve of
-them is one record each minute and not twelve every twelfth. Record number k (from `first`) arrived in the first second
-in which w * A >= k + 1 - phase: one search in A.
+topic's cumulative arrival. Phases are spread evenly over the partitions: one record per minute over twelve partitions
+arrives as one record each minute, not as twelve records every twelve minutes. Record number k (from `first`) arrived in
+the first second in which w * A >= k + 1 - phase, which is one search in A.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ ROUNDING = 1e-9
 
 
 class Log:
-    """The partitions of all topics, numbered through; offsets are in records.
+    """The partitions of all topics, numbered consecutively; offsets are in records.
 
     Args:
         topics: in the order of their partitions.
-        dice: spreads the phases.
+        rng: draws the order of the phases.
     """
 
-    def __init__(self, topics: Sequence[Topic], dice: np.random.Generator) -> None:
+    def __init__(self, topics: Sequence[Topic], rng: np.random.Generator) -> None:
         sizes = [topic.partitions for topic in topics]
         total = sum(sizes)
         stops = np.cumsum(sizes)
@@ -37,7 +37,7 @@ class Log:
         self._weights = np.concatenate([_shares(topic) for topic in topics])
         self._topic = np.repeat(np.arange(len(topics)), sizes)
         self._cumulative = np.array([np.concatenate(([0.0], np.cumsum(topic.arrival))) for topic in topics])
-        self._phase = np.concatenate([_phases(topic, dice) for topic in topics])
+        self._phase = np.concatenate([_phases(topic, rng) for topic in topics])
         self._first, self.start = np.zeros(total), np.zeros(total)
         self.done, self.committed = np.zeros(total), np.full(total, -1.0)
         self.is_beyond = np.zeros(total, dtype=bool)
@@ -50,23 +50,23 @@ class Log:
         self.end = self._ends(0)
 
     def arrive(self, second: int) -> None:
-        """Let the records of the time up to `second` arrive."""
+        """Advance the end offsets to `second`."""
         self.second = second
         self.end = self._ends(second)
 
     def ready(self) -> Floats:
-        """Up to where records are old enough to be processed."""
+        """Offsets up to which records may be processed: the ends, or earlier where a topic delays its records."""
         if not self.delay.any():
             return self.end
         return self._ends(np.maximum(0, self.second - self.delay.astype(np.intp)))
 
     def process(self, worker: Numbers, capacities: Floats, slots: Numbers) -> None:
-        """One second of work at a rate, each consumer's capacity shared fairly among its partitions.
+        """Let consumers work for one second; each consumer's capacity is shared fairly among its partitions.
 
         Args:
-            worker: the consumer of each partition; `len(capacities)` for nobody.
+            worker: the consumer of each partition; `len(capacities)` for none.
             capacities: records/s of each consumer.
-            slots: the partitions of each consumer, filled up with `len(worker)`.
+            slots: the partitions of each consumer, padded with `len(worker)`.
         """
         count = len(capacities)
         demand = np.maximum(self.ready() - self.done, 0.0)
@@ -79,19 +79,19 @@ class Log:
         self.done += np.minimum(demand, np.maximum(levels[worker], 0.0))
 
     def commit(self, partitions: Sequence[int] | Numbers) -> None:
-        """What is processed of these partitions is committed; where nothing was read, nothing is."""
+        """Commit the processed records of these partitions; a partition without processed records keeps its commit."""
         which = np.asarray(partitions, dtype=np.intp)
         which = which[self.done[which] > self._rest[which]]
         self.committed[which] = np.floor(self.done[which] + ROUNDING)
 
     def rewind(self, partitions: Sequence[int]) -> None:
-        """What is not committed of these partitions will be processed again."""
+        """Go back to the committed offsets: uncommitted records of these partitions are processed again."""
         which = np.asarray(partitions, dtype=np.intp)
         self.done[which] = np.maximum(np.where(self.is_beyond[which], self.done[which], self.committed[which]),
                                       self.start[which])
 
     def delete_before(self, at: float) -> None:
-        """Retention: records that arrived before `at` are gone; what was not processed of them is lost."""
+        """Delete records that arrived before `at`; those not yet processed are lost."""
         if at <= 0:
             return
         self.start = np.maximum(self.start, self._ends(int(at)))
@@ -101,12 +101,12 @@ class Log:
             self.done = np.maximum(self.done, self.start)
 
     def waiting(self) -> Floats:
-        """Records of each partition that are not processed and not held back."""
+        """Backlog of each partition in records, without records that the topic still delays."""
         waiting: Floats = np.maximum(self.ready() - np.floor(self.done + ROUNDING), 0.0)
         return waiting
 
     def ages(self, which: Numbers) -> Floats:
-        """How long the oldest record of each of these partitions waits to be processed, seconds; each has one."""
+        """Age of the oldest unprocessed record of each partition, in seconds; each of them must have a backlog."""
         number = np.floor(self.done[which] + ROUNDING) - self._first[which]
         with np.errstate(divide="ignore", invalid="ignore"):
             needed = np.where(number < 0, 0.0, (number + 1 - self._phase[which]) / self._weights[which])
@@ -118,7 +118,7 @@ class Log:
         return ages
 
     def rate(self, at: int) -> Floats:
-        """Records/s that arrive in each partition in the second `at`."""
+        """Arrival rate of each partition in the second `at`, in records/s."""
         now = self._cumulative[:, at + 1] - self._cumulative[:, at]
         rates: Floats = now[self._topic] * self._weights
         return rates
@@ -146,7 +146,7 @@ def _shares(topic: Topic) -> Floats:
     return shares
 
 
-def _phases(topic: Topic, dice: np.random.Generator) -> Floats:
-    order = dice.permutation(topic.partitions)
+def _phases(topic: Topic, rng: np.random.Generator) -> Floats:
+    order = rng.permutation(topic.partitions)
     turns: Floats = (np.full(topic.partitions, 0.5) if topic.in_step else (order + 0.5) / topic.partitions)
     return turns * (1 - ROUNDING)

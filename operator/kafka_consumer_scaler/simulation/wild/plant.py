@@ -1,4 +1,4 @@
-"""A world that is advanced second by second, and what an observer is told of it."""
+"""The state of a world, advanced second by second, and the samples that a scaler sees."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from kafka_consumer_scaler.simulation.wild.world import NO_MEMBERS, NOBODY, OURS
 
 
 class WildPlant:
-    """The world at a time; equal worlds and equal calls of `scale` give equal results to the last bit.
+    """The state of a world; equal worlds with equal calls of `scale` give bit-identical results.
 
-    Lag and age are the true ones of what our consumers can help: the declared topics that they read, without
-    partitions that are stuck or whose offset is of another cluster, and records that are held back on purpose.
+    Lag and age are the true values of the records that our consumers can process: those of the monitored topics that
+    they read. Stuck partitions, partitions with an offset of another cluster, and delayed records are excluded.
     """
 
     def __init__(self, world: World) -> None:
@@ -41,7 +41,7 @@ class WildPlant:
         self.rebalancing = 0.0
         self.lag_records = self.lag_seconds = 0.0
         self.written_by_others = 0
-        self._log = Log(world.topics, _dice(world, 3))
+        self._log = Log(world.topics, _rng(world, 3))
         self._names = [TopicPartition(topic.name, number) for topic in world.topics
                        for number in range(topic.partitions)]
         self._places = {topic.name: range(where.start, where.stop)
@@ -50,26 +50,27 @@ class WildPlant:
         declared = world.declared(frozenset(self._places))
         self._is_read = np.repeat([topic.reader != NOBODY for topic in world.topics], sizes)
         self._counts = np.repeat([topic.reader == OURS and topic in declared for topic in world.topics], sizes)
-        self._pods = Pods(world.plant, _dice(world, 0))
-        self._pods.start_ready(world.plant.initial_replicas + world.extra_pods(0.0))
-        self._beats = _dice(world, 1)
-        self._beat_seconds = max(1, round(world.plant.commit_seconds))
-        self._beat: dict[str, int] = {}
-        self._misses = _dice(world, 2).random((world.seconds + 1, 3))
-        self._others = {f"{each.name}-{number:02d}": each for each in world.outsiders for number in range(each.members)}
+        self._pods = Pods(world.plant, _rng(world, 0))
+        self._pods.start_ready(world.plant.initial_replicas + world.extra_pods_at(0.0))
+        self._phases = _rng(world, 1)
+        self._commit_seconds = max(1, round(world.plant.commit_seconds))
+        self._phase: dict[str, int] = {}
+        self._misses = _rng(world, 2).random((world.seconds + 1, 3))
+        self._others = {f"{each.name}-{number:02d}": each for each in world.outside_members
+                        for number in range(each.members)}
         self._crashes = sorted(world.plant.crashes)
-        self._moments = list(world.moments())
+        self._event_times = list(world.event_times())
         self._jobs = Jobs(world.record_seconds) if world.record_seconds else None
-        strangers = [who for who, each in self._others.items() if each.since <= 0]
-        for who in strangers:
-            self._set_beat(who)
+        initial = [who for who, each in self._others.items() if each.since <= 0]
+        for who in initial:
+            self._set_commit_phase(who)
         ours = [member for pod in self._pods.pods for member in self._joined(pod)]
         self._group = SharedGroup(
-            world.plant, [*strangers, *ours], places=self._places,
+            world.plant, [*initial, *ours], places=self._places,
             ours=frozenset(topic.name for topic in world.topics if topic.reader == OURS),
             others={who: frozenset(each.topics) for who, each in self._others.items()})
         self._next_at = inf
-        self._happen()
+        self._apply_events()
 
     @property
     def ready(self) -> int:
@@ -78,17 +79,17 @@ class WildPlant:
 
     @property
     def members(self) -> int:
-        """Members of the group, ours and others'."""
+        """Number of group members, including outside members."""
         return len(self._group.members)
 
     @property
     def records_lost(self) -> float:
-        """Records that retention deleted before they were processed."""
+        """Records deleted by retention before they were processed."""
         return self._log.lost
 
     @property
     def stuck(self) -> frozenset[TopicPartition]:
-        """Partitions that do not move now though they have an owner."""
+        """Partitions that currently make no progress although they have an owner."""
         return frozenset(TopicPartition(each.topic, each.partition) for each in self.world.stuck
                          if each.since <= self.at < each.until)
 
@@ -96,7 +97,7 @@ class WildPlant:
         """Advance one second.
 
         Raises:
-            IndexError: the arrivals are at their end.
+            IndexError: the run has ended.
         """
         self._set_capacities()
         self.at += 1.0
@@ -107,22 +108,22 @@ class WildPlant:
         elif len(self._capacities):
             self._log.process(self._worker, self._limited(), self._slots)
         self.rebalancing = len(self._group.still) / len(self._names)
-        self._log.commit(self._due.get(second % self._beat_seconds, ()))
+        self._log.commit(self._due.get(second % self._commit_seconds, ()))
         if self.at > self.world.plant.retention_seconds:
             self._log.delete_before(self.at - self.world.plant.retention_seconds)
         self._reset()
         if self.at >= self._next_at:
-            self._happen()
+            self._apply_events()
         self._measure()
 
     def scale(self, replicas: int) -> None:
-        """Ask for another number of replicas: pods start, or leave at once after a last commit."""
+        """Set the requested replicas: pods start, or leave immediately after a final commit."""
         self.replicas_spec = max(0, replicas)
         self._fit_pods()
-        self._happen()
+        self._apply_events()
 
     def observe(self) -> Observation:
-        """What an observer is told now; a poll that fails altogether tells of the replicas alone, as in life."""
+        """The result of a poll; a failed poll has the replicas only."""
         gap, partial, which = self._misses[int(self.at)]
         replicas = Replicas(self.replicas_spec, len(self._pods.pods))
         if gap < self.world.plant.poll_gap_chance:
@@ -133,11 +134,11 @@ class WildPlant:
             readings[missing] = Unknown("the leader did not answer", Reason.METRICS_PARTIAL)
         if not readings:
             nothing = Unknown("the group has no committed offsets", Reason.NO_COMMITTED_OFFSETS)
-            return Observation(self.at, Snapshot(self.at, nothing, self._seen_group()), replicas, self.ready)
-        return Observation(self.at, Snapshot(self.at, readings, self._seen_group()), replicas, self.ready)
+            return Observation(self.at, Snapshot(self.at, nothing, self._reported_group()), replicas, self.ready)
+        return Observation(self.at, Snapshot(self.at, readings, self._reported_group()), replicas, self.ready)
 
     def rates(self) -> Floats:
-        """Records/s that arrive in each partition now."""
+        """Current arrival rate of each partition, in records/s."""
         return self._log.rate(min(int(self.at), self.world.seconds - 1))
 
     def _reset(self) -> None:
@@ -149,7 +150,7 @@ class WildPlant:
             self.scale(resets.replicas)
 
     def _fit_pods(self) -> None:
-        for pod in self._pods.scale(self.replicas_spec + self.world.extra_pods(self.at), self.at):
+        for pod in self._pods.scale(self.replicas_spec + self.world.extra_pods_at(self.at), self.at):
             if pod.is_ready:
                 for member in pod.members(self.world.plant.threads):
                     self._leave(member)
@@ -165,18 +166,18 @@ class WildPlant:
             self._jobs.drop(given_up)
 
     def _joined(self, pod: Pod) -> list[str]:
-        """The pod's members, each with its own beat of commits."""
+        """The members of the pod; each gets its own commit phase."""
         members = pod.members(self.world.plant.threads)
         for member in members:
-            self._set_beat(member)
+            self._set_commit_phase(member)
         return members
 
-    def _set_beat(self, member: str) -> None:
-        self._beat[member] = int(self._beats.integers(self._beat_seconds))
+    def _set_commit_phase(self, member: str) -> None:
+        self._phase[member] = int(self._phases.integers(self._commit_seconds))
 
-    def _happen(self) -> None:
-        """All that is due: pods, strangers and crashes, then rebalances; then who works on what."""
-        self._moments = [at for at in self._moments if at > self.at]
+    def _apply_events(self) -> None:
+        """Apply due events (pods, outside members, crashes, rebalances), then update which consumer processes what."""
+        self._event_times = [at for at in self._event_times if at > self.at]
         self._fit_pods()
         while self._crashes and self._crashes[0][0] <= self.at:
             for pod in self._pods.crash(self._crashes.pop(0)[1]):
@@ -184,22 +185,22 @@ class WildPlant:
         for pod in self._pods.become_ready(self.at):
             for member in self._joined(pod):
                 self._group.join(member)
-        self._come_and_go()
+        self._update_outside_members()
         revoked = sorted(self._group.advance(self.at))
         self._log.commit(revoked)
         if self._jobs is not None:
             self._jobs.drop(revoked)
         crash_at = self._crashes[0][0] if self._crashes else inf
-        moment = self._moments[0] if self._moments else inf
-        self._next_at = min(crash_at, moment, self._pods.next_at, self._group.next_at)
-        self._share_out()
+        event_at = self._event_times[0] if self._event_times else inf
+        self._next_at = min(crash_at, event_at, self._pods.next_at, self._group.next_at)
+        self._update_work()
 
-    def _come_and_go(self) -> None:
+    def _update_outside_members(self) -> None:
         there = set(self._group.members)
         for who, each in self._others.items():
             is_there = each.since <= self.at < each.until
             if is_there and who not in there:
-                self._set_beat(who)
+                self._set_commit_phase(who)
                 self._group.join(who)
             elif not is_there and who in there:
                 self._leave(who)
@@ -212,8 +213,8 @@ class WildPlant:
                 self._jobs.drop(lost)
         self._pods.restart(pod, self.at)
 
-    def _share_out(self) -> None:
-        """Who works on what, and when which partitions are committed."""
+    def _update_work(self) -> None:
+        """Update the consumer of each partition, and when each partition is committed."""
         self._is_helpable = self._helpable()
         alive = [member for member in self._group.members if self._group.is_alive(member)]
         number = {member: index for index, member in enumerate(alive)}
@@ -221,17 +222,17 @@ class WildPlant:
         due: dict[int, list[int]] = {}
         for partition, owner in enumerate(self._group.owners):
             if owner in number:
-                due.setdefault(self._beat[owner], []).append(partition)
+                due.setdefault(self._phase[owner], []).append(partition)
                 if partition not in self._group.still and self._is_helpable[partition]:
                     self._worker[partition] = number[owner]
-        self._due = {beat: np.array(partitions, dtype=np.intp) for beat, partitions in due.items()}
+        self._due = {phase: np.array(partitions, dtype=np.intp) for phase, partitions in due.items()}
         self._work = [np.flatnonzero(self._worker == index).tolist() for index in range(len(alive))]
         self._slots = _slots(self._work, len(self._names))
         slow = self.world.plant.slow_members
         self._speeds = np.array([self.world.plant.slow_factor if index < slow else 1.0 for index in range(len(alive))])
 
     def _helpable(self) -> Flags:
-        """Partitions that a consumer can make progress on."""
+        """Whether a consumer can make progress, for each partition."""
         flags: Flags = self._is_read & ~self._log.is_beyond
         for tp in self.stuck:
             flags[self._places[tp.topic].start + tp.partition] = False
@@ -242,7 +243,7 @@ class WildPlant:
         self._capacities = self._speeds * (self.world.plant.capacity * self._factor)
 
     def _limited(self) -> Floats:
-        """Capacities under a bound that all share."""
+        """Capacity of each consumer in records/s, under the shared downstream limit."""
         limit, capacities = self.world.plant.downstream_limit, self._capacities
         if limit is None:
             return capacities
@@ -269,13 +270,13 @@ class WildPlant:
         found: dict[TopicPartition, Reading | Unknown] = {}
         for topic in self.world.declared(has_offsets):
             for place in self._places[topic.name]:
-                told = int(commits[place]) if commits[place] >= 0 else Uncommitted()
-                found[self._names[place]] = Reading(int(ends[place]), told, int(starts[place]))
+                committed = int(commits[place]) if commits[place] >= 0 else Uncommitted()
+                found[self._names[place]] = Reading(int(ends[place]), committed, int(starts[place]))
         return found
 
-    def _seen_group(self) -> Group:
-        """The coordinator's words; of a classic group no assignments while it prepares a rebalance."""
-        state, members = self.world.word(self.at) or self._group.state, self._group.members
+    def _reported_group(self) -> Group:
+        """The group as the coordinator describes it; no assignments while a classic group prepares a rebalance."""
+        state, members = self.world.reported_state(self.at) or self._group.state, self._group.members
         if state in NO_MEMBERS:
             return Group(state)
         if not members:
@@ -291,7 +292,7 @@ class WildPlant:
 
 
 def _slots(work: Iterable[list[int]], empty: int) -> Numbers:
-    """The partitions of each consumer in a row, filled up with `empty`."""
+    """The partitions of each consumer as rows of equal length, padded with `empty`."""
     rows = list(work)
     slots: Numbers = np.full((len(rows), max(1, max(map(len, rows), default=0))), empty, dtype=np.intp)
     for row, partitions in enumerate(rows):
@@ -299,5 +300,5 @@ def _slots(work: Iterable[list[int]], empty: int) -> Numbers:
     return slots
 
 
-def _dice(world: World, purpose: int) -> np.random.Generator:
+def _rng(world: World, purpose: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64((world.seed, purpose, *world.name.encode())))

@@ -1,4 +1,4 @@
-"""One run of a world under a policy, second by second, and what it left behind."""
+"""Simulate a world with a scaler, second by second, and record the result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kafka_consumer_scaler.simulation.wild.world import World
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the replicas asked for."""
+    """A change of the requested replicas."""
 
     at: float
     before: int
@@ -27,18 +27,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What a run left behind; arrays hold one value for each second, the n-th for the time from n to n + 1.
+    """The record of a run; arrays hold one value per second, the n-th for the time from n to n + 1.
 
     Args:
-        world: the world.
-        age: true age of the oldest record that consumers can help, at the end of the second; seconds.
-        lag: those records.
-        replicas: replicas asked for during the second.
-        ready: pods ready at the end of the second.
-        rebalancing: share of the partitions that stood still in a rebalance.
-        changes: every change of the replicas asked for.
-        verdicts: (at, verdict) of each poll; empty for other policies than ours.
-        lost: records that retention had deleted by then before they were processed.
+        world: the simulated world.
+        age: true age of the oldest record that consumers can process, at the end of the second, in seconds.
+        lag: number of unprocessed records that consumers can process.
+        replicas: requested replicas during the second.
+        ready: ready pods at the end of the second.
+        rebalancing: share of the partitions that are paused by a rebalance, 0 to 1.
+        changes: every change of the requested replicas.
+        verdicts: (at, verdict) of each poll; empty for other scalers than the operator.
+        lost: records deleted by retention before they were processed, cumulative.
     """
 
     world: World
@@ -53,26 +53,26 @@ class Played:
 
     @property
     def records_lost(self) -> float:
-        """Records that retention deleted before they were processed."""
+        """Records deleted by retention before they were processed."""
         return float(self.lost[-1])
 
     @property
     def seconds_over(self) -> int:
-        """Seconds at whose end the age was over the objective."""
+        """Number of seconds that end with an age over the objective."""
         return int(np.count_nonzero(self.age > self.world.policy.lag_seconds))
 
     @property
     def ours(self) -> tuple[Change, ...]:
-        """The changes that the scaler made."""
+        """The changes made by the scaler."""
         return tuple(change for change in self.changes if not change.by_others)
 
     def findings(self, since: float = 0.0) -> frozenset[str]:
-        """The names of all findings that were reported from `since` on."""
+        """The names of all findings reported from `since` on."""
         return frozenset(str(each.reason) for at, verdict in self.verdicts if at >= since for each in verdict.findings)
 
 
 def play(world: World, scaler: Scaler | None = None, watch: Callable[[WildPlant], None] | None = None) -> Played:
-    """Let `scaler` (ours by default) poll the world until its arrivals end; `watch` is called after each second."""
+    """Simulate the whole world with `scaler` (default: the operator); `watch` is called every second."""
     scaler = scaler or KafkaConsumerScaler(world.policy)
     plant = WildPlant(world)
     rows: list[tuple[float, float, int, int, float, float]] = []

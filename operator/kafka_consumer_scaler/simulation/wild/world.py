@@ -1,4 +1,4 @@
-"""What a world is: the topics, whose members read them, what happens when. Times are seconds, rates records/s."""
+"""A simulated world: topics, their readers, and scheduled events. Times are in seconds, rates in records/s."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.simulation.spec import PlantSpec
 
 OURS = "ours"
-"""The reader of a topic that the workload's own pods subscribe to."""
+"""Reader of topics to which the workload's own pods subscribe."""
 NOBODY = ""
 NO_MEMBERS = frozenset({"Empty", "Dead"})
-"""The coordinator's words with which it lists no members."""
+"""Group states in which the coordinator lists no members."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
-    """Where one partition is at the start of a run, in records.
+    """Initial offsets of one partition, in records.
 
-    A commit beyond the end is that of another cluster: nobody can read on from there, and the commit stays.
+    A commit beyond the end comes from another cluster: no consumer can continue from it, and it never changes.
     """
 
     partition: int
@@ -36,15 +36,15 @@ class Topic:
     Args:
         name: its name.
         arrival: records/s in each second of the run.
-        partitions: how many it has.
-        weights: relative shares of the arrivals, one for each partition; 0 is a partition at rest; empty means even.
-        reader: whose members subscribe to it: `OURS`, `NOBODY`, or the name of outsiders.
-        committed: whether the group has offsets for it at the start; without them each partition is uncommitted until
-            somebody reads it.
-        delay_seconds: a consumer holds each record back until it is this old.
-        trailing: control records at the end of each partition, which nobody commits.
-        offsets: partitions that do not start at 0.
-        in_step: each partition gets its records at the same moments as the others, where usually they take turns.
+        partitions: number of partitions.
+        weights: relative share of the arrivals of each partition; 0 for an idle partition; empty for even shares.
+        reader: the subscribers: `OURS`, `NOBODY`, or the name of outside members.
+        committed: whether the group has committed offsets at the start; otherwise a partition is uncommitted until a
+            member reads it.
+        delay_seconds: consumers process a record only once it is this old.
+        trailing: control records at the end of each partition, which are never committed.
+        offsets: initial offsets of partitions that do not start at 0.
+        in_step: all partitions receive records in the same seconds; by default they take turns.
     """
 
     name: str
@@ -60,8 +60,8 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
-class Outsiders:
-    """Members of the group that are not the workload's: there from `since` to `until`, subscribed to `topics`."""
+class OutsideMembers:
+    """Group members of another workload, subscribed to `topics` from `since` to `until`."""
 
     name: str
     members: int
@@ -71,8 +71,8 @@ class Outsiders:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """From `since` to `until` the coordinator calls the group `state`; Empty and Dead come without members."""
+class ReportedState:
+    """From `since` to `until` the coordinator reports `state`; Empty and Dead list no members."""
 
     state: str
     since: float = 0.0
@@ -81,7 +81,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """From `since` to `until` the owner of a partition gets no further with it and is alive."""
+    """From `since` to `until` a partition makes no progress although its owner is alive."""
 
     topic: str
     partition: int
@@ -90,8 +90,8 @@ class Stuck:
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
-    """From `since` to `until` the workload has so many pods beyond its replicas: a canary, a rollout that hangs."""
+class ExtraPods:
+    """From `since` to `until` the workload has more pods than replicas: a canary or a stalled rollout."""
 
     pods: int
     since: float
@@ -100,7 +100,7 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Resets:
-    """Somebody else writes `replicas` every `every` seconds, from `since` to `until`."""
+    """Another writer sets `replicas` every `every` seconds, from `since` to `until`."""
 
     replicas: int
     every: float
@@ -110,24 +110,24 @@ class Resets:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A group as a whole, and the wishes of its user.
+    """A consumer group, its environment and the user's policy.
 
     Args:
-        name: of its kind.
-        seed: of pods, beats of commits and failed polls.
-        topics: all topics of the cluster that matter.
-        plant: pods, consumers and coordinator; `partitions` counts those of all topics.
-        policy: what the user declares.
-        outsiders: members that are not ours.
-        assignor: the assignor's name that is reported where it is not the plant's.
-        words: what the coordinator says of the group where it is not so.
-        record_seconds: how long a consumer works at one record, where that is counted in records: then
-            `plant.capacity` counts for nothing, and each record is committed when it is done.
-        stuck: partitions that do not move for a while.
-        extra: pods beyond the replicas.
-        resets: somebody else who writes the replicas.
-        pending: (since, until): pods asked for in this time start at its end.
-        changes: when something changed that the operator has to answer, for judging.
+        name: name of the case, or `world-SEED`.
+        seed: seed for pod starts, commit phases and failed polls.
+        topics: all relevant topics of the cluster.
+        plant: pods, consumers and coordinator; `partitions` is the sum over all topics.
+        policy: the policy of the user's manifest.
+        outside_members: members of other workloads.
+        assignor: the reported assignor name, where it differs from the plant's.
+        reported_states: group states that the coordinator reports instead of the true ones.
+        record_seconds: processing time of one record; 0 for a rate instead. If set, `plant.capacity` is ignored and
+            each record is committed when it is finished.
+        stuck: partitions that make no progress for some time.
+        extra_pods: pods in addition to the replicas.
+        resets: another writer of the replicas.
+        pending: (since, until): pods requested in this time start at its end.
+        changes: times at which the load changes, for the laws.
     """
 
     name: str
@@ -135,37 +135,37 @@ class World:
     topics: tuple[Topic, ...]
     plant: PlantSpec
     policy: Policy
-    outsiders: tuple[Outsiders, ...] = ()
+    outside_members: tuple[OutsideMembers, ...] = ()
     assignor: str = ""
-    words: tuple[Word, ...] = ()
+    reported_states: tuple[ReportedState, ...] = ()
     record_seconds: float = 0.0
     stuck: tuple[Stuck, ...] = ()
-    extra: tuple[Extra, ...] = ()
+    extra_pods: tuple[ExtraPods, ...] = ()
     resets: Resets | None = None
     pending: tuple[tuple[float, float], ...] = ()
     changes: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse worlds that cannot be: a ValueError that names the field."""
+        """Validate the world. Raises ValueError with the name of the field."""
         lengths = {len(topic.arrival) for topic in self.topics}
         if len(lengths) != 1:
-            raise ValueError(f"topics have arrivals of {sorted(lengths)} seconds, one length is needed")
+            raise ValueError(f"topics have arrivals of {sorted(lengths)} seconds, but must all have the same length")
         partitions = sum(topic.partitions for topic in self.topics)
         if self.plant.partitions != partitions:
-            raise ValueError(f"plant.partitions is {self.plant.partitions} and the topics have {partitions}")
+            raise ValueError(f"plant.partitions is {self.plant.partitions}, but the topics have {partitions}")
 
     @property
     def seconds(self) -> int:
-        """How long the run takes."""
+        """Length of the run."""
         return len(self.topics[0].arrival)
 
     @property
     def per_consumer(self) -> float:
-        """Records/s that one consumer processes when nothing is the matter."""
+        """Capacity of one healthy consumer, in records/s."""
         return 1.0 / self.record_seconds if self.record_seconds else self.plant.capacity
 
     def declared(self, has_offsets: frozenset[str]) -> tuple[Topic, ...]:
-        """The topics whose partitions are read: those named, those that match, or those the group has offsets for."""
+        """The topics that the operator monitors: named topics, matching topics, or topics with committed offsets."""
         policy = self.policy
         if policy.topic_pattern is not None:
             pattern = re.compile(policy.topic_pattern)
@@ -173,16 +173,18 @@ class World:
         names = set(policy.topics) or has_offsets
         return tuple(topic for topic in self.topics if topic.name in names)
 
-    def word(self, at: float) -> str | None:
-        """What the coordinator calls the group at `at`; None where it tells the truth."""
-        return next((word.state for word in self.words if word.since <= at < word.until), None)
+    def reported_state(self, at: float) -> str | None:
+        """The group state that the coordinator reports at `at`; None for the true state."""
+        return next((each.state for each in self.reported_states if each.since <= at < each.until), None)
 
-    def extra_pods(self, at: float) -> int:
-        """Pods beyond the replicas at `at`."""
-        return sum(each.pods for each in self.extra if each.since <= at < each.until)
+    def extra_pods_at(self, at: float) -> int:
+        """Number of pods in addition to the replicas at `at`."""
+        return sum(each.pods for each in self.extra_pods if each.since <= at < each.until)
 
-    def moments(self) -> tuple[float, ...]:
-        """When something happens that is not of the group's own making, sorted."""
-        pairs = [*self.pending, *((each.since, each.until) for each in self.outsiders),
-                 *((each.since, each.until) for each in self.stuck), *((each.since, each.until) for each in self.extra)]
+    def event_times(self) -> tuple[float, ...]:
+        """Times at which outside members, stuck partitions, extra pods and pending pods begin or end, sorted."""
+        outside = [(each.since, each.until) for each in self.outside_members]
+        stuck = [(each.since, each.until) for each in self.stuck]
+        extra = [(each.since, each.until) for each in self.extra_pods]
+        pairs = [*self.pending, *outside, *stuck, *extra]
         return tuple(sorted({at for pair in pairs for at in pair if 0 < at < inf}))

@@ -143,13 +143,16 @@ def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, i
     """
     needed = policy.lag_seconds if isinstance(interval, Unknown) else REST_COMMIT_INTERVALS * interval
     rest = max(WINDOW_SECONDS, needed)
-    idle = [tp for tp, behind in lag.items() if 0 < behind <= TRAILING_RECORDS and _is_at_rest(history, tp, rest)]
+    old = _sample_before(history, rest)
+    idle = {tp for tp, behind in lag.items() if 0 < behind <= TRAILING_RECORDS and _is_at_rest(history, tp, old)}
     if idle:
         turns = turn_seconds(history, policy.offset_reset)
-        idle = [tp for tp in idle if _is_at_rest(history, tp, max(rest, turns.get(tp, 0.0)))]
+        idle = {tp for tp in idle if turns.get(tp, 0.0) <= rest
+                or _is_at_rest(history, tp, _sample_before(history, turns[tp]))}
     credit: Mapping[TopicPartition, float] = {}
     if not isinstance(interval, Unknown):
-        credit = _processed_since_commit(history, policy.offset_reset, interval)
+        behind = [tp for tp, records in lag.items() if records > 0 and tp not in idle]
+        credit = _processed_since_commit(history, policy.offset_reset, interval, behind)
     return {tp: 0.0 if tp in idle else max(0.0, behind - credit.get(tp, 0.0)) for tp, behind in lag.items()}
 
 
@@ -236,11 +239,11 @@ def _interval_by_size(history: History, policy: Policy) -> float | Unknown:
     At least the time since then, up to the objective, where records of its partitions still wait. What is shorter than
     a poll cannot be told from Kafka's default.
     """
-    moves = [(before, now) for before, now in pairwise(history.samples)
-             if any(_has_committed(before, now, tp) for tp in now.readings)]
-    if not moves:
+    pairs = pairwise(reversed(history.samples))
+    found = next(((before, now) for now, before in pairs if _is_commit_seen(history, before, now)), None)
+    if found is None:
         return NO_MOVES
-    before, now = moves[-1]
+    before, now = found
     newest = history.samples[-1]
     moved = frozenset(tp for tp in now.readings if _has_committed(before, now, tp))
     waits = any(tp in newest.readings and position(history, tp, newest.readings[tp], policy.offset_reset)
@@ -249,15 +252,23 @@ def _interval_by_size(history: History, policy: Policy) -> float | Unknown:
     rate = _recent_rate(history, moved)
     if len(history.samples) == 2 or not rate:
         return max(COMMIT_SECONDS, least)
-    found = max(least, processed(history, policy.offset_reset, before, now, moved) / rate)
-    return found if found > policy.polling_interval_seconds else COMMIT_SECONDS
+    seconds = max(least, processed(history, policy.offset_reset, before, now, moved) / rate)
+    return seconds if seconds > policy.polling_interval_seconds else COMMIT_SECONDS
+
+
+def _is_commit_seen(history: History, before: Sample, now: Sample) -> bool:
+    """Whether a committed offset differs between two samples; since `committed_at` none does."""
+    if history.committed_at is not None and before.at >= history.committed_at:
+        return False
+    return any(_has_committed(before, now, tp) for tp in now.readings)
 
 
 def _recent_rate(history: History, partitions: frozenset[TopicPartition]) -> float:
     """Records/s that arrive in some partitions: over a window, or the whole history where none came in the window."""
     newest = history.samples[-1]
     for first in (_window(history, since=0.0, seconds=WINDOW_SECONDS)[0], history.samples[0]):
-        arrived = sum(_moves(first, newest).get(tp, 0) for tp in partitions)
+        moves = _moves(first, newest)
+        arrived = sum(moves.get(tp, 0) for tp in partitions)
         if arrived:
             return arrived / (newest.at - first.at)
     return 0.0
@@ -303,20 +314,23 @@ def _batch(history: History) -> float:
     8 * 500^2 / 500 = 4,000, over 3 * 1 degrees: about 1,300. At least 1, as records that come singly have.
     """
     window = _window(history, since=0.0, seconds=WINDOW_SECONDS)
-    looks = [(moves, sum(moves.values())) for moves in (_moves(*pair) for pair in pairwise(window))]
-    looks = [(moves, number) for moves, number in looks if number]
-    sums = {tp: sum(moves.get(tp, 0) for moves, _ in looks) for tp in window[-1].readings}
-    total, busy = sum(sums.values()), [tp for tp, number in sums.items() if number]
-    degrees = (len(looks) - 1) * (len(busy) - 1)
+    every = [_moves(before, now) for before, now in pairwise(window)]
+    looks = [(sum(moves.values()), [moves.get(tp, 0) for tp in window[-1].readings]) for moves in every]
+    looks = [(number, moves) for number, moves in looks if number]
+    sums: list[int] = [sum(numbers) for numbers in zip(*(moves for _, moves in looks), strict=True)]
+    total, busy = sum(sums), sum(number > 0 for number in sums)
+    degrees = (len(looks) - 1) * (busy - 1)
     if degrees <= 0:
         return 1.0
-    expected = ((moves.get(tp, 0), number * sums[tp] / total) for moves, number in looks for tp in busy)
+    cells = ((number, seen, each) for number, moves in looks for seen, each in zip(moves, sums, strict=True) if each)
+    expected = ((seen, number * each / total) for number, seen, each in cells)
     return max(1.0, sum((seen - mean) ** 2 / mean for seen, mean in expected) / degrees)
 
 
 def _moves(first: Sample, last: Sample) -> dict[TopicPartition, int]:
     """Records by which the log end of each partition moved on."""
-    return {tp: max(0, reading.end - _end(first, tp, reading)) for tp, reading in last.readings.items()}
+    earlier = first.readings
+    return {tp: max(0, reading.end - earlier[tp].end) if tp in earlier else 0 for tp, reading in last.readings.items()}
 
 
 def drain(history: History, policy: Policy, interval: float | Unknown) -> float | Unknown:
@@ -332,7 +346,7 @@ def drain(history: History, policy: Policy, interval: float | Unknown) -> float 
 
 
 def processed(history: History, reset: OffsetReset, first: Sample, last: Sample,
-              only: Mapping[TopicPartition, object] | frozenset[TopicPartition]) -> int:
+              only: Iterable[TopicPartition]) -> int:
     """Records by which the positions of `only` moved on between two samples."""
     moved, readings, earlier = 0, last.readings, first.readings
     for tp in only:
@@ -396,56 +410,61 @@ def _gaps(samples: tuple[Sample, ...],
     return found
 
 
-def _committed(sample: Sample, tp: TopicPartition) -> object:
-    reading = sample.readings.get(tp)
-    return None if reading is None else reading.committed
-
-
-def _is_at_rest(history: History, tp: TopicPartition, seconds: float) -> bool:
-    """Neither end was moved for so long; of what the history does not reach back to, that is not known."""
+def _sample_before(history: History, seconds: float) -> Sample | None:
+    """The newest sample that is at least so many seconds old; None where the history does not reach back so far."""
     newest = history.samples[-1]
-    old = next((sample for sample in reversed(history.samples) if newest.at - sample.at >= seconds), None)
+    return next((sample for sample in reversed(history.samples) if newest.at - sample.at >= seconds), None)
+
+
+def _is_at_rest(history: History, tp: TopicPartition, old: Sample | None) -> bool:
+    """Neither end was moved since an old sample; without one, that is not known."""
     before = old.readings.get(tp) if old else None
-    now = newest.readings[tp]
+    now = history.samples[-1].readings[tp]
     return before is not None and (before.end, before.committed) == (now.end, now.committed)
 
 
-def _processed_since_commit(history: History, reset: OffsetReset, interval: float) -> Mapping[TopicPartition, float]:
+def _processed_since_commit(history: History, reset: OffsetReset, interval: float,
+                            partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, float]:
     """Records that were probably processed since each partition's last commit was seen.
 
     Whole records, counted from commit to commit: 600 between the first and the last of a window, 60 s apart, are 10/s.
     A single commit is taken to hold what was processed in one interval. After a rebalance, at which consumers commit,
     they are taken to keep up until the next commit is due.
     """
-    newest = history.samples[-1]
+    newest, patience = history.samples[-1], OVERDUE_COMMIT_INTERVALS * interval
     window = _window(history, since=history.drain_since, seconds=max(WINDOW_SECONDS, 3 * interval))
+    recent = [poll for poll in reversed(range(1, len(window))) if newest.at - window[poll].at <= patience]
     found: dict[TopicPartition, float] = {}
-    for tp in newest.readings:
-        commits = _commits(window, tp)
-        waited = newest.at - (commits[-1] if commits else window[0]).at
-        if 0 < waited <= OVERDUE_COMMIT_INTERVALS * interval:
-            found[tp] = float(floor(_rate(history, reset, window, tp, commits, interval) * waited))
+    for tp in partitions:
+        last = _first_commit(window, tp, recent)
+        waited = newest.at - window[0 if last is None else last].at
+        if 0 < waited <= patience:
+            found[tp] = float(floor(_rate(history, reset, window, tp, last, interval) * waited))
     return found
 
 
-def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: TopicPartition, commits: list[Sample],
+def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: TopicPartition, last: int | None,
           interval: float) -> float:
-    if not commits:
+    """Records/s processed up to the commit that the poll `last` saw; where none was seen, records/s that arrive."""
+    first = None if last is None else _first_commit(window, tp, range(1, last + 1))
+    if first is None or last is None:
         newest = window[-1]
         return (newest.readings[tp].end - _end(window[0], tp, newest.readings[tp])) / (newest.at - window[0].at)
-    first, seconds = commits[0], commits[-1].at - commits[0].at
-    if first is commits[-1]:
-        first, seconds = window[window.index(first) - 1], interval
-    return processed(history, reset, first, commits[-1], frozenset({tp})) / seconds
+    if first == last:
+        return processed(history, reset, window[first - 1], window[last], (tp,)) / interval
+    return processed(history, reset, window[first], window[last], (tp,)) / (window[last].at - window[first].at)
 
 
-def _commits(window: tuple[Sample, ...], tp: TopicPartition) -> list[Sample]:
-    """The samples in which a commit was first seen."""
-    return [now for before, now in pairwise(window) if _has_committed(before, now, tp)]
+def _first_commit(window: tuple[Sample, ...], tp: TopicPartition, polls: Iterable[int]) -> int | None:
+    """The first of these polls that saw a new commit of the partition."""
+    return next((poll for poll in polls if _has_committed(window[poll - 1], window[poll], tp)), None)
 
 
 def _has_committed(before: Sample, now: Sample, tp: TopicPartition) -> bool:
-    return _committed(before, tp) != _committed(now, tp)
+    old, new = before.readings.get(tp), now.readings.get(tp)
+    if old is None or new is None:
+        return old is not new
+    return old is not new and old.committed != new.committed
 
 
 def _window(history: History, since: float, seconds: float) -> tuple[Sample, ...]:
@@ -458,7 +477,8 @@ def _window(history: History, since: float, seconds: float) -> tuple[Sample, ...
 
 
 def _arrived(first: Sample, last: Sample) -> float:
-    arrived = sum(reading.end - _end(first, tp, reading) for tp, reading in last.readings.items())
+    earlier = first.readings
+    arrived = sum(reading.end - earlier[tp].end for tp, reading in last.readings.items() if tp in earlier)
     return arrived / (last.at - first.at)
 
 

@@ -11,7 +11,7 @@ proves no more than the lower of the two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -172,14 +172,17 @@ def _recent(samples: tuple[Sample, ...], seconds: float) -> list[tuple[Sample, H
 
 def _stretch(history: History, policy: Policy, interval: float, recent: list[tuple[Sample, Hands]],
              member: str, held: Set[str]) -> Stretch | None:
-    mine = recent[0][1][member]
-    kept = [sample for sample, hands in takewhile(lambda each: each[1].get(member) == mine, recent)]
+    mine = tuple(recent[0][1][member])
+    kept = [sample for sample, hands in takewhile(lambda each: each[1].get(member) == recent[0][1][member], recent)]
     seconds = kept[0].at - kept[-1].at
     if seconds <= 0 or not mine:
         return None
     drained = processed(history, policy.offset_reset, kept[-1], kept[0], mine)
-    moving = frozenset(tp for tp in mine if tp.topic not in held and _moved(kept[-1], kept[0], tp))
-    needed = max(BUSY_COMMIT_INTERVALS * interval * drained / seconds, _most_at_once(history, policy, kept, mine))
+    moving = [tp for tp in mine if tp.topic not in held and _moved(kept[-1], kept[0], tp)]
+    needed = BUSY_COMMIT_INTERVALS * interval * drained / seconds
+    if _lag(history, policy, kept[0], moving) <= needed:
+        return Stretch(drained, seconds, is_busy=False)
+    needed = max(needed, _most_at_once(history, policy, kept, mine))
     patience = max(OVERDUE_COMMIT_INTERVALS * interval, OVERDUE_RECORDS * seconds / max(1, drained))
     busy = _busy(history, policy, _in_work(kept, moving, patience), needed)
     if len(busy) < 2 or busy[0].at - busy[-1].at < min(seconds, WINDOW_SECONDS / 2):
@@ -188,30 +191,53 @@ def _stretch(history: History, policy: Policy, interval: float, recent: list[tup
     return Stretch(part, busy[0].at - busy[-1].at, is_busy=True)
 
 
-def _most_at_once(history: History, policy: Policy, kept: list[Sample], mine: frozenset[TopicPartition]) -> float:
+def _lag(history: History, policy: Policy, sample: Sample, partitions: Iterable[TopicPartition]) -> int:
+    """Records that wait in some partitions of the sample."""
+    readings = ((tp, sample.readings.get(tp)) for tp in partitions)
+    return sum(max(0, reading.end - position(history, tp, reading, policy.offset_reset))
+               for tp, reading in readings if reading is not None)
+
+
+def _most_at_once(history: History, policy: Policy, kept: list[Sample], mine: Sequence[TopicPartition]) -> float:
     """The most records that a look may see committed at once: a poll's worth at the fastest rate over two looks."""
     seconds = min(policy.polling_interval_seconds, (kept[0].at - kept[-1].at) / (len(kept) - 1))
-    pairs = zip(kept, kept[2:] or kept[-1:], strict=False)
-    rates = (processed(history, policy.offset_reset, before, now, mine) / (now.at - before.at) for now, before in pairs)
+    seen = [(sample.at, _positions(history, policy, sample, mine)) for sample in kept]
+    pairs = zip(seen, seen[2:] or seen[-1:], strict=False)
+    rates = (_passed(before, now) / (now_at - before_at) for (now_at, now), (before_at, before) in pairs)
     return seconds * max(rates, default=0.0)
 
 
-def _in_work(kept: list[Sample], moving: frozenset[TopicPartition],
-             patience: float) -> Iterator[tuple[Sample, frozenset[TopicPartition]]]:
+def _positions(history: History, policy: Policy, sample: Sample,
+               partitions: Sequence[TopicPartition]) -> list[int | None]:
+    """The position of each partition, in their order; None for one that the sample lacks."""
+    readings = [(tp, sample.readings.get(tp)) for tp in partitions]
+    return [None if reading is None else position(history, tp, reading, policy.offset_reset)
+            for tp, reading in readings]
+
+
+def _passed(before: list[int | None], now: list[int | None]) -> int:
+    """Records by which positions moved on."""
+    return sum(new - old for old, new in zip(before, now, strict=True)
+               if old is not None and new is not None and new > old)
+
+
+def _in_work(kept: list[Sample], moving: Collection[TopicPartition],
+             patience: float) -> Iterator[tuple[Sample, Collection[TopicPartition]]]:
     """The newest samples in a row before each of which the member had committed within `patience` seconds.
 
     Each with the partitions that moved within half a minute before, or `patience` where that is longer: a backlog of a
     partition that stands still is no work. A consumer that is dead, or has been, is a member until its session ends,
     and longer if it comes back before. Commits every 5 s, 100 records/s: 10 s. One that does a record a minute: 180 s.
     """
+    seconds = max(patience, WINDOW_SECONDS / 2)
+    oldest = _later(kept, kept[-1].at + seconds)
+    at_first = [tp for tp in moving if _moved(kept[-1], oldest, tp)]
     for sample in kept:
         before = _earlier(kept, sample.at - patience)
         if before is not None and not any(_moved(before, sample, tp) for tp in moving):
             return
-        seconds = max(patience, WINDOW_SECONDS / 2)
         since = _earlier(kept, sample.at - seconds) or kept[-1]
-        until = sample if since is not kept[-1] else _later(kept, since.at + seconds)
-        yield sample, frozenset(tp for tp in moving if _moved(since, until, tp))
+        yield sample, at_first if since is kept[-1] else [tp for tp in moving if _moved(since, sample, tp)]
 
 
 def _earlier(kept: list[Sample], at: float) -> Sample | None:
@@ -224,7 +250,7 @@ def _later(kept: list[Sample], at: float) -> Sample:
     return next((sample for sample in reversed(kept) if sample.at >= at), kept[0])
 
 
-def _busy(history: History, policy: Policy, kept: Iterable[tuple[Sample, frozenset[TopicPartition]]],
+def _busy(history: History, policy: Policy, kept: Iterable[tuple[Sample, Collection[TopicPartition]]],
           needed: float) -> list[Sample]:
     """The newest samples in a row in which the member was behind by more than `needed` records."""
     busy: list[Sample] = []
@@ -235,7 +261,7 @@ def _busy(history: History, policy: Policy, kept: Iterable[tuple[Sample, frozens
     return busy
 
 
-def _behind(history: History, policy: Policy, sample: Sample, only: frozenset[TopicPartition]) -> int:
+def _behind(history: History, policy: Policy, sample: Sample, only: Iterable[TopicPartition]) -> int:
     readings = ((tp, sample.readings.get(tp)) for tp in only)
     return sum(reading.end - position(history, tp, reading, policy.offset_reset)
                for tp, reading in readings if reading is not None)
@@ -243,7 +269,7 @@ def _behind(history: History, policy: Policy, sample: Sample, only: frozenset[To
 
 def _moved(first: Sample, last: Sample, tp: TopicPartition) -> bool:
     before, now = first.readings.get(tp), last.readings.get(tp)
-    return before is not None and now is not None and before.committed != now.committed
+    return before is not None and now is not None and before is not now and before.committed != now.committed
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
         waiting=waiting,
         stuck=stuck,
         hot=hot_partitions(history, rates),
-        age=oldest(ages(history, lag)),
+        age=oldest({**waited, **ages(history, {tp: behind for tp, behind in lag.items() if behind != waiting[tp]})}),
         ages=waited,
         marks=age_marks(history, waiting, waited, PROFILE_SHARE * policy.lag_seconds),
         shares=arrival_shares(history),

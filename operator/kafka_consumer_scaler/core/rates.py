@@ -7,10 +7,11 @@ at least 60 s and at least three commit intervals.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, repeat
-from math import floor
+from math import floor, inf
 from statistics import fmean, median
 
 from kafka_consumer_scaler.core.history import History
@@ -110,28 +111,35 @@ def age_marks(history: History, lag: Mapping[TopicPartition, float],
     40 and 30 s old, and the newest came at t=40. Marks are at least `spacing` seconds, and a tenth of the age of the
     oldest record, apart: there are ten at most.
     """
+    newest = history.samples[-1]
+    polls = [(newest.at - sample.at, sample.readings) for sample in reversed(history.samples)]
     found = {}
     for tp, age in waited.items():
-        if not isinstance(age, Unknown) and lag[tp] > 0:
-            found[tp] = _partition_marks(history, tp, lag[tp], max(spacing, MARKS_SHARE * age))
+        if lag[tp] > 0 and not isinstance(age, Unknown):
+            found[tp] = _partition_marks(polls, tp, lag[tp], max(spacing, MARKS_SHARE * age))
     return found
 
 
-def _partition_marks(history: History, tp: TopicPartition, lag: float,
+def _partition_marks(polls: Sequence[tuple[float, Mapping[TopicPartition, Reading]]], tp: TopicPartition, lag: float,
                      spacing: float) -> tuple[tuple[float, float], ...]:
-    newest = history.samples[-1]
-    end = newest.readings[tp].end
+    """The marks of a partition; `polls` are (age in seconds, readings) of all samples, the newest first."""
+    end = polls[0][1][tp].end
     found: list[tuple[float, float]] = []
-    for sample in reversed(history.samples):
-        reading = sample.readings.get(tp)
+    last = last_age = -inf
+    for age, readings in polls:
+        reading = readings.get(tp)
         if reading is None or end - reading.end >= lag:
             break
-        mark = (lag - (end - reading.end), newest.at - sample.at)
-        if found and mark[0] == found[-1][0]:
-            found[-1] = mark
-        elif not found or mark[1] - found[-1][1] >= spacing:
-            found.append(mark)
-    return tuple(reversed(found))
+        ahead = lag - (end - reading.end)
+        if ahead == last:
+            found[-1] = (ahead, age)
+        elif age - last_age < spacing:
+            continue
+        else:
+            found.append((ahead, age))
+        last, last_age = ahead, age
+    found.reverse()
+    return tuple(found)
 
 
 def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, int],
@@ -365,19 +373,33 @@ def position(history: History, tp: TopicPartition, reading: Reading, reset: Offs
 
 
 def _partition_age(history: History, tp: TopicPartition, lag: float) -> float | Unknown:
-    newest = history.samples[-1]
-    where = newest.readings[tp].end - lag
-    later = newest
-    for sample in reversed(history.samples[:-1]):
-        reading = sample.readings.get(tp)
-        if reading is None:
-            break
-        grown = later.readings[tp].end - reading.end
-        if reading.end <= where and grown > 0:  # to a float, 2**62 - 0.5 is 2**62: then nothing has grown
-            share = min(1.0, (where - reading.end) / grown)
-            return newest.at - (sample.at + share * (later.at - sample.at))
-        later = sample
-    return _estimated_age(newest, later, tp, lag)
+    samples, newest = history.samples, history.samples[-1]
+    end = newest.readings[tp].end
+    where = end - lag
+    place = _first_beyond(samples, tp, min(where, end - 1))  # to a float, 2**62 - 0.5 is 2**62
+    later, before = samples[place], samples[place - 1].readings.get(tp) if place else None
+    if before is None:
+        return _estimated_age(newest, later, tp, lag)
+    share = min(1.0, (where - before.end) / (later.readings[tp].end - before.end))
+    return newest.at - (samples[place - 1].at + share * (later.at - samples[place - 1].at))
+
+
+def _first_beyond(samples: Sequence[Sample], tp: TopicPartition, offset: float) -> int:
+    """The place of the first sample in which the log of a partition ends beyond an offset; the newest does.
+
+    Ends never fall within a history, so it is found in six steps of fifty samples. The newest poll is asked first, as
+    most partitions are nearly caught up.
+    """
+    last = len(samples) - 1
+    if last and _end_of(samples[last - 1], tp) <= offset:
+        return last
+    return bisect_right(samples, offset, hi=last, key=lambda sample: _end_of(sample, tp))
+
+
+def _end_of(sample: Sample, tp: TopicPartition) -> float:
+    """The end of a partition; before all offsets where the sample lacks it."""
+    reading = sample.readings.get(tp)
+    return -inf if reading is None else reading.end
 
 
 def _estimated_age(newest: Sample, first: Sample, tp: TopicPartition, lag: float) -> float | Unknown:

@@ -11,7 +11,7 @@ proves no more than the lower of the two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -90,8 +90,18 @@ def capacity(history: History, policy: Policy, interval: float | Unknown, known:
     """
     if isinstance(interval, Unknown):
         return known or interval
-    found = (stretches(history, policy, interval, held) if unseen is None
-             else _unseen(history, policy, interval, unseen, held))
+    return _capacity(_found(history, policy, interval, unseen, held), history, interval, known)
+
+
+def _found(history: History, policy: Policy, interval: float, unseen: Unseen | None,
+           held: Set[str]) -> tuple[Stretch, ...]:
+    if unseen is not None:
+        return _unseen(history, policy, interval, unseen, held)
+    return stretches(history, policy, interval, held)
+
+
+def _capacity(found: tuple[Stretch, ...], history: History, interval: float,
+              known: Capacity | None) -> Capacity | Unknown:
     busy = [each for each in found if each.is_busy and each.drained > 0]
     long = [each for each in busy if each.seconds >= _window_seconds(history, interval)]
     whole = (each for each in found if each.seconds >= LIKELY_COMMIT_INTERVALS * interval)
@@ -274,11 +284,12 @@ def _busy(seen: Iterable[tuple[_Seen, Sequence[int]]], needed: float) -> list[_S
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Rates of a group in records/s."""
+    """Rates of a group in records/s, and what its members drained while they kept their partitions."""
 
     arrival: Arrival | Unknown
     drain: float | Unknown
     capacity: Capacity | Unknown
+    stretches: tuple[Stretch, ...] = ()
 
 
 def measure(history: History, policy: Policy, known: Capacity | None, interval: float | Unknown,
@@ -292,14 +303,24 @@ def measure(history: History, policy: Policy, known: Capacity | None, interval: 
         lead: for how many seconds ahead the arrival will be forecast.
         held: topics whose records are held back on purpose.
     """
-    found = capacity(history, policy, interval, known, unseen, held)
-    return Rates(arrival(history, lead, ARRIVAL_SHARE * policy.lag_seconds), drain(history, policy, interval), found)
+    arrived = arrival(history, lead, ARRIVAL_SHARE * policy.lag_seconds)
+    drained = drain(history, policy, interval)
+    if isinstance(interval, Unknown):
+        return Rates(arrived, drained, known or interval)
+    found = _found(history, policy, interval, unseen, held)
+    of_members = found if unseen is None else ()
+    return Rates(arrived, drained, _capacity(found, history, interval, known), of_members)
 
 
 def busy_drain(history: History, policy: Policy, seconds: float, held: Set[str] = frozenset()) -> float | None:
     """Records/s of all members together, when every one that has partitions was busy for `seconds`; None else."""
     interval = likely_commit_interval(history, policy)
     found = () if isinstance(interval, Unknown) else stretches(history, policy, interval, held)
+    return drain_of(history, found, seconds)
+
+
+def drain_of(history: History, found: Collection[Stretch], seconds: float) -> float | None:
+    """The same, where the stretches of the members are known."""
     group = history.samples[-1].group if history.samples else None
     owners = [each for each in group.members if each.partitions] if isinstance(group, Group) else []
     all_busy = all(each.is_busy and each.seconds >= seconds for each in found)

@@ -13,9 +13,7 @@ from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import (
     IDLE_LAG,
-    NEWEST_SECONDS,
-    WINDOW_SECONDS,
-    arrival_shares,
+    both_shares,
     commit_interval_seconds,
     likely_commit_interval,
     position,
@@ -92,11 +90,16 @@ def hot_partitions(history: History, rates: Rates) -> frozenset[TopicPartition]:
 
     500 records/s on 12 partitions, one gets 0.3 of them, and a consumer does 100: 150 > 100 and 0.3 > 1.5 / 12.
     """
+    return hot_among(both_shares(history), rates)
+
+
+def hot_among(both: tuple[Mapping[TopicPartition, float], Mapping[TopicPartition, float]],
+              rates: Rates) -> frozenset[TopicPartition]:
+    """The same, where the shares of the window and of the last interval are known."""
     if isinstance(rates.arrival, Unknown) or isinstance(rates.capacity, Unknown) or not rates.capacity.learned:
         return frozenset()
     limit = HOT_SHARE * rates.capacity.per_consumer
-    looks = ((arrival_shares(history, WINDOW_SECONDS), rates.arrival.average),
-             (arrival_shares(history, NEWEST_SECONDS), rates.arrival.newest))
+    looks = zip(both, (rates.arrival.average, rates.arrival.newest), strict=True)
     return frozenset(tp for shares, rate in looks for tp, share in shares.items()
                      if share * rate > limit and share > HOT_SKEW / len(shares))
 

@@ -8,8 +8,9 @@ at least 60 s and at least three commit intervals.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import pairwise, repeat
 from math import floor, inf
 from statistics import fmean, median
@@ -303,6 +304,16 @@ def arrival_shares(history: History, seconds: float = WINDOW_SECONDS) -> Mapping
     3 off. With no partition beyond a quarter and beyond 3 deviations and one record, all shares are even: a
     single record comes in one partition.
     """
+    return _shares(history, seconds, partial(_batch, history))
+
+
+def both_shares(history: History) -> tuple[Mapping[TopicPartition, float], Mapping[TopicPartition, float]]:
+    """The shares of the window, and those of the last interval."""
+    batch = cache(partial(_batch, history))
+    return _shares(history, WINDOW_SECONDS, batch), _shares(history, NEWEST_SECONDS, batch)
+
+
+def _shares(history: History, seconds: float, batch: Callable[[], float]) -> Mapping[TopicPartition, float]:
     window = _window(history, since=0.0, seconds=seconds)
     if not window:
         return {}
@@ -310,7 +321,7 @@ def arrival_shares(history: History, seconds: float = WINDOW_SECONDS) -> Mapping
     total = sum(counts.values())
     mean = total / len(counts) if counts else 0.0
     farthest = max((abs(count - mean) for count in counts.values()), default=0.0)
-    if total == 0 or farthest <= mean / 4 or farthest <= 3 * (mean * _batch(history)) ** 0.5 + 1:
+    if total == 0 or farthest <= mean / 4 or farthest <= 3 * (mean * batch()) ** 0.5 + 1:
         return dict.fromkeys(counts, 1 / len(counts)) if counts else {}
     return {tp: count / total for tp, count in counts.items()}
 
@@ -341,6 +352,13 @@ def _moves(first: Sample, last: Sample) -> dict[TopicPartition, int]:
     return {tp: max(0, reading.end - earlier[tp].end) if tp in earlier else 0 for tp, reading in last.readings.items()}
 
 
+def _grown(first: Sample, last: Sample) -> int:
+    """Records by which the log ends of all partitions moved on."""
+    earlier = first.readings
+    return sum(reading.end - earlier[tp].end for tp, reading in last.readings.items()
+               if tp in earlier and reading.end > earlier[tp].end)
+
+
 def drain(history: History, policy: Policy, interval: float | Unknown) -> float | Unknown:
     """Records/s that the group processes, over a window without a rewind or a rebalance."""
     needed = WINDOW_SECONDS
@@ -366,8 +384,9 @@ def processed(history: History, reset: OffsetReset, first: Sample, last: Sample,
 
 def position(history: History, tp: TopicPartition, reading: Reading, reset: OffsetReset) -> int:
     """The first offset not processed; the end where that cannot be known, which counts as no progress and no lag."""
-    if isinstance(reading.committed, int):
-        return max(reading.committed, reading.start)
+    committed = reading.committed
+    if isinstance(committed, int):
+        return committed if committed > reading.start else reading.start
     found = history.position(tp, reading, reset)
     return reading.end if isinstance(found, Unknown) else found
 
@@ -390,16 +409,14 @@ def _first_beyond(samples: Sequence[Sample], tp: TopicPartition, offset: float) 
     Ends never fall within a history, so it is found in six steps of fifty samples. The newest poll is asked first, as
     most partitions are nearly caught up.
     """
+    def end(sample: Sample) -> float:
+        reading = sample.readings.get(tp)
+        return -inf if reading is None else reading.end
+
     last = len(samples) - 1
-    if last and _end_of(samples[last - 1], tp) <= offset:
+    if last and end(samples[last - 1]) <= offset:
         return last
-    return bisect_right(samples, offset, hi=last, key=lambda sample: _end_of(sample, tp))
-
-
-def _end_of(sample: Sample, tp: TopicPartition) -> float:
-    """The end of a partition; before all offsets where the sample lacks it."""
-    reading = sample.readings.get(tp)
-    return -inf if reading is None else reading.end
+    return bisect_right(samples, offset, hi=last, key=end)
 
 
 def _estimated_age(newest: Sample, first: Sample, tp: TopicPartition, lag: float) -> float | Unknown:
@@ -506,7 +523,7 @@ def _arrived(first: Sample, last: Sample) -> float:
 
 def _lasting(window: tuple[Sample, ...]) -> float:
     """Records/s over the window without the interval in which most arrived."""
-    intervals = [(now.at - before.at, sum(_moves(before, now).values())) for before, now in pairwise(window)]
+    intervals = [(now.at - before.at, _grown(before, now)) for before, now in pairwise(window)]
     seconds, most = max(intervals, key=lambda each: each[1])
     rest = window[-1].at - window[0].at - seconds
     return (sum(number for _, number in intervals) - most) / rest if rest else 0.0

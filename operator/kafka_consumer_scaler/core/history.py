@@ -129,7 +129,7 @@ class History:
             committed_at=sample.at if _is_commit_seen(before, now) else self.committed_at,
             drain_since=sample.at if rewound or rebalancing or not before else self.drain_since,
             failed_at=self.failed_at,
-            quiet_since=sample.at if _offsets(before) != _offsets(now) else self.quiet_since,
+            quiet_since=sample.at if _is_any_moved(before, now) else self.quiet_since,
             rewound_at=sample.at if rewound else self.rewound_at,
             joined=joined,
             left=left,
@@ -228,8 +228,11 @@ def _either(before: T | None, now: T) -> T:
     return before if before is not None and before == now else now
 
 
-def _offsets(readings: Mapping[TopicPartition, Reading]) -> Mapping[TopicPartition, tuple[int, int | Uncommitted]]:
-    return {tp: (reading.end, reading.committed) for tp, reading in readings.items()}
+def _is_any_moved(before: Mapping[TopicPartition, Reading], now: Mapping[TopicPartition, Reading]) -> bool:
+    """Whether an end or a committed offset is not as it was, or the partitions are not the same."""
+    return before.keys() != now.keys() or any(
+        reading is not before[tp] and (reading.end, reading.committed) != (before[tp].end, before[tp].committed)
+        for tp, reading in now.items())
 
 
 def _is_commit_seen(before: Mapping[TopicPartition, Reading], now: Mapping[TopicPartition, Reading]) -> bool:

@@ -72,8 +72,10 @@ class Load(NamedTuple):
     def after(self, seconds: float, done: float) -> Load:
         """The load after `seconds` in which `done` records were processed, no more than there are."""
         lag = max(0.0, self.lag + self.arrival * seconds - done)
+        if not lag:
+            return Load(lag, self.age_after(seconds, done), self.arrival)
         left = tuple([(records - done, age + seconds) for records, age in self.profile[1:] if records > done])
-        return Load(lag, self.age_after(seconds, done), self.arrival, left if lag else ())
+        return Load(lag, self.age_after(seconds, done), self.arrival, left)
 
 
 def _between(records: float, age: float, more: float, younger: float, ahead: float) -> float:

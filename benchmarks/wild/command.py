@@ -22,13 +22,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_argument("--seed", type=int, default=0, metavar="N",
                          help="seed that varies the numbers of the case; 0 for the reported numbers")
     options.add_argument("--verbose", action="store_true", help="print every poll with its full message")
-    options.add_argument("--world", type=int, metavar="SEED", help="simulate the world of a seed and check it against all laws")
+    options.add_argument("--world", type=int, metavar="SEED",
+                         help="simulate the world of a seed and check it against all laws")
     options.add_argument("--without", default="", metavar="TRAIT,TRAIT", help="remove traits from the world")
-    options.add_argument("--worlds", type=int, metavar="N", help="check N worlds against the laws and list the violations")
-    options.add_argument("--first", type=int, default=1, metavar="SEED", help="seed of the first of N worlds (default %(default)s)")
-    options.add_argument("--shrink", action="store_true", help="reduce each violation to the fewest traits that still break the law")
+    options.add_argument("--worlds", type=int, metavar="N",
+                         help="check N worlds against the laws and list the violations")
+    options.add_argument("--first", type=int, default=1, metavar="SEED",
+                         help="seed of the first of N worlds (default %(default)s)")
+    options.add_argument("--shrink", action="store_true",
+                         help="reduce each violation to the fewest traits that still break the law")
     options.add_argument("--rivals", type=int, metavar="N",
-                         help="compare with the best fixed replicas, KEDA and an oracle on N worlds; print a table by trait")
+                         help="compare with the best fixed replicas, KEDA and an oracle on N worlds, by trait")
+    options.add_argument("--write", action="store_true", help="also write the table of --rivals to docs/benchmarks.md")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,10 +47,19 @@ def run(options: argparse.Namespace) -> int:
         print(judged.text())
         return 1 if judged.broken else 0
     if options.rivals is not None:
-        print(rivals.table(rivals.by_trait(range(options.first, options.first + options.rivals))))
-        return 0
+        return _rivals(options)
     print("benchmarks wild: specify --case, --world, --worlds or --rivals", file=sys.stderr)
     return 2
+
+
+def _rivals(options: argparse.Namespace) -> int:
+    seeds = range(options.first, options.first + options.rivals)
+    rows = rivals.by_trait(seeds, say=lambda line: print(line, file=sys.stderr))
+    print(rivals.table(rows))
+    if options.write:
+        rivals.SECTION.write(rivals.page(rows, options.first))
+        print(f"written: {rivals.SECTION.page}", file=sys.stderr)
+    return 0
 
 
 def _case(options: argparse.Namespace) -> int:
@@ -61,8 +75,8 @@ def _case(options: argparse.Namespace) -> int:
 def _world(options: argparse.Namespace) -> int:
     without = frozenset(filter(None, options.without.split(",")))
     if unknown := without - TRAITS.keys():
-        print(f"benchmarks wild: unknown trait {', '.join(sorted(unknown))}; known traits: {', '.join(TRAITS)}",
-              file=sys.stderr)
+        print(f"benchmarks wild: unknown trait {', '.join(sorted(unknown))}; known traits: "
+              f"{', '.join(TRAITS)}", file=sys.stderr)
         return 2
     drawn = draw(options.world, without)
     played = play(drawn.world)

@@ -54,6 +54,10 @@ def decision(workload: Workload) -> str:
     return str(workload.status().get("lastDecision", ""))
 
 
+def memory(workload: Workload) -> dict[str, Any]:
+    return dict(json.loads(workload.status().get("memory") or "{}"))
+
+
 def lag(workload: Workload) -> Any:
     return workload.status().get("lag", {}).get("records")
 
@@ -93,7 +97,7 @@ def test_three_members_of_a_pod_are_learned_and_fill_the_partitions_together(wor
     workload.deploy(command=("python", "-c", THREADS))
     workload.scaler(behavior=NO_SHRINKING)
     workload.produce(30)
-    eventually(lambda: lag(workload) == 0, what="consumed")
+    eventually(lambda: memory(workload).get("threads", {}).get("count") == 3, what="three members were seen")
     workload.produce(6000)
     eventually(lambda: workload.replicas() == 2, what="two replicas")
     eventually(lambda: lag(workload) == 0, what="the backlog is drained")
@@ -132,7 +136,7 @@ def test_replicas_that_start_slowly_are_waited_for_once(workload: Workload) -> N
     eventually(lambda: "8 wanted" in decision(workload), what="eight are wanted")
     eventually(lambda: workload.replicas() == 8, what="eight replicas")
     assert [text.partition(":")[0] for text in workload.changes()] == ["Scaled up from 1 to 4", "Scaled up from 4 to 8"]
-    joined = json.loads(workload.status()["memory"]).get("joinSeconds")
+    joined = memory(workload).get("joinSeconds")
     assert joined is not None
     assert joined >= START_SECONDS / 2
 

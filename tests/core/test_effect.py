@@ -17,7 +17,7 @@ from kafka_consumer_scaler.core.effect import (
     not_joining_seconds,
 )
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, TakenBack, Trial
+from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, Scaled, TakenBack, Trial
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Group, Replicas, Unknown
@@ -88,6 +88,8 @@ def test_replicas_whose_busiest_consumer_gets_more_than_it_can_do_are_too_few_fo
     assert taught(behind(6, Memory(taken_back=worse))).taken_back == worse
     over = replace(worse, held_until=NOW)
     assert taught(behind(6, Memory(taken_back=over))).taken_back == TakenBack(6, 900.0, NOW, 1, NOW + 3600)
+    tried = behind(6, Memory(scales=(Scaled(NOW - 60, 12, 6),)))
+    assert taught(tried).taken_back is None, "a step down that is taken back is remembered as such"
 
 
 def test_the_trial_begins_when_all_have_joined() -> None:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 
 import pytest
 
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.simulation.wild.cases import CASES, case
 from kafka_consumer_scaler.simulation.wild.play import Played, play
-
-NOT_YET: Mapping[str, str] = {
-}
-"""Cases that are not yet decided as expected, with the reason; remove a case once it passes."""
 
 
 @functools.cache
@@ -195,16 +190,10 @@ EXPECTED = {
 }
 
 
-def cases() -> list[object]:
-    return [pytest.param(name, id=name, marks=[pytest.mark.xfail(strict=True, reason=NOT_YET[name])]
-                         if name in NOT_YET else []) for name in EXPECTED]
-
-
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", EXPECTED)
 def test_a_reported_case_is_scaled_as_its_user_expects(name: str) -> None:
     EXPECTED[name](played(name))
 
 
 def test_every_case_has_an_expectation() -> None:
     assert EXPECTED.keys() == CASES.keys()
-    assert NOT_YET.keys() <= CASES.keys()

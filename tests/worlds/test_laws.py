@@ -24,7 +24,6 @@ from benchmarks.wild.laws import (
     truth,
     zero,
 )
-from benchmarks.wild.rivals import ALL, contest, table
 from benchmarks.wild.shrink import command, shrink
 from benchmarks.wild.truth import busiest, fewest, segments
 from benchmarks.wild.worlds import TRAITS, draw, healthy
@@ -183,14 +182,6 @@ def test_a_failing_world_is_reduced_to_few_traits() -> None:
 def test_violations_are_counted_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
     judged = judge(range(1, 3))
     assert judged.text().startswith("2 worlds, ")
-
-
-def test_worlds_are_compared_by_trait_and_the_best_fixed_number_is_the_cheapest_that_holds() -> None:
-    ours, static, *_ = contest(steady(450, seconds=900))
-    assert static.over == 0
-    assert static.replica_seconds == pytest.approx(6 * 900, abs=20)
-    assert ours.seconds == 900
-    assert table({ALL: (1, [ours, static, ours, static])}).count("all worlds") == 1
 
 
 def test_a_case_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,12 +113,10 @@ def _with_taken_back(policy: Policy, situation: Situation) -> Memory:
     is_one = down.after < down.before and then.after > then.before
     if not is_one or then.at - down.at > situation.taken_back_within(policy) or (known and known.at >= then.at):
         return memory
-    in_a_row = known is not None and then.at <= known.held_until + TAKEN_BACK_SECONDS
-    times = known.times + 1 if known is not None and in_a_row else 1
-    seconds = min(TAKEN_BACK_SECONDS_MAX, TAKEN_BACK_SECONDS * 2 ** min(times - 1, DOUBLED_AT_MOST))
+    times = _in_a_row(known, then.at) + 1
     few = max(down.after, known.replicas if known is not None and then.at < known.held_until else 0)
     load = arrival if down.arrival is None else min(arrival, down.arrival)
-    found = TakenBack(few, load, then.at, times, then.at + seconds)
+    found = TakenBack(few, load, then.at, times, then.at + _kept_seconds(times))
     return replace(memory, taken_back=found)
 
 
@@ -152,10 +150,21 @@ def _is_unseen(situation: Situation) -> bool:
     return isinstance(situation.group, Unknown) and situation.group.reason is Reason.MEMBERS_UNSEEN
 
 
+def _in_a_row(known: TakenBack | None, at: float) -> int:
+    """How often in a row, up to `at`, replicas were seen to be too few."""
+    return known.times if known is not None and at <= known.held_until + TAKEN_BACK_SECONDS else 0
+
+
+def _kept_seconds(times: int) -> float:
+    """How long what was too few is not tried again: an hour, and twice as long for each time in a row."""
+    return float(min(TAKEN_BACK_SECONDS_MAX, TAKEN_BACK_SECONDS * 2 ** min(times - 1, DOUBLED_AT_MOST)))
+
+
 def _with_too_few(situation: Situation, memory: Memory) -> Memory:
     """The present replicas are too few for such a load where more arrives for one consumer than it can process.
 
-    Not while the group keeps up all the same: then what is known of the capacity is too low.
+    Not while the group keeps up all the same: then what is known of the capacity is too low. Nor after a step down:
+    what takes it back is remembered.
 
     Once more replicas are there, a step back to this number is not tried soon: it was seen to fail. 12 partitions of 13
     records/s and 6 of 1, 2 consumers of 100: even hands get 81 each, but a sticky assignor may leave 9 of the first to
@@ -164,7 +173,9 @@ def _with_too_few(situation: Situation, memory: Memory) -> Memory:
     capacity, arrival, current = situation.rates.capacity, situation.helped_arrival, situation.current
     if isinstance(capacity, Unknown) or not capacity.learned or isinstance(arrival, Unknown) or not current:
         return memory
-    if situation.backlog is Backlog.CAUGHT_UP:
+    last = memory.last_scale
+    is_tried = last is not None and last.after < last.before
+    if situation.backlog is Backlog.CAUGHT_UP or is_tried:
         return memory
     known, rates = memory.taken_back, situation.rates_now
     is_known = known is not None and known.replicas >= current and situation.now < known.held_until

@@ -16,7 +16,7 @@ from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.recommendation import recommend
 from kafka_consumer_scaler.core.safe_rate import record_bytes, safe_rate
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import INCREMENTAL_STATES, TopicPartition, Unknown
 from kafka_consumer_scaler.core.throttle import Throttle, floor_of
 
 Rule = Callable[[Policy, Situation, tuple[Limit, ...]], Finding | None]
@@ -41,6 +41,10 @@ USUAL_SECONDS_AT_LEAST = 120.0
 SPIKE_TIMES = 1.5
 SPIKE_LEAST = 1.0
 """Records/s that count as usual at least: who usually gets nothing has no spike at the first record."""
+ENDLESS_SECONDS = 600.0
+ENDLESS_SINCE_SECONDS = 1800.0
+ENDLESS_PAUSES = 4
+"""A rebalance that lasts for so long, and so many usual ones, does not end; one within half an hour of a change may."""
 SLOW_SHARE = 0.7
 FEWER_RECORDS = 2
 """A consumer that processed so many records fewer than usual is slower; one more or less is chance."""
@@ -130,11 +134,16 @@ def offsets_expiring(policy: Policy, situation: Situation, trail: tuple[Limit, .
 
 
 def no_members(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:
-    """Replicas are asked for, and nobody is in the group: if no records wait yet, they will."""
+    """Replicas are asked for, and nobody is in the group: if no records wait yet, they will.
+
+    Where commits were seen, consumers that assign partitions themselves may go on with them: they are waited for.
+    """
     if not situation.current or situation.members != 0:
         return None
     waited = min(situation.memberless_seconds, situation.since_scaled)
-    if waited < max(MEMBERLESS_SECONDS, policy.lag_seconds) or situation.since_scaled < 2 * situation.join_seconds:
+    commits = not isinstance(situation.commit_interval, Unknown)
+    patience = max(MEMBERLESS_SECONDS, policy.lag_seconds) if commits else MEMBERLESS_SECONDS
+    if waited < patience or situation.since_scaled < 2 * situation.join_seconds:
         return None
     pods = f": {situation.replicas.trouble}" if situation.replicas.trouble else ""
     counts = f"replicas: {situation.current}, records behind: {situation.lag_records:,}"
@@ -147,20 +156,30 @@ def rebalance_storm(policy: Policy, situation: Situation, trail: tuple[Limit, ..
     """Members come and go, or the group never settles, though nothing is the matter with the pods.
 
     A rollout takes every member away once, however many there are; a member that comes and goes does so again. One
-    rebalance that takes long, with the same members all the time, is no storm.
+    rebalance that takes long, with the same members all the time, is no storm before it has lasted for ten minutes.
     """
     left, rebalancing = _came_and_went(situation), situation.unrest.rebalancing
     again = situation.unrest.again - _taken_away(situation)
     if situation.since_scaled < REBALANCING_SECONDS + situation.pause_seconds:
         rebalancing = 0.0
     is_coming_and_going = left >= STORM_MEMBERS and again >= STORM_MEMBERS - 1
-    is_unsettled = rebalancing >= STORM_SHARE and again >= 1
+    is_unsettled = rebalancing >= STORM_SHARE and (again >= 1 or _is_endless(situation))
     if situation.replicas.trouble or not (is_coming_and_going or is_unsettled):
         return None
     return Finding(
         Reason.REBALANCE_STORM,
         f"{left} members came and went within {UNREST_SECONDS / 60:.0f} min, {rebalancing:.0%} of looks in a rebalance",
         "raise max.poll.interval.ms above the longest batch, or lower max.poll.records; use group.instance.id")
+
+
+def _is_endless(situation: Situation) -> bool:
+    """A rebalance that stops all members lasts for longer than any that was seen."""
+    group = situation.group
+    if isinstance(group, Unknown) or group.state in INCREMENTAL_STATES:
+        return False
+    if situation.since_scaled < ENDLESS_SINCE_SECONDS:
+        return False
+    return situation.rebalancing_seconds >= max(ENDLESS_SECONDS, ENDLESS_PAUSES * situation.pause_seconds)
 
 
 def hung_transaction(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -> Finding | None:

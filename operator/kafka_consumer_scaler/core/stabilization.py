@@ -144,13 +144,15 @@ def is_pending(policy: Policy, memory: Memory, situation: Situation) -> tuple[Re
 def is_settling(policy: Policy, memory: Memory, situation: Situation) -> tuple[Reason, str] | None:
     """The rebalance of the last change goes on: another change would begin it again.
 
-    It begins when the new consumers join, so until they have been seen to, any rebalance is that of the change.
+    It begins when the new consumers join: until they have been seen to, one that began later is that of the change, for
+    as long as a few usual ones.
     """
     group, since = situation.group, situation.since_scaled
     if isinstance(group, Unknown) or not group.is_rebalancing or since >= give_up_rebalance_seconds(situation):
         return None
     began_later = situation.rebalancing_seconds + 2 * policy.polling_interval_seconds < since
-    if began_later and memory.awaited is None:
+    is_usual = situation.rebalancing_seconds < GIVE_UP_REBALANCE_PAUSES * situation.pause_seconds
+    if began_later and (memory.awaited is None or not is_usual):
         return None
     return Reason.REBALANCING, f"the group is in {group.state} since the last change"
 

@@ -236,7 +236,7 @@ def shifted(value: Any, seconds: float) -> Any:
     """The same, with every time (whatever is as large as one, but for rates in bytes) moved on."""
     if isinstance(value, float):
         return value + seconds if value > T0 / 2 else value
-    if isinstance(value, SafeRate):
+    if isinstance(value, (SafeRate, TopicPartition)):
         return value
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{each.name: shifted(getattr(value, each.name), seconds) for each in fields(value)})

@@ -104,8 +104,10 @@ def deal(partitions: Sequence[TopicPartition], assignor: str, consumers: int) ->
     if divides_together(assignor):
         return tuple(tuple(partitions[first::consumers]) for first in range(consumers))
     hands: list[list[TopicPartition]] = [[] for _ in range(consumers)]
-    for topic in dict.fromkeys(tp.topic for tp in partitions):
-        row = [tp for tp in partitions if tp.topic == topic]
+    rows: dict[str, list[TopicPartition]] = {}
+    for tp in partitions:
+        rows.setdefault(tp.topic, []).append(tp)
+    for row in rows.values():
         size, more = divmod(len(row), consumers)
         for index, hand in enumerate(hands):
             start = index * size + min(index, more)

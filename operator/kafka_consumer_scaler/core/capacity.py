@@ -11,7 +11,7 @@ proves no more than the lower of the two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -25,9 +25,8 @@ from kafka_consumer_scaler.core.rates import (
     drain,
     likely_commit_interval,
     position,
-    processed,
 )
-from kafka_consumer_scaler.core.snapshot import Group, Sample, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Reading, Sample, TopicPartition, Unknown
 
 BUSY_COMMIT_INTERVALS = 2
 Hands = Mapping[str, frozenset[TopicPartition]]
@@ -91,8 +90,18 @@ def capacity(history: History, policy: Policy, interval: float | Unknown, known:
     """
     if isinstance(interval, Unknown):
         return known or interval
-    found = (stretches(history, policy, interval, held) if unseen is None
-             else _unseen(history, policy, interval, unseen, held))
+    return _capacity(_found(history, policy, interval, unseen, held), history, interval, known)
+
+
+def _found(history: History, policy: Policy, interval: float, unseen: Unseen | None,
+           held: Set[str]) -> tuple[Stretch, ...]:
+    if unseen is not None:
+        return _unseen(history, policy, interval, unseen, held)
+    return stretches(history, policy, interval, held)
+
+
+def _capacity(found: tuple[Stretch, ...], history: History, interval: float,
+              known: Capacity | None) -> Capacity | Unknown:
     busy = [each for each in found if each.is_busy and each.drained > 0]
     long = [each for each in busy if each.seconds >= _window_seconds(history, interval)]
     whole = (each for each in found if each.seconds >= LIKELY_COMMIT_INTERVALS * interval)
@@ -170,89 +179,117 @@ def _recent(samples: tuple[Sample, ...], seconds: float) -> list[tuple[Sample, H
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A consumer's partitions in one sample, in one order: what was read, and their positions; None where it lacks one.
+
+    Columns, since each of them is compared with those of several other samples.
+    """
+
+    at: float
+    readings: list[Reading | None]
+    positions: list[int | None]
+
+    def passed(self, before: _Seen) -> int:
+        """Records by which positions moved on since another sample."""
+        return sum(now - then for then, now in zip(before.positions, self.positions, strict=True)
+                   if then is not None and now is not None and now > then)
+
+    def moved(self, before: _Seen, among: Sequence[int]) -> list[int]:
+        """The places, among some, of partitions with another committed offset than in another sample."""
+        then, now = before.readings, self.readings
+        return [place for place in among if _differs(then[place], now[place])]
+
+    def behind(self, among: Iterable[int]) -> int:
+        """Records that wait in the partitions at some places."""
+        return sum(reading.end - position for place in among
+                   if (reading := self.readings[place]) is not None
+                   and (position := self.positions[place]) is not None)
+
+
+def _differs(before: Reading | None, now: Reading | None) -> bool:
+    return (now is not before and before is not None and now is not None
+            and before.committed != now.committed)
+
+
+def _seen(history: History, policy: Policy, sample: Sample, partitions: Sequence[TopicPartition]) -> _Seen:
+    readings = [sample.readings.get(tp) for tp in partitions]
+    positions = [None if reading is None else position(history, tp, reading, policy.offset_reset)
+                 for tp, reading in zip(partitions, readings, strict=True)]
+    return _Seen(sample.at, readings, positions)
+
+
 def _stretch(history: History, policy: Policy, interval: float, recent: list[tuple[Sample, Hands]],
              member: str, held: Set[str]) -> Stretch | None:
-    mine = recent[0][1][member]
-    kept = [sample for sample, hands in takewhile(lambda each: each[1].get(member) == mine, recent)]
+    hand = recent[0][1][member]
+    kept = [sample for sample, hands in takewhile(lambda each: each[1].get(member) == hand, recent)]
     seconds = kept[0].at - kept[-1].at
-    if seconds <= 0 or not mine:
+    if seconds <= 0 or not hand:
         return None
-    drained = processed(history, policy.offset_reset, kept[-1], kept[0], mine)
-    moving = frozenset(tp for tp in mine if tp.topic not in held and _moved(kept[-1], kept[0], tp))
-    needed = max(BUSY_COMMIT_INTERVALS * interval * drained / seconds, _most_at_once(history, policy, kept, mine))
+    mine = tuple(hand)
+    last, first = _seen(history, policy, kept[0], mine), _seen(history, policy, kept[-1], mine)
+    drained = last.passed(first)
+    moving = last.moved(first, [place for place, tp in enumerate(mine) if tp.topic not in held])
+    needed = BUSY_COMMIT_INTERVALS * interval * drained / seconds
+    if sum(max(0, last.behind((place,))) for place in moving) <= needed:
+        return Stretch(drained, seconds, is_busy=False)
+    seen = [last, *(_seen(history, policy, sample, mine) for sample in kept[1:-1]), first]
+    needed = max(needed, _most_at_once(policy, seen))
     patience = max(OVERDUE_COMMIT_INTERVALS * interval, OVERDUE_RECORDS * seconds / max(1, drained))
-    busy = _busy(history, policy, _in_work(kept, moving, patience), needed)
+    busy = _busy(_in_work(seen, moving, patience), needed)
     if len(busy) < 2 or busy[0].at - busy[-1].at < min(seconds, WINDOW_SECONDS / 2):
         return Stretch(drained, seconds, is_busy=False)
-    part = processed(history, policy.offset_reset, busy[-1], busy[0], mine)
-    return Stretch(part, busy[0].at - busy[-1].at, is_busy=True)
+    return Stretch(busy[0].passed(busy[-1]), busy[0].at - busy[-1].at, is_busy=True)
 
 
-def _most_at_once(history: History, policy: Policy, kept: list[Sample], mine: frozenset[TopicPartition]) -> float:
+def _most_at_once(policy: Policy, seen: list[_Seen]) -> float:
     """The most records that a look may see committed at once: a poll's worth at the fastest rate over two looks."""
-    seconds = min(policy.polling_interval_seconds, (kept[0].at - kept[-1].at) / (len(kept) - 1))
-    pairs = zip(kept, kept[2:] or kept[-1:], strict=False)
-    rates = (processed(history, policy.offset_reset, before, now, mine) / (now.at - before.at) for now, before in pairs)
-    return seconds * max(rates, default=0.0)
+    seconds = min(policy.polling_interval_seconds, (seen[0].at - seen[-1].at) / (len(seen) - 1))
+    pairs = zip(seen, seen[2:] or seen[-1:], strict=False)
+    return seconds * max((now.passed(before) / (now.at - before.at) for now, before in pairs), default=0.0)
 
 
-def _in_work(kept: list[Sample], moving: frozenset[TopicPartition],
-             patience: float) -> Iterator[tuple[Sample, frozenset[TopicPartition]]]:
+def _in_work(seen: list[_Seen], moving: Sequence[int], patience: float) -> Iterator[tuple[_Seen, Sequence[int]]]:
     """The newest samples in a row before each of which the member had committed within `patience` seconds.
 
-    Each with the partitions that moved within half a minute before, or `patience` where that is longer: a backlog of a
-    partition that stands still is no work. A consumer that is dead, or has been, is a member until its session ends,
-    and longer if it comes back before. Commits every 5 s, 100 records/s: 10 s. One that does a record a minute: 180 s.
+    Each with the places of partitions that moved within half a minute before, or `patience` where that is longer: a
+    backlog of a partition that stands still is no work. A consumer that is dead, or has been, is a member until its
+    session ends, and longer if it comes back before. Commits every 5 s, 100 records/s: 10 s. One that does a record a
+    minute: 180 s.
     """
-    for sample in kept:
-        before = _earlier(kept, sample.at - patience)
-        if before is not None and not any(_moved(before, sample, tp) for tp in moving):
+    seconds = max(patience, WINDOW_SECONDS / 2)
+    at_first = _later(seen, seen[-1].at + seconds).moved(seen[-1], moving)
+    for each in seen:
+        before = _earlier(seen, each.at - patience)
+        if before is not None and not any(_differs(before.readings[place], each.readings[place]) for place in moving):
             return
-        seconds = max(patience, WINDOW_SECONDS / 2)
-        since = _earlier(kept, sample.at - seconds) or kept[-1]
-        until = sample if since is not kept[-1] else _later(kept, since.at + seconds)
-        yield sample, frozenset(tp for tp in moving if _moved(since, until, tp))
+        since = _earlier(seen, each.at - seconds) or seen[-1]
+        yield each, at_first if since is seen[-1] else each.moved(since, moving)
 
 
-def _earlier(kept: list[Sample], at: float) -> Sample | None:
+def _earlier(seen: list[_Seen], at: float) -> _Seen | None:
     """The newest of the samples, newest first, that was taken at `at` or before."""
-    return next((sample for sample in kept if sample.at <= at), None)
+    return next((each for each in seen if each.at <= at), None)
 
 
-def _later(kept: list[Sample], at: float) -> Sample:
+def _later(seen: list[_Seen], at: float) -> _Seen:
     """The oldest of the samples that was taken at `at` or later, else the newest."""
-    return next((sample for sample in reversed(kept) if sample.at >= at), kept[0])
+    return next((each for each in reversed(seen) if each.at >= at), seen[0])
 
 
-def _busy(history: History, policy: Policy, kept: Iterable[tuple[Sample, frozenset[TopicPartition]]],
-          needed: float) -> list[Sample]:
+def _busy(seen: Iterable[tuple[_Seen, Sequence[int]]], needed: float) -> list[_Seen]:
     """The newest samples in a row in which the member was behind by more than `needed` records."""
-    busy: list[Sample] = []
-    for sample, partitions in kept:
-        if _behind(history, policy, sample, partitions) <= needed:
-            break
-        busy.append(sample)
-    return busy
-
-
-def _behind(history: History, policy: Policy, sample: Sample, only: frozenset[TopicPartition]) -> int:
-    readings = ((tp, sample.readings.get(tp)) for tp in only)
-    return sum(reading.end - position(history, tp, reading, policy.offset_reset)
-               for tp, reading in readings if reading is not None)
-
-
-def _moved(first: Sample, last: Sample, tp: TopicPartition) -> bool:
-    before, now = first.readings.get(tp), last.readings.get(tp)
-    return before is not None and now is not None and before.committed != now.committed
+    return [each for each, _ in takewhile(lambda pair: pair[0].behind(pair[1]) > needed, seen)]
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Rates of a group in records/s."""
+    """Rates of a group in records/s, and what its members drained while they kept their partitions."""
 
     arrival: Arrival | Unknown
     drain: float | Unknown
     capacity: Capacity | Unknown
+    stretches: tuple[Stretch, ...] = ()
 
 
 def measure(history: History, policy: Policy, known: Capacity | None, interval: float | Unknown,
@@ -266,14 +303,24 @@ def measure(history: History, policy: Policy, known: Capacity | None, interval: 
         lead: for how many seconds ahead the arrival will be forecast.
         held: topics whose records are held back on purpose.
     """
-    found = capacity(history, policy, interval, known, unseen, held)
-    return Rates(arrival(history, lead, ARRIVAL_SHARE * policy.lag_seconds), drain(history, policy, interval), found)
+    arrived = arrival(history, lead, ARRIVAL_SHARE * policy.lag_seconds)
+    drained = drain(history, policy, interval)
+    if isinstance(interval, Unknown):
+        return Rates(arrived, drained, known or interval)
+    found = _found(history, policy, interval, unseen, held)
+    of_members = found if unseen is None else ()
+    return Rates(arrived, drained, _capacity(found, history, interval, known), of_members)
 
 
 def busy_drain(history: History, policy: Policy, seconds: float, held: Set[str] = frozenset()) -> float | None:
     """Records/s of all members together, when every one that has partitions was busy for `seconds`; None else."""
     interval = likely_commit_interval(history, policy)
     found = () if isinstance(interval, Unknown) else stretches(history, policy, interval, held)
+    return drain_of(history, found, seconds)
+
+
+def drain_of(history: History, found: Collection[Stretch], seconds: float) -> float | None:
+    """The same, where the stretches of the members are known."""
     group = history.samples[-1].group if history.samples else None
     owners = [each for each in group.members if each.partitions] if isinstance(group, Group) else []
     all_busy = all(each.is_busy and each.seconds >= seconds for each in found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kafka_consumer_scaler.core.capacity import busy_drain
+from kafka_consumer_scaler.core.capacity import drain_of
 from kafka_consumer_scaler.core.diagnosis import Backlog, Finding
 from kafka_consumer_scaler.core.effect import TRIAL_SECONDS
 from kafka_consumer_scaler.core.findings import findings_of, lasting
@@ -129,7 +129,7 @@ def _settled(policy: Policy, history: History, memory: Memory, situation: Situat
     decision = _move_or_stay(stable.replicas, situation.replicas, stable.reason)
     message = _sentence(policy, situation, recommendation, trail, stable)
     is_change = isinstance(decision, ScaleTo)
-    drain = busy_drain(history, policy, TRIAL_SECONDS, situation.held.keys()) if is_change else None
+    drain = drain_of(history, situation.rates.stretches, TRIAL_SECONDS) if is_change else None
     return _acted(policy, _Judged(decision, memory, message, recommendation, trail, drain, limited.replicas))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
@@ -13,9 +13,7 @@ from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import (
     IDLE_LAG,
-    NEWEST_SECONDS,
-    WINDOW_SECONDS,
-    arrival_shares,
+    both_shares,
     commit_interval_seconds,
     likely_commit_interval,
     position,
@@ -92,11 +90,16 @@ def hot_partitions(history: History, rates: Rates) -> frozenset[TopicPartition]:
 
     500 records/s on 12 partitions, one gets 0.3 of them, and a consumer does 100: 150 > 100 and 0.3 > 1.5 / 12.
     """
+    return hot_among(both_shares(history), rates)
+
+
+def hot_among(both: tuple[Mapping[TopicPartition, float], Mapping[TopicPartition, float]],
+              rates: Rates) -> frozenset[TopicPartition]:
+    """The same, where the shares of the window and of the last interval are known."""
     if isinstance(rates.arrival, Unknown) or isinstance(rates.capacity, Unknown) or not rates.capacity.learned:
         return frozenset()
     limit = HOT_SHARE * rates.capacity.per_consumer
-    looks = ((arrival_shares(history, WINDOW_SECONDS), rates.arrival.average),
-             (arrival_shares(history, NEWEST_SECONDS), rates.arrival.newest))
+    looks = zip(both, (rates.arrival.average, rates.arrival.newest), strict=True)
     return frozenset(tp for shares, rate in looks for tp, share in shares.items()
                      if share * rate > limit and share > HOT_SKEW / len(shares))
 
@@ -170,6 +173,8 @@ def recreated_topics(history: History) -> frozenset[str]:
 def _seconds_left(history: History, policy: Policy, tp: TopicPartition) -> float | None:
     newest, oldest = history.samples[-1], history.samples[0].readings.get(tp)
     now = newest.readings[tp]
+    if not isinstance(now.committed, int) or now.committed >= now.end:
+        return None
     if oldest is not None and oldest.start == now.start:
         return None
     first = _behind_since(history, tp)
@@ -203,7 +208,7 @@ def stuck_partitions(history: History, policy: Policy, lag: Mapping[TopicPartiti
     Most partitions of a group that was not seen to commit twice are none: it may commit rarely, or stand still as a
     whole.
     """
-    suspects = [tp for tp in _alive(history) if lag.get(tp, 0) > 0 and _unmoved_seconds(history, tp) > 0]
+    suspects = _unmoved(history, [tp for tp in _alive(history) if lag.get(tp, 0) > 0])
     if not suspects:
         return frozenset()
     is_whole = len(suspects) > max(2, len(history.samples[-1].readings) / 2)
@@ -211,8 +216,8 @@ def stuck_partitions(history: History, policy: Policy, lag: Mapping[TopicPartiti
         return frozenset()
     patience = _patience_seconds(history, policy)
     turns = turn_seconds(history, policy.offset_reset)
-    return frozenset(tp for tp in suspects if _unmoved_seconds(history, tp)
-                     >= max(patience, turns.get(tp, 0.0)) + held.get(tp.topic, 0.0))
+    return frozenset(_unmoved(history, suspects, {
+        tp: max(patience, turns.get(tp, 0.0)) + held.get(tp.topic, 0.0) for tp in suspects}))
 
 
 def kept_partitions(history: History, policy: Policy, among: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
@@ -225,11 +230,12 @@ def kept_partitions(history: History, policy: Policy, among: frozenset[TopicPart
         return frozenset()
     patience, newest = _patience_seconds(history, policy), history.samples[-1].at
     whole = _standing_topics(history)
-    told = [(sample.at, _owners(sample.group)) for sample in reversed(history.samples)
-            if isinstance(sample.group, Group) and not sample.group.is_rebalancing]
-    kept = (tp for tp in among if newest - _owned_since(told, tp) >= patience)
-    return frozenset(tp for tp in kept if tp.topic not in whole or _unmoved_seconds(history, tp)
-                     >= max(patience, STUCK_SECONDS_WHOLE_TOPIC, policy.lag_seconds))
+    told = _owners_told(history)
+    kept = [tp for tp in among if newest - _owned_since(told, tp) >= patience]
+    longer = max(patience, STUCK_SECONDS_WHOLE_TOPIC, policy.lag_seconds)
+    waited_for = [tp for tp in kept if tp.topic in whole]
+    return (frozenset(tp for tp in kept if tp.topic not in whole)
+            | frozenset(_unmoved(history, waited_for, dict.fromkeys(waited_for, longer))))
 
 
 def _standing_topics(history: History) -> frozenset[str]:
@@ -244,6 +250,21 @@ def _owned_since(told: list[tuple[float, Mapping[TopicPartition, str]]], tp: Top
     """Since when its owner of now, newest first, was told to be the owner; a rebalance tells none."""
     same = takewhile(lambda each: each[1].get(tp) == told[0][1].get(tp), told)
     return min((at for at, owners in same if tp in owners), default=inf)
+
+
+def _owners_told(history: History) -> list[tuple[float, Mapping[TopicPartition, str]]]:
+    """Who owned the partitions and since when, newest first: one entry for samples in a row with the same members."""
+    told: list[tuple[float, Mapping[TopicPartition, str]]] = []
+    last: Group | None = None
+    for sample in reversed(history.samples):
+        if isinstance(sample.group, Unknown) or sample.group.is_rebalancing:
+            continue
+        if sample.group is last:
+            told[-1] = (sample.at, told[-1][1])
+        else:
+            told.append((sample.at, _owners(sample.group)))
+        last = sample.group
+    return told
 
 
 def _owners(group: Group) -> Mapping[TopicPartition, str]:
@@ -290,17 +311,26 @@ def _patience_seconds(history: History, policy: Policy) -> float:
     return max(STUCK_SECONDS_AT_LEAST, STUCK_COMMIT_INTERVALS * interval, polls)
 
 
-def _unmoved_seconds(history: History, tp: TopicPartition) -> float:
-    """Seconds for which the committed offset stayed and lag was there in every sample, rebalances left out."""
+def _unmoved(history: History, partitions: Iterable[TopicPartition],
+             seconds: Mapping[TopicPartition, float] | None = None) -> list[TopicPartition]:
+    """Those whose committed offset stayed, with lag in every sample, for so many seconds, rebalances left out.
+
+    Without `seconds`, for any time at all. Samples are walked back no further than some partition needs.
+    """
     newest = later = history.samples[-1]
-    seconds = 0.0
+    waiting = [tp for tp in partitions if _waits_at(newest, tp, newest)]
+    found: list[TopicPartition] = []
+    passed = 0.0
     for sample in reversed(history.samples[:-1]):
-        if not _waits_at(sample, tp, newest):
+        if not waiting:
             break
+        waiting = [tp for tp in waiting if _waits_at(sample, tp, newest)]
         if not _is_moving(sample) and not _is_moving(later):
-            seconds += later.at - sample.at
+            passed += later.at - sample.at
+            found += [tp for tp in waiting if seconds is None or passed >= seconds[tp]]
+            waiting = [] if seconds is None else [tp for tp in waiting if passed < seconds[tp]]
         later = sample
-    return seconds if _waits_at(newest, tp, newest) else 0.0
+    return found
 
 
 def _is_moving(sample: Sample) -> bool:

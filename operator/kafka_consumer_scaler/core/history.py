@@ -58,6 +58,7 @@ class History:
         baselines: where counting starts for a partition without a committed offset.
         unbroken_since: start of the row of complete samples, of which no more than two in a row are missing.
         failed_at: when the newest snapshot without a sample was taken.
+        committed_at: when a committed offset was last seen to differ from the sample before; None while none was.
         drain_since: since when committed offsets moved forward only, with a stable membership.
         quiet_since: since when no end offset and no committed offset moved.
         rewound_at: when a committed offset was last seen to fall.
@@ -75,6 +76,7 @@ class History:
     baselines: Mapping[TopicPartition, int] = field(default_factory=dict)
     unbroken_since: float | None = None
     failed_at: float | None = None
+    committed_at: float | None = None
     drain_since: float = 0.0
     quiet_since: float = 0.0
     rewound_at: float | None = None
@@ -124,9 +126,10 @@ class History:
             standing=standing,
             baselines=_baselines(self.baselines, before, now),
             unbroken_since=sample.at if self.unbroken_since is None else self.unbroken_since,
+            committed_at=sample.at if _is_commit_seen(before, now) else self.committed_at,
             drain_since=sample.at if rewound or rebalancing or not before else self.drain_since,
             failed_at=self.failed_at,
-            quiet_since=sample.at if _offsets(before) != _offsets(now) else self.quiet_since,
+            quiet_since=sample.at if _is_any_moved(before, now) else self.quiet_since,
             rewound_at=sample.at if rewound else self.rewound_at,
             joined=joined,
             left=left,
@@ -225,8 +228,16 @@ def _either(before: T | None, now: T) -> T:
     return before if before is not None and before == now else now
 
 
-def _offsets(readings: Mapping[TopicPartition, Reading]) -> Mapping[TopicPartition, tuple[int, int | Uncommitted]]:
-    return {tp: (reading.end, reading.committed) for tp, reading in readings.items()}
+def _is_any_moved(before: Mapping[TopicPartition, Reading], now: Mapping[TopicPartition, Reading]) -> bool:
+    """Whether an end or a committed offset is not as it was, or the partitions are not the same."""
+    return before.keys() != now.keys() or any(
+        reading is not before[tp] and (reading.end, reading.committed) != (before[tp].end, before[tp].committed)
+        for tp, reading in now.items())
+
+
+def _is_commit_seen(before: Mapping[TopicPartition, Reading], now: Mapping[TopicPartition, Reading]) -> bool:
+    """Whether a committed offset is not as it was before; that of a partition that was not there is not."""
+    return any(tp not in before or before[tp].committed != reading.committed for tp, reading in now.items())
 
 
 def _fell(before: Reading | None, now: Reading) -> bool:

@@ -75,7 +75,8 @@ def works_unseen(history: History) -> bool:
     for sample in reversed(history.samples[:-1]):
         if not _is_memberless(sample):
             break
-        if any(_committed_more(sample, later, tp) for tp in later.readings):
+        is_quiet = history.committed_at is not None and sample.at >= history.committed_at
+        if not is_quiet and any(_committed_more(sample, later, tp) for tp in later.readings):
             seen.append(later.at)
         later = sample
     if len(seen) < COMMITS_SEEN:
@@ -119,8 +120,10 @@ def unread_partitions(history: History) -> Mapping[TopicPartition, float]:
         return {}
     since = dict.fromkeys(suspects, newest.at)
     over: set[TopicPartition] = set()
+    group, then = newest.group, _held(newest)
     for sample in reversed(history.samples[:-1]):
-        then = _held(sample)
+        if sample.group is not group:
+            group, then = sample.group, _held(sample)
         if then is None:
             continue
         for tp in suspects - over:

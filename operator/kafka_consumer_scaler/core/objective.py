@@ -24,7 +24,7 @@ from kafka_consumer_scaler.core.probing import is_peaceful, probed, step_below
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival
 from kafka_consumer_scaler.core.rates import oldest as oldest_of
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
 
 UP_SHARE = 0.75
 LATE_SHARE = 0.9
@@ -63,12 +63,12 @@ def by_age(policy: Policy, situation: Situation) -> tuple[int, str]:
         return current, f"age unknown: {loads.why}"
     plant = situation.plant(policy.utilization * rates.capacity.per_consumer)
     because = f"{ahead:,.0f} records/s to be ready for and a consumer does {rates.capacity.per_consumer:,.0f}"
-    later, done_at = age_ahead(policy, situation, plant, loads), _last_done(situation, plant, rates.capacity)
-    if _may_wait(policy, situation, rates.capacity, loads):
-        later = done_at = 0.0
+    may_wait = _may_wait(policy, situation, rates.capacity, loads)
+    later = 0.0 if may_wait else age_ahead(policy, situation, plant, loads)
     is_late = later > UP_SHARE * policy.lag_seconds
+    done_at = 0.0 if may_wait or is_late else _last_done(situation, plant, rates.capacity, loads)
     if not is_late and done_at <= LATE_SHARE * policy.lag_seconds:
-        wanted = _down(policy, situation, plant, ahead, because)
+        wanted = _down(policy, situation, plant, ahead, because, loads)
     elif _recovers_sooner_alone(policy, situation, plant, loads):
         pause = situation.pause_seconds
         wanted = current, f"{because}; a rebalance of {pause:,.0f} s costs more than more replicas gain"
@@ -151,16 +151,23 @@ def lead_seconds(policy: Policy, situation: Situation) -> float:
 
 def age_ahead(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> float:
     """Age of the oldest record at the end of the lead, with the present replicas."""
-    return oldest(_foreseen(situation, plant, loads, lead_seconds(policy, situation)))
+    first, seconds, consumers = _once_started(situation, plant, loads, lead_seconds(policy, situation))
+    return plant.oldest_after(first, seconds, consumers)
 
 
 def _foreseen(situation: Situation, plant: Plant, loads: Loads, seconds: float) -> Loads:
     """The loads after `seconds` with the present replicas, of which some may still be starting."""
+    first, seconds, consumers = _once_started(situation, plant, loads, seconds)
+    return plant.after(first, seconds, consumers)
+
+
+def _once_started(situation: Situation, plant: Plant, loads: Loads, seconds: float) -> tuple[Loads, float, int]:
+    """The loads once replicas that are starting work, how many of the `seconds` are left then, and the consumers."""
     all_of_them = situation.spread.consumers(situation.current)
     joined, starting = _starting(situation)
     starting = min(starting, seconds)
     first = plant.after(loads, starting, joined)
-    return plant.after(first, seconds - starting, all_of_them if starting or joined == all_of_them else joined)
+    return first, seconds - starting, all_of_them if starting or joined == all_of_them else joined
 
 
 def _starting(situation: Situation) -> tuple[int, float]:
@@ -172,17 +179,18 @@ def _starting(situation: Situation) -> tuple[int, float]:
     return joined, seconds
 
 
-def _last_done(situation: Situation, plant: Plant, capacity: Capacity) -> float:
+def _last_done(situation: Situation, plant: Plant, capacity: Capacity, loads: Loads) -> float:
     """The greatest age at which the present replicas process one of the records that wait now, seconds.
 
     Nothing that is still to come can make it less, so more replicas are needed now or they are too late, also where the
     age is low yet: one batch of 200,000 records is young for long. With a lower bound of the capacity, it is not known.
     """
-    loads = situation.loads(0.0)
-    if isinstance(loads, Unknown) or not (capacity.learned or capacity.busy):
+    if not (capacity.learned or capacity.busy):
         return 0.0
     joined, seconds = _starting(situation)
-    return plant.oldest_done(plant.after(loads, seconds, joined), situation.spread.consumers(situation.current))
+    if seconds > 0:
+        loads = plant.after({tp: load._replace(arrival=0.0) for tp, load in loads.items()}, seconds, joined)
+    return plant.oldest_done(loads, situation.spread.consumers(situation.current))
 
 
 def _in_time(policy: Policy, situation: Situation, plant: Plant, arrival: float) -> int:
@@ -254,8 +262,16 @@ def _is_helped(policy: Policy, situation: Situation, plant: Plant, loads: Loads,
     if consumers == 0:
         return False
     pause = 0.0 if replicas == situation.current else situation.pause_seconds
-    late = plant.late_after(loads, seconds, consumers, pause, limit)
-    some = plant.could(loads, late, seconds, consumers)
+    least = HELP_SHARE * plant.could_at_least(loads, seconds, situation.spread.consumers(most))
+    some: dict[TopicPartition, float] = {}
+    for hand, among in plant.late_hands(loads, seconds, consumers, pause, limit):
+        if not among:
+            continue
+        share = plant.could_each(hand, among, loads, seconds)
+        if share * (1 + 1e-9) < least:
+            return False
+        some |= dict.fromkeys(among, share)
+    late = some.keys()
     best = plant.could(loads, late, seconds, situation.spread.consumers(most))
     return all(some[tp] >= HELP_SHARE * best[tp] and not some[tp] <= loads[tp].arrival * seconds < best[tp]
                for tp in late)
@@ -269,10 +285,11 @@ def _candidates(policy: Policy, situation: Situation) -> Iterator[int]:
     yield from (replicas for replicas in steps if replicas > situation.current)
 
 
-def _down(policy: Policy, situation: Situation, plant: Plant, ahead: float, because: str) -> tuple[int, str]:
+def _down(policy: Policy, situation: Situation, plant: Plant, ahead: float, because: str,
+          now: Loads) -> tuple[int, str]:
     """The fewest replicas that hold the highest arrival of the window; one step less after a window of peace."""
     peak = max(ahead, _rising(policy, situation), situation.memory.peak_arrival(policy, situation.now))
-    current, loads = situation.current, situation.loads(peak)
+    current, loads = situation.current, now if peak == ahead else situation.loads(peak)
     if policy.min_replicas == 0 and ahead == 0 and current > 0:
         return current, "nothing arrives, and once it is quiet for long enough none are wanted"
     if _is_fresh(policy, situation):

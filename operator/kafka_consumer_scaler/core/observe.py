@@ -18,7 +18,7 @@ from kafka_consumer_scaler.core.diagnosis import (
     Backlog,
     backlog,
     commits_beyond_end,
-    hot_partitions,
+    hot_among,
     kept_partitions,
     lost_records,
     recreated_topics,
@@ -42,10 +42,9 @@ from kafka_consumer_scaler.core.memory import Memory, Unread, Usual
 from kafka_consumer_scaler.core.ownership import foreign_members, threads_of, with_threads
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import (
-    NEWEST_SECONDS,
     age_marks,
     ages,
-    arrival_shares,
+    both_shares,
     lags,
     likely_commit_interval,
     oldest,
@@ -108,7 +107,7 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
     memory = with_threads(_with_uneven(memory, replicas, sample.at), history, policy, replicas, sample.at)
     threads = threads_of(policy, memory)
     foreign = foreign_members(history, lag, threads, replicas, memory.scales)
-    unbroken = _unbroken_seconds(policy, history, now)
+    unbroken, shares = _unbroken_seconds(policy, history, now), both_shares(history)
     uncommitted = uncommitted_seconds(history) if sum(lag.values()) else None
     return Situation(
         now=now,
@@ -117,12 +116,12 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
         lag=lag,
         waiting=waiting,
         stuck=stuck,
-        hot=hot_partitions(history, rates),
-        age=oldest(ages(history, lag)),
+        hot=hot_among(shares, rates),
+        age=oldest({**waited, **ages(history, {tp: behind for tp, behind in lag.items() if behind != waiting[tp]})}),
         ages=waited,
         marks=age_marks(history, waiting, waited, PROFILE_SHARE * policy.lag_seconds),
-        shares=arrival_shares(history),
-        shares_newest=arrival_shares(history, NEWEST_SECONDS),
+        shares=shares[0],
+        shares_newest=shares[1],
         rates=rates,
         commit_interval=interval,
         assignor=memory.assignor,

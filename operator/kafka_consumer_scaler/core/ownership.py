@@ -30,7 +30,12 @@ STEADY_SECONDS = 60.0
 def readers(group: Group, counted: Collection[TopicPartition]) -> tuple[Member, ...]:
     """The members that hold a partition that counts, or none at all; those that hold only others are left out."""
     return tuple(member for member in group.members
-                 if not member.partitions or not member.partitions.isdisjoint(counted))
+                 if not member.partitions or _holds(member, counted))
+
+
+def _holds(member: Member, counted: Collection[TopicPartition]) -> bool:
+    """Whether the member holds a partition that counts; most hold nothing else, so the first one answers."""
+    return any(tp in counted for tp in member.partitions)
 
 
 def with_threads(memory: Memory, history: History, policy: Policy, replicas: Replicas, now: float) -> Memory:
@@ -78,7 +83,7 @@ def foreign_members(history: History, counted: Collection[TopicPartition], threa
         group = sample.group
         if isinstance(group, Unknown) or group.is_rebalancing or not group.members:
             continue
-        holding = sum(not member.partitions.isdisjoint(counted) for member in group.members)
+        holding = sum(_holds(member, counted) for member in group.members)
         ours = threads * _most_replicas(replicas, scales, sample.at)
         beyond = max(0, holding - ours)
         fewest = beyond if fewest is None else min(fewest, beyond)
@@ -106,7 +111,7 @@ def _by_division(group: Group, sample: Sample, pods: int) -> int | None:
 
     Members without a partition are left out: they may be another Deployment's.
     """
-    holding = sum(not member.partitions.isdisjoint(sample.readings) for member in group.members)
+    holding = sum(_holds(member, sample.readings) for member in group.members)
     return holding // pods if holding and holding % pods == 0 else None
 
 

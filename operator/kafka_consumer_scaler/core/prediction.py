@@ -72,8 +72,10 @@ class Load(NamedTuple):
     def after(self, seconds: float, done: float) -> Load:
         """The load after `seconds` in which `done` records were processed, no more than there are."""
         lag = max(0.0, self.lag + self.arrival * seconds - done)
+        if not lag:
+            return Load(lag, self.age_after(seconds, done), self.arrival)
         left = tuple([(records - done, age + seconds) for records, age in self.profile[1:] if records > done])
-        return Load(lag, self.age_after(seconds, done), self.arrival, left if lag else ())
+        return Load(lag, self.age_after(seconds, done), self.arrival, left)
 
 
 def _between(records: float, age: float, more: float, younger: float, ahead: float) -> float:
@@ -139,24 +141,33 @@ class Plant:
             found[tp] = loads[tp].after(seconds, done)
         return found
 
-    def late_after(self, loads: Loads, seconds: float, consumers: int, pause: float,
-                   limit: float) -> Set[TopicPartition]:
-        """The partitions whose oldest record is older than `limit` seconds after `seconds`."""
-        if seconds <= 0:
-            return {tp for tp, load in loads.items() if load.age > limit}
-        return {tp for tp, done in self._done(loads, seconds, consumers, pause)
-                if loads[tp].age_after(seconds, done) > limit}
+    def late_hands(self, loads: Loads, seconds: float, consumers: int, pause: float,
+                   limit: float) -> Iterator[tuple[Sequence[TopicPartition], Set[TopicPartition]]]:
+        """Each consumer's partitions, and those of them with a record older than `limit` seconds after `seconds`."""
+        for hand in self.hands(loads, consumers):
+            if seconds <= 0:
+                yield hand, {tp for tp in hand if loads[tp].age > limit}
+                continue
+            done = self._done_of(hand, loads, seconds, self.capacity * max(0.0, seconds - pause))
+            yield hand, {tp for tp, records in done if loads[tp].age_after(seconds, records) > limit}
 
     def _done(self, loads: Loads, seconds: float, consumers: int,
               pause: float) -> Iterator[tuple[TopicPartition, float]]:
         """Records of each partition that so many consumers process in `seconds`."""
+        if consumers <= 0:
+            yield from ((tp, 0.0) for tp in loads)
+            return
         can = self.capacity * max(0.0, seconds - pause)
-        hands = self.hands(loads, consumers) if consumers > 0 else (tuple(loads),)
-        for hand in hands:
-            needs = [loads[tp].lag + loads[tp].arrival * seconds for tp in hand]
-            share = fair_share(needs, can) if consumers > 0 else 0.0
-            for tp, need in zip(hand, needs, strict=True):
-                yield tp, min(need, share)
+        for hand in self.hands(loads, consumers):
+            yield from self._done_of(hand, loads, seconds, can)
+
+    @staticmethod
+    def _done_of(hand: Sequence[TopicPartition], loads: Loads, seconds: float,
+                 can: float) -> Iterator[tuple[TopicPartition, float]]:
+        """Records of each partition of one consumer, which does `can` of them in `seconds`."""
+        needs = [loads[tp].lag + loads[tp].arrival * seconds for tp in hand]
+        share = fair_share(needs, can)
+        return ((tp, need if need < share else share) for tp, need in zip(hand, needs, strict=True))
 
     def oldest_done(self, loads: Loads, consumers: int, pause: float = 0.0) -> float:
         """The greatest age at which one of the records that wait now is processed, seconds; for ever without consumers.
@@ -187,9 +198,20 @@ class Plant:
         """
         found: dict[TopicPartition, float] = {}
         for hand in self.hands(loads, consumers):
-            needs = [inf if tp in late else loads[tp].lag + loads[tp].arrival * seconds for tp in hand]
-            found |= dict.fromkeys(late & set(hand), fair_share(needs, self.capacity * seconds))
+            among = late & set(hand)
+            if among:
+                found |= dict.fromkeys(among, self.could_each(hand, among, loads, seconds))
         return found
+
+    def could_each(self, hand: Sequence[TopicPartition], late: Set[TopicPartition], loads: Loads,
+                   seconds: float) -> float:
+        """Records of each `late` partition that its consumer, with the partitions of `hand`, could process."""
+        needs = [inf if tp in late else loads[tp].lag + loads[tp].arrival * seconds for tp in hand]
+        return fair_share(needs, self.capacity * seconds)
+
+    def could_at_least(self, loads: Loads, seconds: float, consumers: int) -> float:
+        """Records of any partition that so many consumers could process: of the fullest hand, were all of it late."""
+        return self.capacity * seconds / max(1, *(len(hand) for hand in self.hands(loads, consumers)), 1)
 
     def company(self, shares: Mapping[TopicPartition, float], hot: Set[TopicPartition], replicas: int) -> float:
         """The largest share of the arrival that goes to the partitions beside a hot one, at its consumer."""
@@ -213,11 +235,18 @@ class Plant:
         can = self.capacity * self.spread.consumers(replicas) * max(0.0, seconds - pause)
         if seconds >= limit and need - can > most * (1 + 1e-9) + 1e-9:
             return False
-        return self.worst_age(loads, seconds, replicas, pause) <= limit
+        consumers = self.spread.consumers(replicas)
+        if consumers <= 0:
+            return self.oldest_after(loads, seconds, consumers, pause) <= limit
+        return not any(late for _, late in self.late_hands(loads, seconds, consumers, pause, limit))
 
     def worst_age(self, loads: Loads, seconds: float, replicas: int, pause: float = 0.0) -> float:
         """Age of the oldest record after `seconds` with so many replicas, in `pause` of which nothing is processed."""
+        return self.oldest_after(loads, seconds, self.spread.consumers(replicas), pause)
+
+    def oldest_after(self, loads: Loads, seconds: float, consumers: int, pause: float = 0.0) -> float:
+        """The same with so many consumers."""
         if seconds <= 0:
             return oldest(loads)
-        done = self._done(loads, seconds, self.spread.consumers(replicas), pause)
+        done = self._done(loads, seconds, consumers, pause)
         return max((loads[tp].age_after(seconds, records) for tp, records in done), default=0.0)

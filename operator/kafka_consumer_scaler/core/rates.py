@@ -7,10 +7,12 @@ at least 60 s and at least three commit intervals.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import pairwise, repeat
-from math import floor
+from math import floor, inf
 from statistics import fmean, median
 
 from kafka_consumer_scaler.core.history import History
@@ -110,28 +112,35 @@ def age_marks(history: History, lag: Mapping[TopicPartition, float],
     40 and 30 s old, and the newest came at t=40. Marks are at least `spacing` seconds, and a tenth of the age of the
     oldest record, apart: there are ten at most.
     """
+    newest = history.samples[-1]
+    polls = [(newest.at - sample.at, sample.readings) for sample in reversed(history.samples)]
     found = {}
     for tp, age in waited.items():
-        if not isinstance(age, Unknown) and lag[tp] > 0:
-            found[tp] = _partition_marks(history, tp, lag[tp], max(spacing, MARKS_SHARE * age))
+        if lag[tp] > 0 and not isinstance(age, Unknown):
+            found[tp] = _partition_marks(polls, tp, lag[tp], max(spacing, MARKS_SHARE * age))
     return found
 
 
-def _partition_marks(history: History, tp: TopicPartition, lag: float,
+def _partition_marks(polls: Sequence[tuple[float, Mapping[TopicPartition, Reading]]], tp: TopicPartition, lag: float,
                      spacing: float) -> tuple[tuple[float, float], ...]:
-    newest = history.samples[-1]
-    end = newest.readings[tp].end
+    """The marks of a partition; `polls` are (age in seconds, readings) of all samples, the newest first."""
+    end = polls[0][1][tp].end
     found: list[tuple[float, float]] = []
-    for sample in reversed(history.samples):
-        reading = sample.readings.get(tp)
+    last = last_age = -inf
+    for age, readings in polls:
+        reading = readings.get(tp)
         if reading is None or end - reading.end >= lag:
             break
-        mark = (lag - (end - reading.end), newest.at - sample.at)
-        if found and mark[0] == found[-1][0]:
-            found[-1] = mark
-        elif not found or mark[1] - found[-1][1] >= spacing:
-            found.append(mark)
-    return tuple(reversed(found))
+        ahead = lag - (end - reading.end)
+        if ahead == last:
+            found[-1] = (ahead, age)
+        elif age - last_age < spacing:
+            continue
+        else:
+            found.append((ahead, age))
+        last, last_age = ahead, age
+    found.reverse()
+    return tuple(found)
 
 
 def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, int],
@@ -143,15 +152,17 @@ def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, i
     """
     needed = policy.lag_seconds if isinstance(interval, Unknown) else REST_COMMIT_INTERVALS * interval
     rest = max(WINDOW_SECONDS, needed)
-    idle = [tp for tp, behind in lag.items() if 0 < behind <= TRAILING_RECORDS and _is_at_rest(history, tp, rest)]
+    old = _sample_before(history, rest)
+    idle = {tp for tp, behind in lag.items() if 0 < behind <= TRAILING_RECORDS and _is_at_rest(history, tp, old)}
     if idle:
         turns = turn_seconds(history, policy.offset_reset)
-        idle = [tp for tp in idle if _is_at_rest(history, tp, max(rest, turns.get(tp, 0.0)))]
-    at_rest = frozenset(idle)
+        idle = {tp for tp in idle if turns.get(tp, 0.0) <= rest
+                or _is_at_rest(history, tp, _sample_before(history, turns[tp]))}
     credit: Mapping[TopicPartition, float] = {}
     if not isinstance(interval, Unknown):
-        credit = _processed_since_commit(history, policy.offset_reset, interval)
-    return {tp: 0.0 if tp in at_rest else max(0.0, behind - credit.get(tp, 0.0)) for tp, behind in lag.items()}
+        behind = [tp for tp, records in lag.items() if records > 0 and tp not in idle]
+        credit = _processed_since_commit(history, policy.offset_reset, interval, behind)
+    return {tp: 0.0 if tp in idle else max(0.0, behind - credit.get(tp, 0.0)) for tp, behind in lag.items()}
 
 
 def turn_seconds(history: History, reset: OffsetReset) -> Mapping[TopicPartition, float]:
@@ -237,11 +248,11 @@ def _interval_by_size(history: History, policy: Policy) -> float | Unknown:
     At least the time since then, up to the objective, where records of its partitions still wait. What is shorter than
     a poll cannot be told from Kafka's default.
     """
-    moves = [(before, now) for before, now in pairwise(history.samples)
-             if any(_has_committed(before, now, tp) for tp in now.readings)]
-    if not moves:
+    pairs = pairwise(reversed(history.samples))
+    found = next(((before, now) for now, before in pairs if _is_commit_seen(history, before, now)), None)
+    if found is None:
         return NO_MOVES
-    before, now = moves[-1]
+    before, now = found
     newest = history.samples[-1]
     moved = frozenset(tp for tp in now.readings if _has_committed(before, now, tp))
     waits = any(tp in newest.readings and position(history, tp, newest.readings[tp], policy.offset_reset)
@@ -250,8 +261,15 @@ def _interval_by_size(history: History, policy: Policy) -> float | Unknown:
     rate = _recent_rate(history, moved)
     if len(history.samples) == 2 or not rate:
         return max(COMMIT_SECONDS, least)
-    found = max(least, processed(history, policy.offset_reset, before, now, moved) / rate)
-    return found if found > policy.polling_interval_seconds else COMMIT_SECONDS
+    seconds = max(least, processed(history, policy.offset_reset, before, now, moved) / rate)
+    return seconds if seconds > policy.polling_interval_seconds else COMMIT_SECONDS
+
+
+def _is_commit_seen(history: History, before: Sample, now: Sample) -> bool:
+    """Whether a committed offset differs between two samples; since `committed_at` none does."""
+    if history.committed_at is not None and before.at >= history.committed_at:
+        return False
+    return any(_has_committed(before, now, tp) for tp in now.readings)
 
 
 def _recent_rate(history: History, partitions: frozenset[TopicPartition]) -> float:
@@ -286,6 +304,16 @@ def arrival_shares(history: History, seconds: float = WINDOW_SECONDS) -> Mapping
     3 off. With no partition beyond a quarter and beyond 3 deviations and one record, all shares are even: a
     single record comes in one partition.
     """
+    return _shares(history, seconds, partial(_batch, history))
+
+
+def both_shares(history: History) -> tuple[Mapping[TopicPartition, float], Mapping[TopicPartition, float]]:
+    """The shares of the window, and those of the last interval."""
+    batch = cache(partial(_batch, history))
+    return _shares(history, WINDOW_SECONDS, batch), _shares(history, NEWEST_SECONDS, batch)
+
+
+def _shares(history: History, seconds: float, batch: Callable[[], float]) -> Mapping[TopicPartition, float]:
     window = _window(history, since=0.0, seconds=seconds)
     if not window:
         return {}
@@ -293,7 +321,7 @@ def arrival_shares(history: History, seconds: float = WINDOW_SECONDS) -> Mapping
     total = sum(counts.values())
     mean = total / len(counts) if counts else 0.0
     farthest = max((abs(count - mean) for count in counts.values()), default=0.0)
-    if total == 0 or farthest <= mean / 4 or farthest <= 3 * (mean * _batch(history)) ** 0.5 + 1:
+    if total == 0 or farthest <= mean / 4 or farthest <= 3 * (mean * batch()) ** 0.5 + 1:
         return dict.fromkeys(counts, 1 / len(counts)) if counts else {}
     return {tp: count / total for tp, count in counts.items()}
 
@@ -305,20 +333,30 @@ def _batch(history: History) -> float:
     8 * 500^2 / 500 = 4,000, over 3 * 1 degrees: about 1,300. At least 1, as records that come singly have.
     """
     window = _window(history, since=0.0, seconds=WINDOW_SECONDS)
-    looks = [(moves, sum(moves.values())) for moves in (_moves(*pair) for pair in pairwise(window))]
-    looks = [(moves, number) for moves, number in looks if number]
-    sums = {tp: sum(moves.get(tp, 0) for moves, _ in looks) for tp in window[-1].readings}
-    total, busy = sum(sums.values()), [tp for tp, number in sums.items() if number]
-    degrees = (len(looks) - 1) * (len(busy) - 1)
+    every = [_moves(before, now) for before, now in pairwise(window)]
+    looks = [(sum(moves.values()), [moves.get(tp, 0) for tp in window[-1].readings]) for moves in every]
+    looks = [(number, moves) for number, moves in looks if number]
+    sums: list[int] = [sum(numbers) for numbers in zip(*(moves for _, moves in looks), strict=True)]
+    total, busy = sum(sums), sum(number > 0 for number in sums)
+    degrees = (len(looks) - 1) * (busy - 1)
     if degrees <= 0:
         return 1.0
-    expected = ((moves.get(tp, 0), number * sums[tp] / total) for moves, number in looks for tp in busy)
+    cells = ((number, seen, each) for number, moves in looks for seen, each in zip(moves, sums, strict=True) if each)
+    expected = ((seen, number * each / total) for number, seen, each in cells)
     return max(1.0, sum((seen - mean) ** 2 / mean for seen, mean in expected) / degrees)
 
 
 def _moves(first: Sample, last: Sample) -> dict[TopicPartition, int]:
     """Records by which the log end of each partition moved on."""
-    return {tp: max(0, reading.end - _end(first, tp, reading)) for tp, reading in last.readings.items()}
+    earlier = first.readings
+    return {tp: max(0, reading.end - earlier[tp].end) if tp in earlier else 0 for tp, reading in last.readings.items()}
+
+
+def _grown(first: Sample, last: Sample) -> int:
+    """Records by which the log ends of all partitions moved on."""
+    earlier = first.readings
+    return sum(reading.end - earlier[tp].end for tp, reading in last.readings.items()
+               if tp in earlier and reading.end > earlier[tp].end)
 
 
 def drain(history: History, policy: Policy, interval: float | Unknown) -> float | Unknown:
@@ -334,7 +372,7 @@ def drain(history: History, policy: Policy, interval: float | Unknown) -> float 
 
 
 def processed(history: History, reset: OffsetReset, first: Sample, last: Sample,
-              only: Mapping[TopicPartition, object] | frozenset[TopicPartition]) -> int:
+              only: Iterable[TopicPartition]) -> int:
     """Records by which the positions of `only` moved on between two samples."""
     moved, readings, earlier = 0, last.readings, first.readings
     for tp in only:
@@ -346,26 +384,39 @@ def processed(history: History, reset: OffsetReset, first: Sample, last: Sample,
 
 def position(history: History, tp: TopicPartition, reading: Reading, reset: OffsetReset) -> int:
     """The first offset not processed; the end where that cannot be known, which counts as no progress and no lag."""
-    if isinstance(reading.committed, int):
-        return max(reading.committed, reading.start)
+    committed = reading.committed
+    if isinstance(committed, int):
+        return committed if committed > reading.start else reading.start
     found = history.position(tp, reading, reset)
     return reading.end if isinstance(found, Unknown) else found
 
 
 def _partition_age(history: History, tp: TopicPartition, lag: float) -> float | Unknown:
-    newest = history.samples[-1]
-    where = newest.readings[tp].end - lag
-    later = newest
-    for sample in reversed(history.samples[:-1]):
+    samples, newest = history.samples, history.samples[-1]
+    end = newest.readings[tp].end
+    where = end - lag
+    place = _first_beyond(samples, tp, min(where, end - 1))  # to a float, 2**62 - 0.5 is 2**62
+    later, before = samples[place], samples[place - 1].readings.get(tp) if place else None
+    if before is None:
+        return _estimated_age(newest, later, tp, lag)
+    share = min(1.0, (where - before.end) / (later.readings[tp].end - before.end))
+    return newest.at - (samples[place - 1].at + share * (later.at - samples[place - 1].at))
+
+
+def _first_beyond(samples: Sequence[Sample], tp: TopicPartition, offset: float) -> int:
+    """The place of the first sample in which the log of a partition ends beyond an offset; the newest does.
+
+    Ends never fall within a history, so it is found in six steps of fifty samples. The newest poll is asked first, as
+    most partitions are nearly caught up.
+    """
+    def end(sample: Sample) -> float:
         reading = sample.readings.get(tp)
-        if reading is None:
-            break
-        grown = later.readings[tp].end - reading.end
-        if reading.end <= where and grown > 0:  # to a float, 2**62 - 0.5 is 2**62: then nothing has grown
-            share = min(1.0, (where - reading.end) / grown)
-            return newest.at - (sample.at + share * (later.at - sample.at))
-        later = sample
-    return _estimated_age(newest, later, tp, lag)
+        return -inf if reading is None else reading.end
+
+    last = len(samples) - 1
+    if last and end(samples[last - 1]) <= offset:
+        return last
+    return bisect_right(samples, offset, hi=last, key=end)
 
 
 def _estimated_age(newest: Sample, first: Sample, tp: TopicPartition, lag: float) -> float | Unknown:
@@ -398,56 +449,61 @@ def _gaps(samples: tuple[Sample, ...],
     return found
 
 
-def _committed(sample: Sample, tp: TopicPartition) -> object:
-    reading = sample.readings.get(tp)
-    return None if reading is None else reading.committed
-
-
-def _is_at_rest(history: History, tp: TopicPartition, seconds: float) -> bool:
-    """Neither end was moved for so long; of what the history does not reach back to, that is not known."""
+def _sample_before(history: History, seconds: float) -> Sample | None:
+    """The newest sample that is at least so many seconds old; None where the history does not reach back so far."""
     newest = history.samples[-1]
-    old = next((sample for sample in reversed(history.samples) if newest.at - sample.at >= seconds), None)
+    return next((sample for sample in reversed(history.samples) if newest.at - sample.at >= seconds), None)
+
+
+def _is_at_rest(history: History, tp: TopicPartition, old: Sample | None) -> bool:
+    """Neither end was moved since an old sample; without one, that is not known."""
     before = old.readings.get(tp) if old else None
-    now = newest.readings[tp]
+    now = history.samples[-1].readings[tp]
     return before is not None and (before.end, before.committed) == (now.end, now.committed)
 
 
-def _processed_since_commit(history: History, reset: OffsetReset, interval: float) -> Mapping[TopicPartition, float]:
+def _processed_since_commit(history: History, reset: OffsetReset, interval: float,
+                            partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, float]:
     """Records that were probably processed since each partition's last commit was seen.
 
     Whole records, counted from commit to commit: 600 between the first and the last of a window, 60 s apart, are 10/s.
     A single commit is taken to hold what was processed in one interval. After a rebalance, at which consumers commit,
     they are taken to keep up until the next commit is due.
     """
-    newest = history.samples[-1]
+    newest, patience = history.samples[-1], OVERDUE_COMMIT_INTERVALS * interval
     window = _window(history, since=history.drain_since, seconds=max(WINDOW_SECONDS, 3 * interval))
+    recent = [poll for poll in reversed(range(1, len(window))) if newest.at - window[poll].at <= patience]
     found: dict[TopicPartition, float] = {}
-    for tp in newest.readings:
-        commits = _commits(window, tp)
-        waited = newest.at - (commits[-1] if commits else window[0]).at
-        if 0 < waited <= OVERDUE_COMMIT_INTERVALS * interval:
-            found[tp] = float(floor(_rate(history, reset, window, tp, commits, interval) * waited))
+    for tp in partitions:
+        last = _first_commit(window, tp, recent)
+        waited = newest.at - window[0 if last is None else last].at
+        if 0 < waited <= patience:
+            found[tp] = float(floor(_rate(history, reset, window, tp, last, interval) * waited))
     return found
 
 
-def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: TopicPartition, commits: list[Sample],
+def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: TopicPartition, last: int | None,
           interval: float) -> float:
-    if not commits:
+    """Records/s processed up to the commit that the poll `last` saw; where none was seen, records/s that arrive."""
+    first = None if last is None else _first_commit(window, tp, range(1, last + 1))
+    if first is None or last is None:
         newest = window[-1]
         return (newest.readings[tp].end - _end(window[0], tp, newest.readings[tp])) / (newest.at - window[0].at)
-    first, seconds = commits[0], commits[-1].at - commits[0].at
-    if first is commits[-1]:
-        first, seconds = window[window.index(first) - 1], interval
-    return processed(history, reset, first, commits[-1], frozenset({tp})) / seconds
+    if first == last:
+        return processed(history, reset, window[first - 1], window[last], (tp,)) / interval
+    return processed(history, reset, window[first], window[last], (tp,)) / (window[last].at - window[first].at)
 
 
-def _commits(window: tuple[Sample, ...], tp: TopicPartition) -> list[Sample]:
-    """The samples in which a commit was first seen."""
-    return [now for before, now in pairwise(window) if _has_committed(before, now, tp)]
+def _first_commit(window: tuple[Sample, ...], tp: TopicPartition, polls: Iterable[int]) -> int | None:
+    """The first of these polls that saw a new commit of the partition."""
+    return next((poll for poll in polls if _has_committed(window[poll - 1], window[poll], tp)), None)
 
 
 def _has_committed(before: Sample, now: Sample, tp: TopicPartition) -> bool:
-    return _committed(before, tp) != _committed(now, tp)
+    old, new = before.readings.get(tp), now.readings.get(tp)
+    if old is None or new is None:
+        return old is not new
+    return old is not new and old.committed != new.committed
 
 
 def _window(history: History, since: float, seconds: float) -> tuple[Sample, ...]:
@@ -460,13 +516,14 @@ def _window(history: History, since: float, seconds: float) -> tuple[Sample, ...
 
 
 def _arrived(first: Sample, last: Sample) -> float:
-    arrived = sum(reading.end - _end(first, tp, reading) for tp, reading in last.readings.items())
+    earlier = first.readings
+    arrived = sum(reading.end - earlier[tp].end for tp, reading in last.readings.items() if tp in earlier)
     return arrived / (last.at - first.at)
 
 
 def _lasting(window: tuple[Sample, ...]) -> float:
     """Records/s over the window without the interval in which most arrived."""
-    intervals = [(now.at - before.at, sum(_moves(before, now).values())) for before, now in pairwise(window)]
+    intervals = [(now.at - before.at, _grown(before, now)) for before, now in pairwise(window)]
     seconds, most = max(intervals, key=lambda each: each[1])
     rest = window[-1].at - window[0].at - seconds
     return (sum(number for _, number in intervals) - most) / rest if rest else 0.0

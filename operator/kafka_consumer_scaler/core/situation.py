@@ -230,11 +230,12 @@ class Situation:
     def loads(self, arrival: float) -> Loads | Unknown:
         """Each partition's load at a rate of arrival, without those that more consumers cannot help."""
         found: dict[TopicPartition, Load] = {}
+        ages, shares, marks = self.ages, self.shares, self.marks
         for tp, lag in self.waiting.items():
-            age = self.ages[tp]
             if not self.can_help(tp):
                 continue
+            age = ages[tp]
             if isinstance(age, Unknown):
                 return age
-            found[tp] = Load(lag, age, arrival * self.shares.get(tp, 0.0), self.marks.get(tp, ()))
+            found[tp] = Load(lag, age, arrival * shares.get(tp, 0.0), marks.get(tp, ()))
         return found

@@ -6,23 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from kafka_consumer_scaler.core.commits import NO_MOVES, commit_interval_seconds, likely_commit_interval
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
-from kafka_consumer_scaler.core.rates import (
-    NO_MOVES,
-    Arrival,
-    age_seconds,
-    ages,
-    arrival,
-    arrival_shares,
-    commit_interval_seconds,
-    drain,
-    lags,
-    likely_commit_interval,
-    oldest,
-    unprocessed,
-)
+from kafka_consumer_scaler.core.rates import Arrival, arrival, arrival_shares, drain, lags
 from kafka_consumer_scaler.core.snapshot import Group, Reading, Sample, Snapshot, TopicPartition, Unknown
+from kafka_consumer_scaler.core.waiting import age_seconds, ages, oldest, unprocessed
 from tests.core.making import P0, P1, STABLE, history, orders, seen, steady
 
 POLICY = Policy(max_replicas=10)

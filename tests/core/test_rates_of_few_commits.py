@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from kafka_consumer_scaler.core.commits import commit_interval_seconds, likely_commit_interval
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
-from kafka_consumer_scaler.core.rates import (
-    age_seconds,
-    ages,
-    arrival_shares,
-    commit_interval_seconds,
-    drain,
-    lags,
-    likely_commit_interval,
-    position,
-    processed,
-    unprocessed,
-)
+from kafka_consumer_scaler.core.rates import arrival_shares, drain, lags, position, processed
 from kafka_consumer_scaler.core.snapshot import Group, Reading, Uncommitted, Unknown
+from kafka_consumer_scaler.core.waiting import age_seconds, ages, unprocessed
 from tests.core.making import P0, P1, history, seen, steady
 
 POLICY = Policy(max_replicas=10, polling_interval_seconds=5)

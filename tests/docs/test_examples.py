@@ -16,6 +16,7 @@ from kafka_consumer_scaler.core.advice import RULES as ADVICE_RULES
 from kafka_consumer_scaler.core.advice import advise
 from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.capacity import Capacity, Rates, capacity
+from kafka_consumer_scaler.core.commits import likely_commit_interval
 from kafka_consumer_scaler.core.cycle import decide
 from kafka_consumer_scaler.core.diagnosis import Backlog, hot_partitions, retention_risk
 from kafka_consumer_scaler.core.effect import TAKEN_BACK_SECONDS, learned
@@ -26,7 +27,7 @@ from kafka_consumer_scaler.core.memory import Ineffective, Memory, Scaled, Taken
 from kafka_consumer_scaler.core.objective import lead_seconds
 from kafka_consumer_scaler.core.policy import DEFAULT_SCALE_DOWN, Policy, ProducerQuota
 from kafka_consumer_scaler.core.prediction import Load, Plant, fair_share
-from kafka_consumer_scaler.core.rates import Arrival, age_seconds, lags, likely_commit_interval, unprocessed
+from kafka_consumer_scaler.core.rates import Arrival, lags
 from kafka_consumer_scaler.core.recommendation import Recommendation, recommend
 from kafka_consumer_scaler.core.safe_rate import SafeRate, safe_rate
 from kafka_consumer_scaler.core.situation import Situation
@@ -34,6 +35,7 @@ from kafka_consumer_scaler.core.snapshot import Details, Reading, Replicas, Snap
 from kafka_consumer_scaler.core.stabilization import stabilize
 from kafka_consumer_scaler.core.sustained import sustained
 from kafka_consumer_scaler.core.throttle import steer
+from kafka_consumer_scaler.core.waiting import age_seconds, unprocessed
 from tests.docs.pages import page
 from tests.docs.situations import NOW, group, partitions, situation, watched
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from kafka_consumer_scaler.core.commits import commit_interval_seconds
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.rates import commit_interval_seconds
 from kafka_consumer_scaler.core.snapshot import Reading, Sample, TopicPartition
 from kafka_consumer_scaler.simulation.compare import play, policy_for
 from kafka_consumer_scaler.simulation.ours import KafkaConsumerScaler

@@ -22,9 +22,9 @@ from kafka_consumer_scaler.core.assignment import Spread, deal
 from kafka_consumer_scaler.core.classic import _fewest_for
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import age_seconds, ages
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Group, Member, Reading, Replicas, Snapshot, TopicPartition, Unknown
+from kafka_consumer_scaler.core.waiting import age_seconds, ages
 from kafka_consumer_scaler.kafka.connection import Connection, Tls
 from kafka_consumer_scaler.kafka.protocol import BODY_BYTES_MAX, body_length, samples_from_json
 from kafka_consumer_scaler.kafka.sample import GroupSample

@@ -36,11 +36,11 @@ from kafka_consumer_scaler.core.diagnosis import RETENTION_WATCHED_SECONDS, Find
 from kafka_consumer_scaler.core.explain import explain
 from kafka_consumer_scaler.core.findings import USUAL_SECONDS_AT_LEAST
 from kafka_consumer_scaler.core.membership import HUNG_SECONDS
-from kafka_consumer_scaler.core.rates import oldest
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Group, Unknown
 from kafka_consumer_scaler.core.verdict import Verdict
+from kafka_consumer_scaler.core.waiting import oldest
 
 VERSION: Final = 1
 """Of the object: it grows by keys; a key that goes or changes its meaning makes another version."""

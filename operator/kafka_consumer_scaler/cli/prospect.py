@@ -6,11 +6,11 @@ from typing import Any
 
 from kafka_consumer_scaler.api.rules import one_line
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import oldest
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.core.verdict import Abstain, Verdict
+from kafka_consumer_scaler.core.waiting import oldest
 
 
 def prospect_of(policy: Policy, verdict: Verdict) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from math import ceil
 
 from kafka_consumer_scaler.core.assignment import COOPERATIVE
+from kafka_consumer_scaler.core.commits import COMMIT_SECONDS
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.membership import Unrest
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import COMMIT_SECONDS
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
 from kafka_consumer_scaler.core.sustained import sustained

@@ -15,18 +15,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
+from kafka_consumer_scaler.core.commits import likely_commit_interval
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import (
-    OVERDUE_COMMIT_INTERVALS,
-    WINDOW_SECONDS,
-    Arrival,
-    arrival,
-    drain,
-    likely_commit_interval,
-    position,
-)
+from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival, arrival, drain, position
 from kafka_consumer_scaler.core.snapshot import Group, Reading, Sample, TopicPartition, Unknown
+from kafka_consumer_scaler.core.waiting import OVERDUE_COMMIT_INTERVALS
 
 BUSY_COMMIT_INTERVALS = 2
 Hands = Mapping[str, frozenset[TopicPartition]]

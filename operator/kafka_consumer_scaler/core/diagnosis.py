@@ -9,18 +9,13 @@ from itertools import takewhile
 from math import inf
 
 from kafka_consumer_scaler.core.capacity import Rates
+from kafka_consumer_scaler.core.commits import commit_interval_seconds, likely_commit_interval
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import (
-    IDLE_LAG,
-    both_shares,
-    commit_interval_seconds,
-    likely_commit_interval,
-    position,
-    turn_seconds,
-)
+from kafka_consumer_scaler.core.rates import IDLE_LAG, both_shares, position
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import INCREMENTAL_STATES, Group, Sample, TopicPartition, Uncommitted, Unknown
+from kafka_consumer_scaler.core.waiting import turn_seconds
 
 CAUGHT_UP_SHARE = 0.3
 STUCK_COMMIT_INTERVALS = 3

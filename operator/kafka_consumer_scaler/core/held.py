@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kafka_consumer_scaler.core.capacity import Capacity
+from kafka_consumer_scaler.core.commits import ASKED_PARTITIONS
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Held
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import ASKED_PARTITIONS, WINDOW_SECONDS, position, processed
+from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, position, processed
 from kafka_consumer_scaler.core.snapshot import Sample, TopicPartition, Unknown
 
 UNCERTAIN_SHARE = 0.05
@@ -112,7 +113,7 @@ def uncertainty(policy: Policy, interval: float | Unknown, seconds: float) -> fl
 def _older(history: History, tp: TopicPartition, lag: float, seconds: float) -> float:
     """Records of a backlog that are older than so many seconds."""
     newest = history.samples[-1]
-    then = next((each for each in reversed(history.samples) if newest.at - each.at >= seconds), None)
+    then = history.sample_before(seconds)
     reading = None if then is None else then.readings.get(tp)
     if reading is None:
         return 0.0
@@ -131,7 +132,7 @@ def _topics(partitions: Iterable[TopicPartition]) -> Topics:
 def _late(history: History, policy: Policy, seconds: float) -> set[str]:
     """Topics of which some partition has a record older than so many seconds."""
     newest = history.samples[-1]
-    then = next((each for each in reversed(history.samples) if newest.at - each.at >= seconds), None)
+    then = history.sample_before(seconds)
     if then is None:
         return set()
     return {tp.topic for tp, reading in newest.readings.items()
@@ -163,7 +164,7 @@ def _held(history: History, policy: Policy, topic: str, partitions: list[TopicPa
 def _load(history: History, policy: Policy, partitions: list[TopicPartition], capacity: Capacity | None) -> float:
     """The share of their capacity that the consumers of these partitions use; SPARE_SHARE where it is not known."""
     newest = history.samples[-1]
-    then = next((each for each in reversed(history.samples) if newest.at - each.at >= WINDOW_SECONDS), None)
+    then = history.sample_before(WINDOW_SECONDS)
     if capacity is None or not capacity.learned or then is None or isinstance(newest.group, Unknown):
         return SPARE_SHARE
     hands = [member.partitions for member in newest.group.members if not member.partitions.isdisjoint(partitions)]
@@ -211,7 +212,7 @@ def _one_moved(history: History, policy: Policy, others: list[list[TopicPartitio
 def _one_is_current(history: History, policy: Policy, others: list[list[TopicPartition]], tolerance: float) -> bool:
     """Whether another topic with traffic has no record older than `tolerance` seconds."""
     newest = history.samples[-1]
-    then = next((each for each in reversed(history.samples) if newest.at - each.at >= tolerance), None)
+    then = history.sample_before(tolerance)
     if then is None:
         return False
     for tps in others:

@@ -185,6 +185,23 @@ class History:
         latest = replace(newest, readings=kept)
         return replace(self, samples=(*self.samples[:-1], latest), latest=latest)
 
+    def window(self, seconds: float, since: float = 0.0) -> tuple[Sample, ...]:
+        """The samples since the newest one that is at least so many seconds old; all of them when none is.
+
+        Args:
+            since: samples from before that time are left out, seconds since the epoch.
+        """
+        samples = self.since(since)
+        for index in range(len(samples) - 1, -1, -1):
+            if samples[-1].at - samples[index].at >= seconds:
+                return samples[index:]
+        return samples
+
+    def sample_before(self, seconds: float) -> Sample | None:
+        """The newest sample that is at least so many seconds old; None where the history does not reach back so far."""
+        newest = self.samples[-1].at
+        return next((sample for sample in reversed(self.samples) if newest - sample.at >= seconds), None)
+
     def since(self, at: float) -> tuple[Sample, ...]:
         """The samples taken at `at` or later."""
         return tuple(sample for sample in self.samples if sample.at >= at)

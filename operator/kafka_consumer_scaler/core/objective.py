@@ -22,9 +22,9 @@ from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.prediction import Loads, Plant, oldest, total
 from kafka_consumer_scaler.core.probing import is_peaceful, probed, step_below
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival
-from kafka_consumer_scaler.core.rates import oldest as oldest_of
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import TopicPartition, Unknown
+from kafka_consumer_scaler.core.waiting import oldest as oldest_of
 
 UP_SHARE = 0.75
 LATE_SHARE = 0.9

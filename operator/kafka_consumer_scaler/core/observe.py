@@ -13,6 +13,7 @@ from math import inf
 
 from kafka_consumer_scaler.core.assignment import spread
 from kafka_consumer_scaler.core.capacity import Rates, Unseen, measure
+from kafka_consumer_scaler.core.commits import likely_commit_interval
 from kafka_consumer_scaler.core.diagnosis import (
     NEVER_COMMITS_SECONDS,
     Backlog,
@@ -41,19 +42,12 @@ from kafka_consumer_scaler.core.membership import (
 from kafka_consumer_scaler.core.memory import Memory, Unread, Usual
 from kafka_consumer_scaler.core.ownership import foreign_members, threads_of, with_threads
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import (
-    age_marks,
-    ages,
-    both_shares,
-    lags,
-    likely_commit_interval,
-    oldest,
-    unprocessed,
-)
+from kafka_consumer_scaler.core.rates import both_shares, lags
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import JOIN_SECONDS, Situation
 from kafka_consumer_scaler.core.snapshot import Group, Replicas, Sample, TopicPartition, Unknown
 from kafka_consumer_scaler.core.throttle import counted
+from kafka_consumer_scaler.core.waiting import age_marks, ages, oldest, unprocessed
 
 GAP_POLLS = 3
 GAP_SECONDS = 30.0

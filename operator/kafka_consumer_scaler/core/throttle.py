@@ -27,10 +27,11 @@ from kafka_consumer_scaler.core.memory import Memory, Throttling
 from kafka_consumer_scaler.core.objective import UP_SHARE
 from kafka_consumer_scaler.core.policy import Mode, Policy
 from kafka_consumer_scaler.core.prediction import fair_share
-from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival, oldest
+from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival
 from kafka_consumer_scaler.core.safe_rate import SafeRate, burdens, record_bytes
 from kafka_consumer_scaler.core.situation import Situation
 from kafka_consumer_scaler.core.snapshot import Unknown
+from kafka_consumer_scaler.core.waiting import oldest
 
 PAUSE_SECONDS_AT_LEAST = 30.0
 PAUSE_POLLS = 2

@@ -20,7 +20,7 @@ from kafka_consumer_scaler.core.diagnosis import (
 )
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import lags
+from kafka_consumer_scaler.core.rates import both_shares, lags
 from kafka_consumer_scaler.core.snapshot import Details, Group, Member, Reading, Snapshot, TopicPartition, Unknown
 from tests.core.making import P0, P1, history, known, orders, seen
 
@@ -128,19 +128,20 @@ def shares(share: float, late: float | None = None) -> History:
 
 @pytest.mark.parametrize(("share", "is_hot"), [(0.3, True), (0.201, True), (0.2, False), (0.13, False)])
 def test_a_hot_partition_gets_more_than_one_consumer_can_process(share: float, is_hot: bool) -> None:
-    assert hot_partitions(shares(share), HUNDRED) == (frozenset({P0}) if is_hot else frozenset())
+    assert hot_partitions(both_shares(shares(share)), HUNDRED) == (frozenset({P0}) if is_hot else frozenset())
 
 
 @pytest.mark.parametrize(("share", "is_hot"), [(0.125, False), (0.126, True)])
 def test_a_hot_partition_also_gets_one_and_a_half_even_shares(share: float, is_hot: bool) -> None:
-    assert hot_partitions(shares(share), known(50_000.0, 100.0)) == (frozenset({P0}) if is_hot else frozenset())
+    found = hot_partitions(both_shares(shares(share)), known(50_000.0, 100.0))
+    assert found == (frozenset({P0}) if is_hot else frozenset())
 
 
 def test_a_partition_that_has_just_become_hot_is_told_at_once() -> None:
-    """500 records/s on average, and of late; of the last 10 s it got 0.3."""
-    assert hot_partitions(shares(0.1, late=0.3), known(500.0, 100.0, newest=500.0)) == {P0}
-    assert hot_partitions(shares(0.1, late=0.3), known(500.0, 100.0, newest=300.0)) == frozenset(), "90 of late"
-    assert hot_partitions(shares(0.3, late=0.1), known(500.0, 100.0, newest=500.0)) == {P0}
+    """500 records/s on average and in the last 10 s, of which it got 0.3."""
+    assert hot_partitions(both_shares(shares(0.1, late=0.3)), known(500.0, 100.0, newest=500.0)) == {P0}
+    assert hot_partitions(both_shares(shares(0.1, late=0.3)), known(500.0, 100.0, newest=300.0)) == frozenset()
+    assert hot_partitions(both_shares(shares(0.3, late=0.1)), known(500.0, 100.0, newest=500.0)) == {P0}
 
 
 def divided(*counts: int) -> History:
@@ -151,14 +152,14 @@ def divided(*counts: int) -> History:
 
 def test_exactly_what_one_consumer_can_process_is_not_hot() -> None:
     """Of 128 records/s it gets 3/4, and a consumer does 96."""
-    assert hot_partitions(divided(6000, 1000, 1000), known(128.0, 96.0)) == frozenset()
-    assert hot_partitions(divided(6000, 1000, 1000), known(128.0, 95.9)) == {P0}
+    assert hot_partitions(both_shares(divided(6000, 1000, 1000)), known(128.0, 96.0)) == frozenset()
+    assert hot_partitions(both_shares(divided(6000, 1000, 1000)), known(128.0, 95.9)) == {P0}
 
 
 def test_exactly_one_and_a_half_even_shares_are_not_hot() -> None:
     """Half of what three partitions get is 1.5 thirds."""
-    assert hot_partitions(divided(6000, 3000, 3000), known(50_000.0, 100.0)) == frozenset()
-    assert hot_partitions(divided(6001, 3000, 3000), known(50_000.0, 100.0)) == {P0}
+    assert hot_partitions(both_shares(divided(6000, 3000, 3000)), known(50_000.0, 100.0)) == frozenset()
+    assert hot_partitions(both_shares(divided(6001, 3000, 3000)), known(50_000.0, 100.0)) == {P0}
 
 
 def test_a_single_record_before_the_log_start_is_a_marker_and_two_are_lost() -> None:
@@ -207,9 +208,9 @@ def test_no_topic_was_recreated_in_a_history_that_saw_none_fall() -> None:
 
 
 def test_heat_is_not_told_from_a_capacity_that_was_not_learned() -> None:
-    assert hot_partitions(shares(0.3), known(500.0, 100.0, learned=False)) == frozenset()
-    assert hot_partitions(shares(0.3), known(500.0, WHY)) == frozenset()
-    assert hot_partitions(shares(0.3), known(WHY, 100.0)) == frozenset()
+    assert hot_partitions(both_shares(shares(0.3)), known(500.0, 100.0, learned=False)) == frozenset()
+    assert hot_partitions(both_shares(shares(0.3)), known(500.0, WHY)) == frozenset()
+    assert hot_partitions(both_shares(shares(0.3)), known(WHY, 100.0)) == frozenset()
 
 
 def deleting(deleted: int, processed: int, margin: int, seconds: int = 120) -> tuple[object, float] | None:

@@ -1,4 +1,4 @@
-"""Topics whose records are held back on purpose, and those that only look so."""
+"""Topics whose records are held back on purpose, and those that only seem so."""
 
 from __future__ import annotations
 

@@ -389,7 +389,7 @@ def test_a_batch_is_processed_in_time_though_nothing_arrives_any_more(
 
 def test_a_batch_says_why_more_are_wanted() -> None:
     found, policy = batch(1, 200_000, 130.0)
-    assert by_age(policy, found)[1] == "what waits would be done at an age of 2,130 s"
+    assert by_age(policy, found)[1] == "the last record of the backlog would be 2,130 s old when processed"
 
 
 def test_a_lower_bound_of_the_capacity_does_not_say_that_a_batch_will_be_late() -> None:

@@ -27,7 +27,7 @@ from kafka_consumer_scaler.core.memory import Ineffective, Memory, Scaled, Taken
 from kafka_consumer_scaler.core.objective import lead_seconds
 from kafka_consumer_scaler.core.policy import DEFAULT_SCALE_DOWN, Policy, ProducerQuota
 from kafka_consumer_scaler.core.prediction import Load, Plant, fair_share
-from kafka_consumer_scaler.core.rates import Arrival, lags
+from kafka_consumer_scaler.core.rates import Arrival, both_shares, lags
 from kafka_consumer_scaler.core.recommendation import Recommendation, recommend
 from kafka_consumer_scaler.core.safe_rate import SafeRate, safe_rate
 from kafka_consumer_scaler.core.situation import Situation
@@ -287,7 +287,7 @@ def test_the_hot_partitions_are_as_tabulated(row: list[str]) -> None:
     assert known is not None
     each = dict.fromkeys(partitions(count), (1 - share) / (count - 1)) | {P0: share}
     history = watched(60, 5, lambda at: {tp: Reading(round(arrival * part * at), 0) for tp, part in each.items()})
-    found = hot_partitions(history, Rates(Arrival(arrival, arrival), arrival, known))
+    found = hot_partitions(both_shares(history), Rates(Arrival(arrival, arrival), arrival, known))
     assert found == (frozenset({P0}) if row[4] == "yes" else frozenset())
 
 

@@ -72,7 +72,7 @@ def capacity(history: History, policy: Policy, interval: float | Unknown, known:
              unseen: Unseen | None = None, held: Set[str] = frozenset()) -> Capacity | Unknown:
     """What is known of a consumer's capacity after the latest sample.
 
-    Busy for a window: what they did replaces what was known, also downwards, but not below what another consumer did.
+    Busy for a window: the measured rate replaces the known one, also downwards, but not below that of another consumer.
     Busy for less: they may prove that they have become slower. Not busy: a lower bound that is beaten raises what is
     known. An idle group teaches nothing.
 

@@ -12,7 +12,7 @@ from kafka_consumer_scaler.core.capacity import Rates
 from kafka_consumer_scaler.core.commits import commit_interval_seconds, likely_commit_interval
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import IDLE_LAG, both_shares, position
+from kafka_consumer_scaler.core.rates import IDLE_LAG, position
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import INCREMENTAL_STATES, Group, Sample, TopicPartition, Uncommitted, Unknown
 from kafka_consumer_scaler.core.waiting import turn_seconds
@@ -80,23 +80,19 @@ def backlog(history: History, policy: Policy, age: float | Unknown, rates: Rates
     return Backlog.DRAINING if rates.drain > rates.arrival.average else Backlog.BEHIND
 
 
-def hot_partitions(history: History, rates: Rates) -> frozenset[TopicPartition]:
-    """Partitions whose own arrival, of the window or of late, exceeds one consumer's capacity: more cannot help them.
+def hot_partitions(shares: tuple[Mapping[TopicPartition, float], Mapping[TopicPartition, float]],
+                   rates: Rates) -> frozenset[TopicPartition]:
+    """Partitions that get more than one consumer can process, in the window or in the last interval.
 
-    500 records/s on 12 partitions, one gets 0.3 of them, and a consumer does 100: 150 > 100 and 0.3 > 1.5 / 12.
+    More consumers cannot help them. 500 records/s on 12 partitions, one gets 0.3 of them, and a consumer processes 100:
+    150 > 100 and 0.3 > 1.5 / 12. `shares` are those of the window and of the last interval.
     """
-    return hot_among(both_shares(history), rates)
-
-
-def hot_among(both: tuple[Mapping[TopicPartition, float], Mapping[TopicPartition, float]],
-              rates: Rates) -> frozenset[TopicPartition]:
-    """The same, where the shares of the window and of the last interval are known."""
     if isinstance(rates.arrival, Unknown) or isinstance(rates.capacity, Unknown) or not rates.capacity.learned:
         return frozenset()
     limit = HOT_SHARE * rates.capacity.per_consumer
-    looks = zip(both, (rates.arrival.average, rates.arrival.newest), strict=True)
-    return frozenset(tp for shares, rate in looks for tp, share in shares.items()
-                     if share * rate > limit and share > HOT_SKEW / len(shares))
+    spans = zip(shares, (rates.arrival.average, rates.arrival.newest), strict=True)
+    return frozenset(tp for span, rate in spans for tp, share in span.items()
+                     if share * rate > limit and share > HOT_SKEW / len(span))
 
 
 def retention_risk(history: History, policy: Policy) -> tuple[TopicPartition, float] | None:

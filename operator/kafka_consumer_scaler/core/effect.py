@@ -36,7 +36,7 @@ BACK_OFF_SECONDS_MAX = 3600.0
 DOUBLED_AT_MOST = 10
 TAKEN_BACK_SECONDS = 3600.0
 TAKEN_BACK_SECONDS_MAX = 28_800.0
-"""What was too few is not tried again at such a load for an hour; after a step down that was taken back again, two."""
+"""A number that was too few is not tried again at such a load for an hour; for two after the second time in a row."""
 GIVE_UP_JOINING_SECONDS = 600.0
 GIVE_UP_JOINING_TIMES = 2
 """Consumers that have not joined by then, or in twice the usual time, no longer hold up a scale-up."""
@@ -156,7 +156,7 @@ def _in_a_row(known: TakenBack | None, at: float) -> int:
 
 
 def _kept_seconds(times: int) -> float:
-    """How long what was too few is not tried again: an hour, and twice as long for each time in a row."""
+    """How long a number that was too few is not tried again: an hour, doubled for each time in a row."""
     return float(min(TAKEN_BACK_SECONDS_MAX, TAKEN_BACK_SECONDS * 2 ** min(times - 1, DOUBLED_AT_MOST)))
 
 

@@ -44,10 +44,10 @@ SPIKE_LEAST = 1.0
 ENDLESS_SECONDS = 600.0
 ENDLESS_SINCE_SECONDS = 1800.0
 ENDLESS_PAUSES = 4
-"""A rebalance that lasts for so long, and so many usual ones, does not end; one within half an hour of a change may."""
+"""A rebalance longer than this, and than this many usual pauses, does not end; one soon after a change may."""
 SLOW_SHARE = 0.7
 FEWER_RECORDS = 2
-"""A consumer that processed so many records fewer than usual is slower; one more or less is chance."""
+"""A consumer is slower if it processed this many records fewer than usual; one record is chance."""
 NOT_BEHIND = frozenset({Backlog.CAUGHT_UP, Backlog.UNKNOWN})
 
 

@@ -1,4 +1,4 @@
-"""Topics whose consumers hold records back on purpose, such as retry topics: a record is no work before it is due.
+"""Topics whose consumers hold records back on purpose, such as retry topics: a record counts as backlog once it is due.
 
 A consumer that holds each record back for D seconds processes it at the age of D, whatever its capacity, so the age at
 which records are processed stays the same. In a backlog it rises or falls. Three things together show a topic that is
@@ -25,9 +25,9 @@ from kafka_consumer_scaler.core.snapshot import Sample, TopicPartition, Unknown
 
 UNCERTAIN_SHARE = 0.05
 UNCERTAIN_POLLS = 2
-"""An age is known to a commit interval, so many polls, and this share of itself."""
+"""Uncertainty of an age: a commit interval, this many polls, and this share of the age."""
 LONG_TIMES = 4
-"""Records that are older than so many times that uncertainty are held back, or a backlog."""
+"""Records processed at an age beyond this many uncertainties are held back, or a backlog."""
 CONSTANT_TIMES = 8
 SPARE_SHARE = 0.5
 FULL_SHARE = 0.9
@@ -37,7 +37,7 @@ MOVES_AT_LEAST = 3
 STOOD_SECONDS = 60.0
 KEPT_SECONDS = 3600.0
 KEPT_DELAYS = 2
-"""A topic counts as held back for so long after that was last shown, or for so many times its delay."""
+"""How long a topic counts as held back without new evidence, or this many times its delay."""
 Topics = Mapping[str, list[TopicPartition]]
 
 
@@ -111,7 +111,7 @@ def uncertainty(policy: Policy, interval: float | Unknown, seconds: float) -> fl
 
 
 def _older(history: History, tp: TopicPartition, lag: float, seconds: float) -> float:
-    """Records of a backlog that are older than so many seconds."""
+    """Records of a backlog that are older than `seconds`."""
     newest = history.samples[-1]
     then = history.sample_before(seconds)
     reading = None if then is None else then.readings.get(tp)
@@ -130,7 +130,7 @@ def _topics(partitions: Iterable[TopicPartition]) -> Topics:
 
 
 def _late(history: History, policy: Policy, seconds: float) -> set[str]:
-    """Topics of which some partition has a record older than so many seconds."""
+    """Topics with a record older than `seconds`."""
     newest = history.samples[-1]
     then = history.sample_before(seconds)
     if then is None:

@@ -164,7 +164,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A topic whose records are held back for so many seconds, and when that was last shown (since the epoch)."""
+    """A topic that is held back for `seconds`, and when that was last seen (since the epoch)."""
 
     topic: str
     seconds: float

@@ -36,7 +36,7 @@ HOT_SHARE = 0.6
 HOT_COMPANY = 0.05
 """Share of a consumer's capacity that partitions beside a hot one may need in any case."""
 LONG_PAUSES = 4
-"""What holds for so many pauses of a rebalance, holds."""
+"""A smaller number of replicas has to suffice for this many pauses of a rebalance."""
 HELP_SHARE = 0.9
 PROBE_SECONDS = 300.0
 WAKING_SHARE = 0.25
@@ -76,7 +76,7 @@ def by_age(policy: Policy, situation: Situation) -> tuple[int, str]:
         because = f"{because}; {later:,.0f} s old before help could come"
         wanted = _up(policy, situation, plant, loads), because
     else:
-        because = f"what waits would be done at an age of {done_at:,.0f} s"
+        because = f"the last record of the backlog would be {done_at:,.0f} s old when processed"
         wanted = _in_time(policy, situation, plant, rates.arrival.lasting), because
     room = _room_for_hot(policy, situation, plant, ahead)
     return wanted if room <= wanted[0] else (room, f"{because}; room for {len(situation.hot)} hot")
@@ -194,7 +194,7 @@ def _last_done(situation: Situation, plant: Plant, capacity: Capacity, loads: Lo
 
 
 def _in_time(policy: Policy, situation: Situation, plant: Plant, arrival: float) -> int:
-    """The fewest replicas, no fewer than now, that process in time what waits, at the arrival that lasts.
+    """The fewest replicas, no fewer than now, that process the backlog in time at the lasting arrival rate.
 
     200,000 records that came at once 130 s ago, an objective of 600 s, help in 100 s: the last of them is to be done
     at an age of 450 s, so within 220 s, by 10 consumers of 100 records/s.
@@ -217,7 +217,7 @@ def _in_time(policy: Policy, situation: Situation, plant: Plant, arrival: float)
 
 
 def _done_with(situation: Situation, plant: Plant, loads: Loads, replicas: int) -> float:
-    """The greatest age at which one of the records that wait is processed by so many replicas, seconds."""
+    """The greatest age at which `replicas` process a record of the backlog, seconds."""
     pause = 0.0 if replicas == situation.current else situation.pause_seconds
     return plant.oldest_done(loads, situation.spread.consumers(replicas), pause)
 
@@ -340,7 +340,7 @@ def _fewest_that_hold(policy: Policy, situation: Situation, plant: Plant, loads:
 
 
 def _long(situation: Situation, seconds: float) -> float:
-    """So many seconds, or four times what a rebalance costs where that is longer."""
+    """`seconds`, or four times the cost of a rebalance where that is longer."""
     return max(seconds, LONG_PAUSES * situation.pause_seconds)
 
 

@@ -33,7 +33,7 @@ Mark = tuple[float, float]
 
 
 class Load(NamedTuple):
-    """What waits and what comes. A tuple, since one is made of each partition at each poll.
+    """The backlog and the arrival rate of a partition. A tuple, since each poll creates one for each partition.
 
     Args:
         lag: the backlog, records.
@@ -54,7 +54,7 @@ class Load(NamedTuple):
         return ((0.0, self.age), *ends)
 
     def age_at(self, ahead: float) -> float:
-        """Age of the record that has so many of the backlog ahead of it, seconds."""
+        """Age of the record with `ahead` records of the backlog before it, seconds."""
         records, age = 0.0, self.age
         for more, younger in self.marks:
             if ahead <= more:
@@ -126,7 +126,7 @@ class Plant:
     present: int = 0
 
     def hands(self, loads: Mapping[TopicPartition, object], consumers: int) -> tuple[tuple[TopicPartition, ...], ...]:
-        """The partitions of each of so many consumers: as seen, else as the assignor would deal them."""
+        """The partitions of each consumer: as assigned now, else as the assignor would deal them."""
         if not self.seen or consumers != self.present:
             return deal(tuple(loads), self.assignor, consumers)
         hands = (tuple(tp for tp in hand if tp in loads) for hand in self.seen)
@@ -153,7 +153,7 @@ class Plant:
 
     def _done(self, loads: Loads, seconds: float, consumers: int,
               pause: float) -> Iterator[tuple[TopicPartition, float]]:
-        """Records of each partition that so many consumers process in `seconds`."""
+        """Records of each partition that `consumers` process in `seconds`."""
         if consumers <= 0:
             yield from ((tp, 0.0) for tp in loads)
             return
@@ -172,7 +172,7 @@ class Plant:
     def oldest_done(self, loads: Loads, consumers: int, pause: float = 0.0) -> float:
         """The greatest age at which one of the records that wait now is processed, seconds; for ever without consumers.
 
-        What arrives from now on is left out: it is processed later, so no answer is greater than in truth. A consumer
+        Future records are left out, so the answer is never later than the truth. A consumer
         gives each of its partitions the same until that is done. It comes to the record that has x ahead of it in its
         partition once it has done min(L, x) of each partition with a backlog of L: 100 records/s, backlogs of 500 and
         3,000, x = 2,000: after 25 s.
@@ -220,7 +220,7 @@ class Plant:
         return max(sum(shares[tp] for tp in hand if tp not in hot) for hand in hands if not hot.isdisjoint(hand))
 
     def busiest(self, rates: Mapping[TopicPartition, float], consumers: int) -> float:
-        """Records/s that arrive for the busiest of so many consumers."""
+        """Arrival rate of the busiest consumer, records/s."""
         return max((sum(rates[tp] for tp in hand) for hand in self.hands(rates, consumers)), default=0.0)
 
     def holds(self, loads: Loads, seconds: float, replicas: int, pause: float, limit: float,

@@ -18,7 +18,7 @@ class Unknown:
 
 
 class TopicPartition(NamedTuple):
-    """One partition of one topic; written `orders/0`. A tuple, since thousands of them are looked up at each poll."""
+    """One partition of one topic; written `orders/0`. A tuple, since each poll hashes thousands of them."""
 
     topic: str
     partition: int

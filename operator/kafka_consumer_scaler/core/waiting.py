@@ -1,4 +1,4 @@
-"""What waits: records that are not processed yet, and how old they are. Records, seconds."""
+"""The backlog: records that are not processed yet, and how old they are. Records, seconds."""
 
 from __future__ import annotations
 

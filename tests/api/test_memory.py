@@ -16,6 +16,7 @@ from kafka_consumer_scaler.api.spec import MAX_CHANGES
 from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.memory import (
     Awaited,
+    Commits,
     Found,
     Held,
     Ineffective,
@@ -61,6 +62,7 @@ MEMORIES = st.builds(
     taken_back=st.none() | st.builds(TakenBack, REPLICAS, RATES, TIMES, REPLICAS, TIMES),
     held=st.lists(st.builds(Held, st.text(min_size=1, max_size=9), RATES, TIMES), max_size=3).map(
         lambda entries: tuple(sorted(entries, key=lambda entry: entry.at))),
+    commits=st.none() | st.builds(Commits, RATES, TIMES),
     unread=st.none() | st.builds(Unread, st.lists(st.text(max_size=9), min_size=1, max_size=3).map(tuple), TIMES),
     threads=st.none() | st.builds(Threads, st.integers(1, 50), REPLICAS, REPLICAS, TIMES, st.booleans()),
     capacity=st.none() | st.builds(Capacity, st.floats(min_value=1e-6, max_value=1e9), st.booleans(), st.booleans()),
@@ -99,6 +101,7 @@ FULL = Memory(
     taken_back=TakenBack(4, 450.5, NOW - 90, 2, NOW + 3000),
     unread=Unread(("legacy",), NOW - 15),
     held=(Held("orders-retry", 600.0, NOW - 15),),
+    commits=Commits(600.5, NOW - 15),
     capacity=Capacity(101.5, learned=True),
     assignor="range",
     usual=Usual(NOW - 15, 900.5, 350.5, 101.5),

@@ -234,8 +234,8 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
      (PARTITIONS,), FINE, ()),
     ("a bound that is too little for all that is on trial", replace(
         TOO_MUCH, memory=Memory(trial=Trial(NOW, 3, 12, 300.0))), (PARTITIONS,), FINE, (Reason.AT_PARTITION_LIMIT,)),
-    ("a bound of which nobody knows", replace(CALM, rates=known(300.0, Unknown("not measured"))), (MOST,),
-     FINE, (Reason.AT_MAX_REPLICAS,)),
+    ("a bound on a guess, without a capacity", replace(CALM, rates=known(300.0, Unknown("not measured"))), (MOST,),
+     FINE, ()),
     ("stuck, and another had it before", replace(CALM, stuck=frozenset(TPS[:1]), kept=frozenset()), (), FINE, ()),
     ("more did not help", replace(CALM, memory=Memory(ineffective=Ineffective(3, NOW + 9, 1, 6, 300.0, 305.0))),
      (PARTITIONS, MOST), FINE, (Reason.INEFFECTIVE_SCALING,)),

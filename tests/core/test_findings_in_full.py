@@ -141,8 +141,7 @@ def test_pods_in_trouble_are_told_beside_what_is_missing_or_left() -> None:
 
 
 def test_a_bound_is_told_with_as_much_of_the_load_as_is_known() -> None:
-    never = Unknown("not measured")
-    told = said(replace(CALM, rates=known(never, 100.0)), MOST)[Reason.AT_MAX_REPLICAS]
-    assert told.endswith("allowed, maxReplicas 8: one consumer does 100, 0 records are behind")
-    assert said(replace(CALM, rates=known(never, never)), MOST)[Reason.AT_MAX_REPLICAS].endswith(
-        "maxReplicas 8: 0 records are behind")
+    never, by_lag = Unknown("not measured"), replace(POLICY, lag_per_replica=100)
+    for capacity, load in ((100.0, "one consumer does 100, 0 records are behind"), (never, "0 records are behind")):
+        found = findings_of(by_lag, replace(CALM, rates=known(never, capacity)), (MOST,))
+        assert [each.evidence.partition("allowed, ")[2] for each in found] == [f"maxReplicas 8: {load}"]

@@ -369,6 +369,18 @@ def test_before_any_commit_was_seen_nobody_can_tell_a_backlog_from_rare_commits(
     assert wanted(blind(500.0)) == 6
 
 
+@pytest.mark.parametrize(("interval", "age", "replicas"), [(5.0, 600.0, 3), (5.0, 601.0, 6), (200.0, 800.0, 3)])
+def test_after_a_single_commit_a_backlog_may_be_processed_and_not_committed(
+    interval: float, age: float, replicas: int
+) -> None:
+    """Ten minutes are waited for the second commit, or four times as long as the first one took."""
+    guessed = replace(blind(age), commit_interval=interval, is_interval_guessed=True)
+    assert wanted(guessed) == replicas
+    bound = replace(even(3, 350.0, age), commit_interval=5.0, is_interval_guessed=True)
+    at_least = replace(bound, rates=replace(bound.rates, capacity=Capacity(100.0, learned=False)))
+    assert (wanted(at_least) == 3) is (age <= 600.0)
+
+
 def batch(replicas: int, records: float, ago: float, lag_seconds: float = 600.0) -> tuple[Situation, Policy]:
     """So many records that came at once, evenly on 12 partitions; nothing arrives any more."""
     names = orders(12)
@@ -409,3 +421,24 @@ def test_a_step_lasts_for_four_pauses_of_a_rebalance() -> None:
     slow = replace(POLICY, lag_seconds=3600.0)
     jobs = replace(even(6, 1 / 120, capacity=1 / 600, age=300.0))
     assert wanted(jobs, slow) == 6
+
+
+@pytest.mark.parametrize(("age", "replicas"), [(59.0, 3), (143.0, 3), (145.0, 4)])
+def test_commits_further_apart_than_the_objective_are_the_objective(age: float, replicas: int) -> None:
+    """Of 350 records/s 3 consumers leave 50, so the age grows by 6 s until help comes; 150 s are 0.75 of 200 s."""
+    old = replace(even(3, 350.0, age), commit_interval=200.0)
+    assert wanted(old) == replicas
+    assert by_age(POLICY, old)[1].endswith(
+        "commits are 200 s apart: an age of 60 s cannot be seen, 200 s are kept; commit more often, or raise "
+        "target.lagSeconds")
+
+
+@pytest.mark.parametrize(("capacity", "replicas"), [
+    (Capacity(100.0, learned=True), 4), (Capacity(100.0, learned=False, busy=True), 12),
+    (Capacity(100.0, learned=False), 12), (WHY, 12)])
+def test_where_commits_hide_the_objective_a_step_down_takes_a_learned_capacity(
+    capacity: Capacity | Unknown, replicas: int
+) -> None:
+    calm = even(12, 350.0)
+    unsure = replace(calm, rates=replace(calm.rates, capacity=capacity), commit_interval=200.0)
+    assert wanted(unsure) == replicas

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.memory import Memory, Scaled, Unread
-from kafka_consumer_scaler.core.observe import UNREAD_KEPT_SECONDS, observe
+from kafka_consumer_scaler.core.memory import Commits, Memory, Scaled, Unread
+from kafka_consumer_scaler.core.observe import COMMITS_KEPT_SECONDS, UNREAD_KEPT_SECONDS, observe
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
@@ -117,3 +117,25 @@ def test_a_group_most_of_which_stands_still_is_not_caught_up() -> None:
     found = observe(replace(POLICY, lag_seconds=60), still, Replicas(2, 2), Memory(), 600.0)
     assert isinstance(found, Situation)
     assert str(found.backlog) != "CaughtUp"
+
+
+def with_new_owners() -> History:
+    """A rebalance gave both partitions to another member, and nothing was committed since."""
+    old, new = (Group("Stable", "range", (Member(name, frozenset(ORDERS)),)) for name in ("m0", "m1"))
+    return history(*(Snapshot(at, {tp: Reading(1000 + at, 1000) for tp in ORDERS}, old if at < 45 else new)
+                     for at in SECONDS))
+
+
+def test_a_measured_commit_interval_outlives_a_rebalance_and_is_forgotten_after_an_hour() -> None:
+    assert seen(watched(ORDERS)).memory.commits == Commits(5.0, 90.0)
+    known = Memory(commits=Commits(300.0, 0.0))
+    assert seen(with_new_owners(), memory=known).commit_interval == 300.0
+    assert seen(with_new_owners(), memory=known).memory.commits == known.commits, "it was not measured again"
+    old = Memory(commits=Commits(300.0, SECONDS[-1] - COMMITS_KEPT_SECONDS - 1))
+    assert seen(with_new_owners(), memory=old).memory.commits is None
+
+
+def test_a_rare_commit_interval_is_remembered_for_four_of_them() -> None:
+    for age, is_kept in ((4800, True), (4801, False)):
+        memory = Memory(commits=Commits(1200.0, SECONDS[-1] - age))
+        assert (seen(with_new_owners(), memory=memory).memory.commits is not None) is is_kept

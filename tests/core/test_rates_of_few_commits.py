@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from kafka_consumer_scaler.core.commits import commit_interval_seconds, likely_commit_interval
+from kafka_consumer_scaler.core.commits import (
+    commit_interval_seconds,
+    likely_commit_interval,
+    measured_commit_interval,
+)
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
 from kafka_consumer_scaler.core.rates import arrival_shares, drain, lags, position, processed
-from kafka_consumer_scaler.core.snapshot import Group, Reading, Uncommitted, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Member, Reading, Uncommitted, Unknown
 from kafka_consumer_scaler.core.waiting import age_seconds, ages, unprocessed
 from tests.core.making import P0, P1, history, seen, steady
 
@@ -177,3 +183,22 @@ def test_looks_that_are_kept_every_ten_seconds_alone_do_not_make_commits_rarer()
     """Looks and commits every 5 s; of those older than 90 s every other one is kept."""
     found = history(*(seen(at, (20 * at, 20 * at)) for at in range(0, 600, 5)))
     assert likely_commit_interval(found, POLICY) == 5.0
+
+
+def moving(commits: Sequence[int], seconds: range, each: int) -> History:
+    """A partition that changes hands every `each` seconds, committed at some times up to its end."""
+    def committed_at(at: int) -> int:
+        return 10 * max((commit for commit in commits if commit <= at), default=0)
+
+    return history(*(seen(at, (10 * at, committed_at(at)), group=Group("Stable", "range", (
+        Member(f"m{at // each}", frozenset({P0})),))) for at in seconds))
+
+
+def test_commits_around_a_rebalance_are_no_commit_interval() -> None:
+    """Commits are 300 s apart; at 195 s the old consumer commits and at 210 s the new one, and so on."""
+    rebalanced = moving([195, 210, 395, 410, 595, 610], range(0, 700, 15), 200)
+    assert isinstance(measured_commit_interval(rebalanced, POLICY), Unknown)
+
+
+def test_commits_at_every_poll_are_a_commit_interval_in_spite_of_rebalances() -> None:
+    assert measured_commit_interval(moving(range(0, 700, 15), range(0, 700, 15), 15), POLICY) == 5.0

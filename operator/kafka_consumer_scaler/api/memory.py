@@ -26,6 +26,7 @@ from kafka_consumer_scaler.core.effect import (
 from kafka_consumer_scaler.core.memory import (
     SCALES_KEPT,
     Awaited,
+    Commits,
     Found,
     Held,
     Ineffective,
@@ -92,6 +93,7 @@ def pieces_of(memory: Memory) -> dict[str, Any]:
         "takenBack": _stored(memory.taken_back),
         "unread": _stored(memory.unread),
         "held": [_stored(each) for each in memory.held],
+        "commits": _stored(memory.commits),
         "assignor": memory.assignor,
         "usual": _stored(memory.usual),
         "memberlessSince": memory.memberless_since,
@@ -126,6 +128,7 @@ def memory_of(stored: Any, now: float) -> Memory:
         taken_back=_read(TakenBack, stored.get("takenBack"), now),
         unread=_read(Unread, stored.get("unread"), now),
         held=_read_all(Held, stored.get("held"), now),
+        commits=_read(Commits, stored.get("commits"), now),
         assignor=_assignor(stored.get("assignor")),
         usual=_read(Usual, stored.get("usual"), now),
         memberless_since=_time(stored.get("memberlessSince"), now),

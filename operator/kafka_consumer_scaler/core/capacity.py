@@ -306,9 +306,14 @@ def measure(history: History, policy: Policy, known: Capacity | None, interval: 
     return Rates(arrived, drained, _capacity(found, history, interval, known), of_members)
 
 
-def busy_drain(history: History, policy: Policy, seconds: float, held: Set[str] = frozenset()) -> float | None:
-    """Records/s of all members together, when every one that has partitions was busy for `seconds`; None else."""
-    interval = likely_commit_interval(history, policy)
+def busy_drain(history: History, policy: Policy, seconds: float, held: Set[str] = frozenset(),
+               known: float | None = None) -> float | None:
+    """Records/s of all members together, when every one that has partitions was busy for `seconds`; None else.
+
+    Args:
+        known: the commit interval that was measured before, seconds; None where none was.
+    """
+    interval = likely_commit_interval(history, policy, known)
     found = () if isinstance(interval, Unknown) else stretches(history, policy, interval, held)
     return drain_of(history, found, seconds)
 

@@ -23,6 +23,9 @@ ASKED_MEMBERS = 5
 ASKED_MEMBERS_EVER = 20
 ASKED_PARTITIONS = 20
 """Members of a sample, of all samples, and partitions whose commits show the interval: all consumers commit alike."""
+EVERY_SHARE = 0.3
+GUESSED_INTERVALS = 4
+GUESSED_SECONDS = 600.0
 SEEN_TIMES = 1.05
 """Commits that are this many looks apart, on average, are not seen at each look."""
 NO_MOVES = Unknown("no committed offset was seen to move twice")
@@ -53,9 +56,18 @@ def _commit_gaps(history: History) -> list[tuple[float, int]]:
              for gap in _gaps(history.samples, [hands.get(member, ()) if hands else None for hands in at_each])]
     if found:
         return found
-    each = [gap for tp in moving[:ASKED_PARTITIONS] for gap in _gaps(history.samples, repeat((tp,)))]
-    poll = last.at - history.samples[-2].at if moving else 0.0
-    return [gap for gap in each if not asked or (gap[1] == 1 and gap[0] <= 1.5 * poll)]
+    each = [_gaps(history.samples, repeat((tp,))) for tp in moving[:ASKED_PARTITIONS]]
+    return [gap for gaps in each for gap in (_at_every_poll(history, gaps) if asked else gaps)]
+
+
+def _at_every_poll(history: History, gaps: Sequence[tuple[float, int]]) -> Sequence[tuple[float, int]]:
+    """The gaps from one poll to the next, of a partition that was committed at a good part of all polls.
+
+    A partition that changes hands is committed by its old and by its new consumer, one soon after the other.
+    """
+    poll = history.samples[-1].at - history.samples[-2].at if gaps else 0.0
+    found = [gap for gap in gaps if gap[1] == 1 and gap[0] <= 1.5 * poll]
+    return found if len(found) >= EVERY_SHARE * (len(history.samples) - 1) else []
 
 
 def _hands(group: Group | Unknown, moving: Sequence[TopicPartition]) -> Mapping[str, tuple[TopicPartition, ...]]:
@@ -70,21 +82,32 @@ def _hands(group: Group | Unknown, moving: Sequence[TopicPartition]) -> Mapping[
     return {member: tuple(hand) for member, hand in found.items()}
 
 
-def likely_commit_interval(history: History, policy: Policy) -> float | Unknown:
-    """The commit interval; where every look saw a new commit, it is shorter than a look: Kafka's default, 5 s.
+def likely_commit_interval(history: History, policy: Policy, known: float | None = None) -> float | Unknown:
+    """The commit interval: as measured, else as it was `known` before, else by the size of a single commit.
 
-    The mean tells what the median cannot: looks 15 s apart see commits 20 s apart after 1, 1 and 2 of them. Looks are
-    counted, since they need not be even: the second one comes soon after the first. A single commit among several looks
-    tells by its size: 600 records where 10 a second arrive are 60 s of them.
+    600 records in one commit where 10 records/s arrive are 60 s of them.
+    """
+    measured = measured_commit_interval(history, policy)
+    if not isinstance(measured, Unknown):
+        return measured
+    return _interval_by_size(history, policy) if known is None else known
+
+
+def measured_commit_interval(history: History, policy: Policy) -> float | Unknown:
+    """The commit interval, seconds, by commits that were seen to follow each other.
+
+    Where every poll saw a new commit, it is shorter than a poll: Kafka's default, 5 s. The mean shows what the median
+    cannot: polls 15 s apart see commits 20 s apart after 1, 1 and 2 of them. Polls are counted, since they need not be
+    even: the second one comes soon after the first.
     """
     gaps = _commit_gaps(history)
     if not gaps:
-        return _interval_by_size(history, policy)
-    mean, looks = fmean(seconds for seconds, _ in gaps), fmean(looks for _, looks in gaps)
+        return NO_MOVES
+    mean, polls = fmean(seconds for seconds, _ in gaps), fmean(polls for _, polls in gaps)
     seen = median(seconds for seconds, _ in gaps)
-    if seen > 1.5 * max(mean / looks, policy.polling_interval_seconds):
+    if seen > 1.5 * max(mean / polls, policy.polling_interval_seconds):
         return seen
-    return mean if looks > SEEN_TIMES else min(seen, COMMIT_SECONDS)
+    return mean if polls > SEEN_TIMES else min(seen, COMMIT_SECONDS)
 
 
 def _interval_by_size(history: History, policy: Policy) -> float | Unknown:
@@ -108,6 +131,14 @@ def _interval_by_size(history: History, policy: Policy) -> float | Unknown:
         return max(COMMIT_SECONDS, least)
     seconds = max(least, processed(history, policy.offset_reset, before, now, moved) / rate)
     return seconds if seconds > policy.polling_interval_seconds else COMMIT_SECONDS
+
+
+def longest_of_guessed(interval: float) -> float:
+    """How long a commit interval may be that only the size of one commit shows, seconds.
+
+    The first commit of a consumer holds what it processed since it started, and the next one may hold far more.
+    """
+    return max(GUESSED_SECONDS, GUESSED_INTERVALS * interval)
 
 
 def _is_commit_seen(history: History, before: Sample, now: Sample) -> bool:

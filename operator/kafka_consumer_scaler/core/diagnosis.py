@@ -9,7 +9,7 @@ from itertools import takewhile
 from math import inf
 
 from kafka_consumer_scaler.core.capacity import Rates
-from kafka_consumer_scaler.core.commits import commit_interval_seconds, likely_commit_interval
+from kafka_consumer_scaler.core.commits import commit_interval_seconds, likely_commit_interval, longest_of_guessed
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import IDLE_LAG, position
@@ -192,26 +192,30 @@ def _behind_since(history: History, tp: TopicPartition) -> Sample | None:
 
 
 def stuck_partitions(history: History, policy: Policy, lag: Mapping[TopicPartition, float],
-                     held: Mapping[str, float] = NONE_HELD) -> frozenset[TopicPartition]:
+                     held: Mapping[str, float] = NONE_HELD, known: float | None = None) -> frozenset[TopicPartition]:
     """Partitions with lag whose member is alive and whose committed offset has not moved for three commit intervals.
 
     Where records take long, a partition also waits until those of its consumer's other partitions had their turn.
     Most partitions of a group that was not seen to commit twice are none: it may commit rarely, or stand still as a
     whole.
+
+    Args:
+        known: the commit interval that was measured before, seconds; None where none was.
     """
     suspects = _unmoved(history, [tp for tp in _alive(history) if lag.get(tp, 0) > 0])
     if not suspects:
         return frozenset()
     is_whole = len(suspects) > max(2, len(history.samples[-1].readings) / 2)
-    if is_whole and isinstance(commit_interval_seconds(history), Unknown):
+    if is_whole and known is None and isinstance(commit_interval_seconds(history), Unknown):
         return frozenset()
-    patience = _patience_seconds(history, policy)
+    patience = _patience_seconds(history, policy, known)
     turns = turn_seconds(history, policy.offset_reset)
     return frozenset(_unmoved(history, suspects, {
         tp: max(patience, turns.get(tp, 0.0)) + held.get(tp.topic, 0.0) for tp in suspects}))
 
 
-def kept_partitions(history: History, policy: Policy, among: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
+def kept_partitions(history: History, policy: Policy, among: frozenset[TopicPartition],
+                    known: float | None = None) -> frozenset[TopicPartition]:
     """Those that had one and the same consumer for as long as it takes to be stuck: in a crash loop none has.
 
     A topic that stands still as a whole while another one moves may be held back on purpose, which is seen at its first
@@ -219,7 +223,7 @@ def kept_partitions(history: History, policy: Policy, among: frozenset[TopicPart
     """
     if not among:
         return frozenset()
-    patience, newest = _patience_seconds(history, policy), history.samples[-1].at
+    patience, newest = _patience_seconds(history, policy, known), history.samples[-1].at
     whole = _standing_topics(history)
     told = _owners_told(history)
     kept = [tp for tp in among if newest - _owned_since(told, tp) >= patience]
@@ -284,21 +288,23 @@ def _alive(history: History) -> frozenset[TopicPartition]:
     return frozenset(tp for member in group.members for tp in member.partitions)
 
 
-def _patience_seconds(history: History, policy: Policy) -> float:
+def _patience_seconds(history: History, policy: Policy, known: float | None) -> float:
     """Commits every 5 s, polls every 15 s: max(60, 3 * 15, 3 * 15) = 60 s. Commits every 60 s: 180 s.
 
     While no partition was seen to commit twice, records may take as long as the objective allows. While members go on
     in a rebalance, some partitions wait for its end.
     """
     interval = commit_interval_seconds(history)
-    if isinstance(interval, Unknown):
-        interval = likely_commit_interval(history, policy)
+    if isinstance(interval, Unknown) and known is not None:
+        interval = known
     polls = STUCK_COMMIT_INTERVALS * policy.polling_interval_seconds
     group = history.samples[-1].group
     if isinstance(group, Group) and group.state in INCREMENTAL_STATES:
         return max(STUCK_SECONDS_WHOLE_TOPIC, polls, policy.lag_seconds)
     if isinstance(interval, Unknown):
-        return max(STUCK_SECONDS_UNSEEN, polls, policy.lag_seconds)
+        guessed = likely_commit_interval(history, policy)
+        longest = 0.0 if isinstance(guessed, Unknown) else longest_of_guessed(guessed)
+        return max(STUCK_SECONDS_UNSEEN, polls, policy.lag_seconds, longest)
     return max(STUCK_SECONDS_AT_LEAST, STUCK_COMMIT_INTERVALS * interval, polls)
 
 

@@ -263,7 +263,7 @@ def _with_trial(policy: Policy, history: History, situation: Situation) -> Memor
     if trial is None or trial.joined_at is None:
         return _regretted(history, policy.offset_reset, situation)
     is_time = situation.now - trial.joined_at >= WINDOW_SECONDS and _has_joined(situation)
-    drained = busy_drain(history, policy, WINDOW_SECONDS, situation.held.keys()) if is_time else None
+    drained = _busy_drain(history, policy, situation, WINDOW_SECONDS) if is_time else None
     if drained is not None and _is_even(history, policy.offset_reset):
         return _judged(memory, situation, trial, drained)
     return replace(memory, trial=None) if situation.now - trial.joined_at > GIVE_UP_TRIAL_SECONDS else memory
@@ -274,7 +274,12 @@ def _with_drain(policy: Policy, history: History, situation: Situation, trial: T
     members = situation.members
     if trial.drain is not None or isinstance(members, Unknown) or members > _members(situation, trial.before):
         return trial
-    return replace(trial, drain=busy_drain(history, policy, TRIAL_SECONDS, situation.held.keys()))
+    return replace(trial, drain=_busy_drain(history, policy, situation, TRIAL_SECONDS))
+
+
+def _busy_drain(history: History, policy: Policy, situation: Situation, seconds: float) -> float | None:
+    commits = situation.memory.commits
+    return busy_drain(history, policy, seconds, situation.held.keys(), None if commits is None else commits.seconds)
 
 
 def _is_even(history: History, reset: OffsetReset) -> bool:

@@ -361,14 +361,14 @@ def _binding(throttle: Throttle) -> str:
 
 
 def _is_too_much(policy: Policy, situation: Situation, replicas: int) -> bool:
-    """Whether so many cannot do what arrives and drain the backlog within `recoverySeconds`; so if nobody can tell.
+    """Whether so many replicas cannot process the arrivals and drain the backlog within `recoverySeconds`.
 
-    12 of 100 records/s: 270 arrive and 197,000 wait, so 270 + 197,000 / 300 = 927, which they can do. Of 73 at least,
-    nobody was seen busy yet: the next look knows better.
+    12 of 100 records/s: 270 records/s arrive and 197,000 are behind, so 270 + 197,000 / 300 = 927, which they can do.
+    For the objective that is not so before consumers were seen busy: more were asked for on a guess.
     """
     arrival, capacity = situation.rates.arrival, situation.rates.capacity
     if isinstance(arrival, Unknown) or isinstance(capacity, Unknown):
-        return True
+        return policy.lag_per_replica is not None
     if not (capacity.learned or capacity.busy):
         return False
     needed = arrival.average + situation.lag_records / policy.recovery_seconds

@@ -172,6 +172,14 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Commits:
+    """The commit interval as it was last measured, `seconds`, and when that was (seconds since the epoch)."""
+
+    seconds: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Usual:
     """What a group that is caught up gets and does.
 
@@ -260,6 +268,7 @@ class Memory:
         taken_back: the newest step down that was taken back.
         unread: topics that nobody read when the group last had members.
         held: topics whose records are held back on purpose.
+        commits: the commit interval; None before it was measured, or long after.
         assignor: the group's last known assignor; empty before any was known.
         usual: what arrives and what a consumer does while the group is caught up; None before that was seen.
         memberless_since: since when the group has had no members; None when it has some, or is not known.
@@ -289,6 +298,7 @@ class Memory:
     uneven_since: float | None = None
     unread: Unread | None = None
     held: tuple[Held, ...] = ()
+    commits: Commits | None = None
     assignor: str = ""
     usual: Usual | None = None
     memberless_since: float | None = None

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from math import ceil
 
 from kafka_consumer_scaler.core.capacity import Capacity
+from kafka_consumer_scaler.core.commits import longest_of_guessed
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.prediction import Loads, Plant, oldest, total
 from kafka_consumer_scaler.core.probing import is_peaceful, probed, step_below
@@ -47,14 +49,26 @@ HURRY_SECONDS = 120.0
 
 
 def by_age(policy: Policy, situation: Situation) -> tuple[int, str]:
-    """Replicas wanted for the objective, and because of what."""
+    """Replicas wanted for the objective, and because of what.
+
+    Commits further apart than the objective cannot show it: the least age that they show is kept instead. A step down
+    then takes a learned capacity, since it would be seen too late that too few are left.
+    """
+    interval, capacity, current = situation.commit_interval, situation.rates.capacity, situation.current
+    if isinstance(interval, Unknown) or interval <= policy.lag_seconds:
+        return _by_age(policy, situation)
+    replicas, because = _by_age(replace(policy, lag_seconds=interval), situation)
+    if replicas < current and (isinstance(capacity, Unknown) or not capacity.learned):
+        replicas, because = current, "the capacity of a consumer is not learned"
+    return replicas, (f"{because}; commits are {interval:,.0f} s apart: an age of {policy.lag_seconds:,.0f} s cannot "
+                      f"be seen, {interval:,.0f} s are kept; commit more often, or raise target.lagSeconds")
+
+
+def _by_age(policy: Policy, situation: Situation) -> tuple[int, str]:
+    """The same, where commits are frequent enough to show the objective."""
     rates, current = situation.rates, situation.current
     if isinstance(rates.arrival, Unknown):
         return current, f"arrival unknown: {rates.arrival.why}"
-    interval = situation.commit_interval
-    if not isinstance(interval, Unknown) and interval > policy.lag_seconds and current:
-        return current, (f"commits are {interval:,.0f} s apart: an age of {policy.lag_seconds:,.0f} s cannot be seen; "
-                         "commit more often, or raise target.lagSeconds")
     if isinstance(rates.capacity, Unknown):
         return _without_capacity(policy, situation, rates.capacity)
     ahead = max(rates.arrival.ahead(lead_seconds(policy, situation)), _coming_back(situation, rates.arrival))
@@ -100,13 +114,15 @@ def _may_wait(policy: Policy, situation: Situation, capacity: Capacity, loads: L
 
     Consumers that idle prove what arrives, not what they can do: 10 of 20 records/s, so 50 would want 6 and not 3.
     Even if nothing were processed, the age after the lead would be the age now and the lead. Where that is longer than
-    the objective, a step down that was just tried is still not taken back before a record is older than a poll.
+    the objective, a step down that was just tried is still not taken back before a record is older than a poll. Nor is
+    anything added to consumers that may have processed what they have not committed yet.
     """
     age, last = oldest(loads), situation.memory.last_scale
     in_time = age + lead_seconds(policy, situation) <= policy.lag_seconds
     is_tried = last is not None and last.after < last.before and situation.since_scaled < WINDOW_SECONDS
     is_bound = not capacity.learned and not capacity.busy
-    return is_bound and (in_time or (is_tried and age <= policy.polling_interval_seconds))
+    is_unproven = in_time or (is_tried and age <= policy.polling_interval_seconds) or _may_commit_rarely(situation, age)
+    return is_bound and is_unproven
 
 
 def _recovers_sooner_alone(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> bool:
@@ -363,16 +379,22 @@ def _may_probe(policy: Policy, situation: Situation, plant: Plant, loads: Loads)
 
 
 def _without_capacity(policy: Policy, situation: Situation, why: Unknown) -> tuple[int, str]:
-    """Twice as many when the oldest record is too old; nothing is known that could say how many.
-
-    While no commit was seen at all, nobody can tell a backlog from a consumer that commits rarely.
-    """
+    """Twice as many when the oldest record is too old; nothing is known that could say how many."""
     age = oldest_of(situation.ages)
-    helpless = bool(situation.current) and isinstance(situation.commit_interval, Unknown)
-    if not helpless and not isinstance(age, Unknown) and age > UP_SHARE * policy.lag_seconds:
+    if not isinstance(age, Unknown) and age > UP_SHARE * policy.lag_seconds and not _may_commit_rarely(situation, age):
         return max(1, 2 * situation.current), f"{age:,.0f} s old and the capacity of a consumer is unknown: {why.why}"
     if situation.lag_records == 0 and situation.memory.peak_arrival(policy, situation.now) == 0:
         return 1, "nothing arrives"
     if is_peaceful(policy, situation):
         return probed(situation, "the capacity of a consumer is unknown")
     return max(1, situation.current), f"the capacity of a consumer is unknown: {why.why}"
+
+
+def _may_commit_rarely(situation: Situation, age: float) -> bool:
+    """Whether a record of this age may be processed and not committed yet: the commit interval was not measured."""
+    interval = situation.commit_interval
+    if not situation.current:
+        return False
+    if isinstance(interval, Unknown):
+        return True
+    return situation.is_interval_guessed and age <= longest_of_guessed(interval)

@@ -13,7 +13,7 @@ from math import inf
 
 from kafka_consumer_scaler.core.assignment import spread
 from kafka_consumer_scaler.core.capacity import Rates, Unseen, measure
-from kafka_consumer_scaler.core.commits import likely_commit_interval
+from kafka_consumer_scaler.core.commits import likely_commit_interval, measured_commit_interval
 from kafka_consumer_scaler.core.diagnosis import (
     NEVER_COMMITS_SECONDS,
     Backlog,
@@ -39,7 +39,7 @@ from kafka_consumer_scaler.core.membership import (
     unrest,
     works_unseen,
 )
-from kafka_consumer_scaler.core.memory import Memory, Unread, Usual
+from kafka_consumer_scaler.core.memory import Commits, Memory, Unread, Usual
 from kafka_consumer_scaler.core.ownership import foreign_members, threads_of, with_threads
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import both_shares, lags
@@ -54,6 +54,8 @@ GAP_SECONDS = 30.0
 """Samples further apart than three polls, and this, do not tell what was in between."""
 PROFILE_SHARE = 0.1
 """The age profile of a backlog is known to this share of the objective."""
+COMMITS_KEPT_SECONDS = 3600.0
+COMMITS_KEPT_INTERVALS = 4
 UNREAD_KEPT_SECONDS = 21_600.0
 """For so long, a group without replicas is not woken by topics that it did not read."""
 
@@ -86,7 +88,9 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
               now: float) -> Situation:
     """The situation of a group of which all partitions that count are known."""
     sample, group = history.samples[-1], _group_seen(history)
-    interval = likely_commit_interval(history, policy)
+    memory = _with_commits(memory, measured_commit_interval(history, policy), sample.at)
+    known = None if memory.commits is None else memory.commits.seconds
+    interval = likely_commit_interval(history, policy) if known is None else known
     memory = replace(memory, held=held_topics(history, policy, interval, memory.held, memory.capacity))
     held = {each.topic: each.seconds for each in memory.held}
     waiting = not_due(history, memory.held, policy, interval, unprocessed(history, policy, lag, interval))
@@ -94,7 +98,7 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
     seen = _rates(policy, history, memory, interval, _unseen(policy, memory, group, replicas))
     asked = counted(seen.arrival, memory.throttling)
     rates = seen if asked is seen.arrival else replace(seen, arrival=asked)
-    stuck = stuck_partitions(history, policy, waiting, held)
+    stuck = stuck_partitions(history, policy, waiting, held, known)
     standing = backlog(history, policy, _age_that_counts(waited, stuck), seen)
     memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
     memory = _with_usual(_with_members(memory, group, sample.at), standing, rates, replicas, sample.at)
@@ -118,6 +122,7 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
         shares_newest=shares[1],
         rates=rates,
         commit_interval=interval,
+        is_interval_guessed=known is None,
         assignor=memory.assignor,
         spread=spread(tuple(lag), memory.assignor, threads, foreign),
         backlog=standing,
@@ -131,7 +136,7 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
         memberless_seconds=memberless_seconds(history),
         unrest=unrest(history),
         hung=hung_transactions(history),
-        kept=kept_partitions(history, policy, stuck),
+        kept=kept_partitions(history, policy, stuck, known),
         lost=lost_records(history),
         recreated=recreated_topics(history),
         retention=None if standing is Backlog.CAUGHT_UP and not stuck else retention_risk(history, policy),
@@ -255,6 +260,19 @@ def _remembered(policy: Policy, memory: Memory, rates: Rates, assignor: str, at:
     if not isinstance(rates.arrival, Unknown):
         memory = memory.with_arrival(rates.arrival.average, policy, at)
     return replace(memory, assignor=assignor)
+
+
+def _with_commits(memory: Memory, measured: float | Unknown, at: float) -> Memory:
+    """The commit interval as measured; after rebalances, which leave nothing to measure, as it was before.
+
+    For an hour, or four intervals where that is longer.
+    """
+    if not isinstance(measured, Unknown):
+        return replace(memory, commits=Commits(measured, at))
+    known = memory.commits
+    if known is not None and at - known.at > max(COMMITS_KEPT_SECONDS, COMMITS_KEPT_INTERVALS * known.seconds):
+        return replace(memory, commits=None)
+    return memory
 
 
 def _with_uneven(memory: Memory, replicas: Replicas, at: float) -> Memory:

@@ -44,6 +44,7 @@ class Situation:
         shares: each partition's share of the arrival of the window.
         shares_newest: each partition's share of the arrival of the last interval.
         commit_interval: seconds between two commits of a consumer.
+        is_interval_guessed: whether no more than the size of one commit shows that.
         memory: what is remembered, with what the latest sample taught.
         quiet_seconds: for how long, up to the latest sample, no offset moved; 0 when one just did.
         unbroken_seconds: for how long samples came without a gap.
@@ -96,6 +97,7 @@ class Situation:
     unread: Mapping[TopicPartition, float] = field(default_factory=dict)
     held: Mapping[str, float] = field(default_factory=dict)
     rebalancing_seconds: float = 0.0
+    is_interval_guessed: bool = False
     observed: Arrival | Unknown | None = None
     marks: Mapping[TopicPartition, tuple[Mark, ...]] = field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.capacity import SLOWED_SHARE, Capacity, busy_drain
+from kafka_consumer_scaler.core.commits import longest_of_guessed
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, TakenBack, Trial
@@ -194,7 +195,7 @@ def _with_long_pause(policy: Policy, history: History, situation: Situation) -> 
 
     Without a sample of a rebalance it is an outage. It ends with the first commit after it. What was learned is
     forgotten after some hours, as an outage may come with a rebalance:
-    else no change would be made that could correct it. Shorter ones cannot be told from the time between two commits.
+    else no change would be made that could correct it.
     """
     memory, last = situation.memory, situation.memory.last_scale
     if memory.paused_at is not None and situation.now - memory.paused_at > LONG_PAUSE_KEPT_SECONDS:
@@ -210,9 +211,17 @@ def _with_long_pause(policy: Policy, history: History, situation: Situation) -> 
     for before, now in pairwise(samples):
         if processed(history, policy.offset_reset, before, now, now.readings) > 0:
             longest, since = max(longest, before.at - since), now.at
-    if since == samples[0].at or longest < LONG_PAUSE_POLLS * policy.polling_interval_seconds:
+    if since == samples[0].at or longest < _shortest_pause_seconds(policy, situation):
         return memory
     return replace(memory, paused_at=last.at, pause_seconds=max(longest, memory.pause_seconds or 0.0))
+
+
+def _shortest_pause_seconds(policy: Policy, situation: Situation) -> float:
+    """The shortest standstill that is no time between two commits, seconds."""
+    interval, polls = situation.commit_interval, LONG_PAUSE_POLLS * policy.polling_interval_seconds
+    if isinstance(interval, Unknown):
+        return polls
+    return max(polls, longest_of_guessed(interval) if situation.is_interval_guessed else interval)
 
 
 def _has_lost_members(situation: Situation) -> bool:

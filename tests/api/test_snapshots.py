@@ -117,6 +117,13 @@ def test_trouble_with_the_pods_is_recorded_where_there_is_some() -> None:
     assert json.loads(look_to_json(look_from_json(json.dumps(WHOLE))))["replicas"] == {"spec": 2, "ready": 1}
 
 
+def test_how_long_pods_took_to_start_is_recorded_where_it_is_known() -> None:
+    told = {"spec": 2, "ready": 2, "startSeconds": 720.5}
+    look = look_from_json(json.dumps({**WHOLE, "replicas": told}))
+    assert look.replicas == Replicas(2, 2, start_seconds=720.5)
+    assert json.loads(look_to_json(look))["replicas"] == told
+
+
 def test_a_null_commit_is_uncommitted() -> None:
     line = {**WHOLE, "partitions": {"orders/0": {"start": 3, "end": 9, "committed": None}}}
     assert look_from_json(json.dumps(line)).snapshot.partitions == {ORDERS: Reading(9, Uncommitted(), 3)}

@@ -60,6 +60,8 @@ class Outside:
     uids: dict[str, str] = field(default_factory=lambda: {"orders": "u1"})
     rival: str | Unknown | None = None
     pod_trouble: str = ""
+    pod_start: float | None = None
+    asked_for_start: int = 0
     changer: str = ""
     asked_who: int = 0
     answer: GroupSample = field(default_factory=lambda: sample(0))
@@ -86,6 +88,10 @@ class Outside:
     async def trouble(self, target: Target) -> str:
         self.asked_about_pods.append(target)
         return self.pod_trouble
+
+    async def start_seconds(self, target: Target) -> float | None:
+        self.asked_for_start += 1
+        return self.pod_start
 
     async def listed(self) -> list[dict[str, Any]] | Unknown:
         return Unknown("not listed here")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from kafka_consumer_scaler.api.snapshots import looks_of
-from kafka_consumer_scaler.control.reconcile import Reconciler
+from kafka_consumer_scaler.control.reconcile import START_ASKED_SECONDS, Reconciler
 from kafka_consumer_scaler.control.recorder import Recorder
 from kafka_consumer_scaler.control.registry import Registry, Watched
-from kafka_consumer_scaler.core.memory import Scaled
+from kafka_consumer_scaler.core.memory import Memory, Scaled
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import Replicas, Unknown
 from kafka_consumer_scaler.kube.target import Target
@@ -257,6 +257,28 @@ async def test_trouble_with_the_pods_is_in_the_looks_that_are_recorded(outside: 
     await poll(reconciler(outside, registry, recorder), watched, members=0)
     (look,) = looks_of(line.encode() for line in recorder.lines(watched.uid))
     assert look.replicas == Replicas(1, 1, CRASHES)
+
+
+async def test_how_long_pods_take_to_start_is_asked_until_it_is_known(
+    body: Reconciler, watched: Watched, outside: Outside
+) -> None:
+    await poll(body, watched, times=3)
+    assert outside.asked_for_start == 1
+    outside.pod_start, outside.time = 720.0, outside.time + START_ASKED_SECONDS
+    await poll(body, watched, times=2)
+    outside.time += START_ASKED_SECONDS
+    await poll(body, watched)
+    assert outside.asked_for_start == 2
+    assert watched.replicas is not None
+    assert watched.replicas.start_seconds == 720.0
+
+
+async def test_what_a_scale_up_measured_is_not_asked_of_pods(
+    body: Reconciler, watched: Watched, outside: Outside
+) -> None:
+    watched.memory = Memory(join_seconds=22.0)
+    await poll(body, watched)
+    assert outside.asked_for_start == 0
 
 
 @pytest.mark.parametrize(("backpressure", "seconds"), [({"backpressure": {}}, 10), ({}, 60)])

@@ -20,8 +20,8 @@ from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, Scaled, TakenBack, Trial
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Group, Replicas, Unknown
-from tests.core.making import NOW, even, history, known, members, seen
+from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, Unknown
+from tests.core.making import NOW, even, history, known, members, orders, seen
 
 POLICY = Policy(max_replicas=12)
 
@@ -438,8 +438,35 @@ def test_a_standstill_without_a_rebalance_is_an_outage_and_no_pause() -> None:
     assert after_standstill(standing(240, state="Stable")).paused_at is None
 
 
-def test_a_long_pause_is_forgotten_so_that_it_can_be_corrected() -> None:
-    old = Memory(pause_seconds=600.0, paused_at=NOW - 28_801)
-    assert taught(replace(even(6, 450.0), memory=old)).pause_seconds is None
-    fresh = Memory(pause_seconds=600.0, paused_at=NOW - 28_799)
-    assert taught(replace(even(6, 450.0), memory=fresh)).pause_seconds == 600.0
+@pytest.mark.parametrize(("pause", "is_known"), [(180.0, False), (190.0, True)])
+def test_a_change_without_a_long_pause_ends_what_was_known_of_one(pause: float, is_known: bool) -> None:
+    """400 s after the change: 30 s until the others joined, and two pauses."""
+    known = Memory(pause_seconds=pause, paused_at=NOW - 9000).with_scaled(3, 6, NOW - 400)
+    memory = taught(replace(even(6, 450.0), memory=known), standing(20))
+    assert memory.pause_seconds == (pause if is_known else None)
+    assert memory.paused_at == (NOW - 9000 if is_known else None)
+
+
+def handed_over(seconds: int) -> History:
+    """At NOW - 400 one of 12 partitions goes to a newcomer and is not committed for so long; all others go on."""
+    def done(number: int, ago: int) -> int:
+        stands = number == 11 and 400 - seconds < ago <= 400
+        return 50_000 - 10 * (400 if stands else ago)
+
+    def group(ago: int) -> Group:
+        owners = {tp: f"m{number // 2}" for number, tp in enumerate(orders(12))}
+        owners |= {} if ago > 400 else {orders(12)[11]: "m6"}
+        hands = {name: frozenset(tp for tp in owners if owners[tp] == name) for name in owners.values()}
+        state = "Reconciling" if 400 - seconds < ago <= 400 else "Stable"
+        return Group(state, "uniform", tuple(Member(name, hand) for name, hand in hands.items()))
+
+    return history(*(seen(NOW - ago, *[(90_000, done(number, ago)) for number in range(12)], group=group(ago))
+                     for ago in range(450, -1, -15)))
+
+
+@pytest.mark.parametrize("seconds", [120, 240])
+def test_the_pause_is_that_of_the_partitions_that_changed_hands(seconds: int) -> None:
+    known = Memory().with_scaled(6, 7, NOW - 400)
+    memory = taught(replace(even(7, 450.0, age=30.0), memory=known, backlog=Backlog.BEHIND), handed_over(seconds))
+    assert memory.paused_at == NOW - 400
+    assert memory.pause_seconds == pytest.approx(seconds, abs=30)

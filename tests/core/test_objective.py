@@ -13,7 +13,7 @@ from kafka_consumer_scaler.core.objective import age_ahead, by_age, lead_seconds
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.prediction import Plant
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Group, Member, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, Unknown
 from tests.core.making import NOW, even, known, members, orders
 
 POLICY = Policy(max_replicas=12)
@@ -314,7 +314,8 @@ def test_more_than_now_is_wanted_at_least_when_none_can_bring_the_age_back() -> 
 def test_no_step_down_is_taken_whose_pause_alone_would_pass_the_up_share() -> None:
     resting = even(6, 100.0)
     assert wanted(resting) == 1
-    assert wanted(replace(resting, memory=replace(resting.memory, pause_seconds=45.1))) == 6
+    dear = Memory(pause_seconds=45.1).with_scaled(4, 6, NOW - 1000)
+    assert wanted(replace(resting, memory=dear)) == 6
 
 
 def test_the_assignor_tells_which_partitions_share_a_consumer() -> None:
@@ -442,3 +443,20 @@ def test_where_commits_hide_the_objective_a_step_down_takes_a_learned_capacity(
     calm = even(12, 350.0)
     unsure = replace(calm, rates=replace(calm.rates, capacity=capacity), commit_interval=200.0)
     assert wanted(unsure) == replicas
+
+
+@pytest.mark.parametrize(("pause", "ago", "replicas"), [
+    (240.0, 4800.0, 12), (240.0, 4801.0, 6), (60.0, 3600.0, 12), (60.0, 3601.0, 6)])
+def test_a_step_down_whose_rebalance_makes_records_late_is_risked_once_in_twenty_pauses(
+    pause: float, ago: float, replicas: int
+) -> None:
+    """6 consumers process in one pause what arrives in two, 250 of their 600 records/s; 4 do not."""
+    memory = Memory(pause_seconds=pause).with_scaled(8, 12, NOW - ago)
+    assert wanted(replace(even(12, 250.0), memory=memory)) == replicas
+
+
+def test_before_a_scale_up_was_seen_help_takes_as_long_as_a_pod_took_to_start() -> None:
+    for start, lead in ((None, 45.0), (12.0, 45.0), (720.0, 735.0)):
+        assert lead_seconds(POLICY, replace(even(3, 350.0), replicas=Replicas(3, 3, start_seconds=start))) == lead
+    measured = replace(even(3, 350.0), memory=Memory(join_seconds=22.0), replicas=Replicas(3, 3, start_seconds=720.0))
+    assert lead_seconds(POLICY, measured) == 37.0

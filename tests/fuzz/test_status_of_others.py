@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from kafka_consumer_scaler.api.memory import memory_from_status, pieces_of
 from kafka_consumer_scaler.api.spec import MAX_REPLICAS
-from kafka_consumer_scaler.core.effect import BACK_OFF_SECONDS_MAX, JOIN_SECONDS_MAX, PAUSE_SECONDS_MAX
+from kafka_consumer_scaler.core.effect import BACK_OFF_SECONDS_MAX, JOIN_SECONDS_MAX
 from kafka_consumer_scaler.core.memory import Memory
+from kafka_consumer_scaler.core.pauses import PAUSE_SECONDS_MAX
 from kafka_consumer_scaler.core.snapshot import Replicas
 from tests.api.verdicts import MEMORY
 from tests.control.fakes import Outside, resource

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client.api_client import ApiClient
 
-from kafka_consumer_scaler.kube.pods import CACHE_SECONDS, PHRASE_MAX, PODS_MAX, Pods, trouble_of
+from kafka_consumer_scaler.kube.pods import CACHE_SECONDS, PHRASE_MAX, PODS_MAX, Pods, start_seconds_of, trouble_of
 from kafka_consumer_scaler.kube.target import Target
 from tests.kube.conftest import Connect
 
@@ -217,3 +217,40 @@ async def test_an_answer_that_makes_no_sense_is_no_trouble(api_answering: Connec
 ])
 async def test_no_api_server_is_no_trouble(api_of_nothing: ApiClient, target: Target) -> None:
     assert await Pods(api_of_nothing).trouble(target) == ""
+
+
+def started(created: float | str, ready_at: float | str, *, ready: bool = True, **metadata: Any) -> dict[str, Any]:
+    """A pod that was created, and became ready, so many seconds ago."""
+    times = [at(each) if isinstance(each, float) else each for each in (created, ready_at)]
+    ready_condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": times[1]}
+    return {"metadata": {"creationTimestamp": times[0], **metadata},
+            "status": {"phase": "Running", "conditions": [ready_condition]}}
+
+
+@pytest.mark.parametrize(("pods", "seconds"), [
+    ([], None),
+    ([started(900.0, 300.0)], 600.0),
+    ([started(900.0, 300.0), started(900.0, 870.0)], 30.0),
+    ([started(900.0, 300.0, ready=False)], None),
+    ([started(900.0, 300.0, deletionTimestamp=at(1))], None),
+    ([started(9000.0, 5400.0)], 3600.0),
+    ([started(9000.0, 5399.0)], None),
+    ([started(300.0, 900.0)], None),
+    ([started("yesterday", 300.0)], None),
+    ([HEALTHY], 0.0),
+    ([{}], None),
+])
+def test_a_start_takes_as_long_as_the_fastest_pod_took_to_become_ready(
+    pods: list[dict[str, Any]], seconds: float | None
+) -> None:
+    """One that was unready later became ready again long after its start."""
+    assert start_seconds_of(pods) == seconds
+
+
+async def test_trouble_and_start_are_of_one_list(api_answering: Connect) -> None:
+    server = Server()
+    server.pods = web.json_response({"items": [CRASHING, started(900.0, 300.0)], "metadata": {}})
+    pods = Pods(await api_answering(server.answer), clock=lambda: NOW)
+    assert await pods.start_seconds(ORDERS) == 600.0
+    assert await pods.trouble(ORDERS) == "1 of 2 pods in CrashLoopBackOff (exit code 1)"
+    assert len(server.asked) == 1

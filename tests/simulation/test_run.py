@@ -63,7 +63,7 @@ def test_a_look_that_fails_is_shown_as_one() -> None:
     failed = [each for each in script.seen if isinstance(each.snapshot.partitions, Unknown)]
     assert len(script.seen) == 200
     assert 70 < len(failed) < 130
-    assert {each.replicas for each in failed} == {Replicas(1, 1)}
+    assert {each.replicas for each in failed} == {Replicas(1, 1, start_seconds=15.0)}
 
 
 def _bytes(record: Record) -> bytes:

@@ -20,7 +20,6 @@ from kafka_consumer_scaler.core.capacity import Capacity
 from kafka_consumer_scaler.core.effect import (
     BACK_OFF_SECONDS_MAX,
     JOIN_SECONDS_MAX,
-    PAUSE_SECONDS_MAX,
     TAKEN_BACK_SECONDS_MAX,
 )
 from kafka_consumer_scaler.core.memory import (
@@ -42,6 +41,7 @@ from kafka_consumer_scaler.core.memory import (
     Unread,
     Usual,
 )
+from kafka_consumer_scaler.core.pauses import PAUSE_SECONDS_MAX
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.verdict import BOUNDS, LASTING
 

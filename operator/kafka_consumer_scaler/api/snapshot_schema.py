@@ -84,12 +84,13 @@ class GroupPiece(Piece):
 
 
 class ReplicasPiece(Piece):
-    """The target's replicas: asked for, and there; what is the matter with the pods, and who wrote them, if asked."""
+    """The target's replicas: asked for, and there; what was asked of the pods, and who wrote them, if asked."""
 
     spec: Count
     ready: Count
     trouble: str = ""
     changed_by: str = ""
+    start_seconds: Seconds | None = None
 
 
 class ScaledPiece(Piece):

@@ -184,7 +184,7 @@ def _group_told(group: Group) -> dict[str, Any]:
 
 def _replicas_told(replicas: Replicas) -> dict[str, Any]:
     told = {"spec": replicas.spec, "ready": replicas.existing}
-    said = {"trouble": replicas.trouble, "changedBy": replicas.changed_by}
+    said = {"trouble": replicas.trouble, "changedBy": replicas.changed_by, "startSeconds": replicas.start_seconds}
     return told | {name: words for name, words in said.items() if words}
 
 
@@ -227,7 +227,8 @@ def _group(said: Line) -> Group | Unknown:
 def _replicas(said: Line) -> Replicas | Unknown:
     if said.replicas is None or isinstance(said.replicas, Missing):
         return _unknown(said.replicas, "the target's replicas were not read")
-    return Replicas(said.replicas.spec, said.replicas.ready, said.replicas.trouble, said.replicas.changed_by)
+    said_of = said.replicas
+    return Replicas(said_of.spec, said_of.ready, said_of.trouble, said_of.changed_by, said_of.start_seconds)
 
 
 def _unknown(said: Missing | None, why: str) -> Unknown:

@@ -100,10 +100,13 @@ class RivalSource(Protocol):
 
 
 class PodSource(Protocol):
-    """What is the matter with the target's pods. Never raises."""
+    """The target's pods. Never raises."""
 
     async def trouble(self, target: Target) -> str:
-        """In one phrase; empty when nothing is, or when that cannot be learned."""
+        """What is the matter with them, in one phrase; empty when nothing is, or when that cannot be learned."""
+
+    async def start_seconds(self, target: Target) -> float | None:
+        """How long the fastest of them took to start; None when none is ready, or when that cannot be learned."""
 
 
 class ResourceSource(Protocol):

@@ -44,6 +44,8 @@ from kafka_consumer_scaler.core.verdict import Event, ScaleTo, Verdict
 from kafka_consumer_scaler.kafka.sample import GroupSample
 from kafka_consumer_scaler.kube.target import Target
 
+START_ASKED_SECONDS = 600.0
+"""How often pods are asked how long they took to start, until one is ready."""
 REPLICAS_FRESH_SECONDS = 45.0
 """A caught-up group's replicas are read this often; a group with a backlog is read at every poll."""
 STATUS_EVERY_SECONDS = 60.0
@@ -152,9 +154,19 @@ class Reconciler:
             return current
         if _is_changed_by_others(watched, current):
             current = replace(current, changed_by=await self.scale.changed_by(target))
+        current = replace(current, start_seconds=await self._start_seconds(watched, target))
         if not current.spec or not _misses_members(watched):
             return current
         return replace(current, trouble=await self.pods.trouble(target))
+
+    async def _start_seconds(self, watched: Watched, target: Target) -> float | None:
+        """How long pods take to start, asked until it is known, or a scale-up measured how long consumers take."""
+        now = self.clock.now()
+        is_known = watched.memory.join_seconds is not None or watched.start_seconds is not None
+        if not is_known and now - watched.start_asked_at >= START_ASKED_SECONDS:
+            watched.start_asked_at = now
+            watched.start_seconds = await self.pods.start_seconds(target)
+        return watched.start_seconds
 
     async def _rival(self, watched: Watched, target: Target) -> Unknown | None:
         """Who else scales the target. Who may not ask for autoscalers goes on without: that was the admin's choice."""

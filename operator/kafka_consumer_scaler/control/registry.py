@@ -106,7 +106,8 @@ class Watched:
 
     `subject` is None while the resource cannot be read; `problem` then says why. `connection` is None while it is
     looked up for the first time, and Unknown when the resource's cluster cannot be reached; `servers` are the last
-    that were known. Who reconciles it holds `busy`.
+    that were known. `start_seconds` is how long its pods take to start, asked until a scale-up measured it. Who
+    reconciles it holds `busy`.
     """
 
     body: Mapping[str, Any]
@@ -118,6 +119,8 @@ class Watched:
     status_written_at: float = 0.0
     replicas: Replicas | None = None
     replicas_read_at: float = 0.0
+    start_seconds: float | None = None
+    start_asked_at: float = 0.0
     unanswered: Unanswered | None = None
     due_at: float = 0.0
     connection: Connection | Unknown | None = None

@@ -13,19 +13,18 @@ The climb is then not tried again for 10 minutes, 20 after a second failure in a
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 from kafka_consumer_scaler.core.assignment import Spread
 from kafka_consumer_scaler.core.capacity import SLOWED_SHARE, Capacity, busy_drain
-from kafka_consumer_scaler.core.commits import longest_of_guessed
 from kafka_consumer_scaler.core.diagnosis import Backlog
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.memory import Awaited, Ineffective, Memory, TakenBack, Trial
+from kafka_consumer_scaler.core.pauses import PAUSE_SECONDS_MAX, with_long_pause
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, processed
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.situation import Situation
-from kafka_consumer_scaler.core.snapshot import Group, Unknown
+from kafka_consumer_scaler.core.snapshot import Unknown
 
 EFFECTIVE_SHARE = 0.1
 BOUND_SHARE = 0.7
@@ -50,17 +49,12 @@ GIVE_UP_TRIAL_SECONDS = 300.0
 JOIN_LATE_SECONDS = 120.0
 JOIN_LATE_TIMES = 4
 """Consumers that need four times as long as usual, and 120 s at least, do not join."""
-PAUSE_SECONDS_MAX = 1800.0
-LONG_PAUSE_POLLS = 3
-"""A standstill of so many polls after a change is a pause."""
-LONG_PAUSE_KEPT_SECONDS = 28_800.0
-"""After this, a change may be tried again that such a pause forbids."""
 
 
 def learned(policy: Policy, history: History, situation: Situation) -> Memory:
     """The memory with what the latest sample says about the last changes."""
     memory = _with_too_few(situation, _with_taken_back(policy, situation))
-    memory = _with_long_pause(policy, history, replace(situation, memory=memory))
+    memory = with_long_pause(policy, history, replace(situation, memory=memory))
     memory = _with_joined(history, policy.offset_reset, replace(situation, memory=memory))
     return _with_trial(policy, history, replace(situation, memory=memory))
 
@@ -188,40 +182,6 @@ def _with_too_few(situation: Situation, memory: Memory) -> Memory:
         return memory
     found = TakenBack(current, arrival, situation.now, 1, situation.now + TAKEN_BACK_SECONDS)
     return replace(memory, taken_back=found)
-
-
-def _with_long_pause(policy: Policy, history: History, situation: Situation) -> Memory:
-    """A standstill of all offsets after a change, up or down, that many polls saw is the pause of a rebalance.
-
-    Without a sample of a rebalance it is an outage. It ends with the first commit after it. What was learned is
-    forgotten after some hours, as an outage may come with a rebalance:
-    else no change would be made that could correct it.
-    """
-    memory, last = situation.memory, situation.memory.last_scale
-    if memory.paused_at is not None and situation.now - memory.paused_at > LONG_PAUSE_KEPT_SECONDS:
-        memory = replace(memory, paused_at=None, pause_seconds=None)
-    if last is None or memory.paused_at == last.at or isinstance(situation.group, Unknown):
-        return memory
-    samples = [sample for sample in history.samples if sample.at >= last.at - policy.polling_interval_seconds]
-    if not any(isinstance(sample.group, Group) and sample.group.is_rebalancing for sample in samples):
-        return memory
-    if len(samples) < 3 or situation.group.is_rebalancing or not situation.lag_records:
-        return memory
-    longest, since = 0.0, samples[0].at
-    for before, now in pairwise(samples):
-        if processed(history, policy.offset_reset, before, now, now.readings) > 0:
-            longest, since = max(longest, before.at - since), now.at
-    if since == samples[0].at or longest < _shortest_pause_seconds(policy, situation):
-        return memory
-    return replace(memory, paused_at=last.at, pause_seconds=max(longest, memory.pause_seconds or 0.0))
-
-
-def _shortest_pause_seconds(policy: Policy, situation: Situation) -> float:
-    """The shortest standstill that is no time between two commits, seconds."""
-    interval, polls = situation.commit_interval, LONG_PAUSE_POLLS * policy.polling_interval_seconds
-    if isinstance(interval, Unknown):
-        return polls
-    return max(polls, longest_of_guessed(interval) if situation.is_interval_guessed else interval)
 
 
 def _has_lost_members(situation: Situation) -> bool:

@@ -30,6 +30,7 @@ from kafka_consumer_scaler.core.waiting import oldest as oldest_of
 
 UP_SHARE = 0.75
 LATE_SHARE = 0.9
+RISING_TIMES = 1.1
 BACK_SHARE = 0.6
 DOWN_SHARE = 0.3
 HOLD_SECONDS = 600.0
@@ -37,6 +38,10 @@ HOT_SHARE = 0.6
 """Of the rate at which a hot partition falls behind alone; partitions beside it may add so much to it."""
 HOT_COMPANY = 0.05
 """Share of a consumer's capacity that partitions beside a hot one may need in any case."""
+DEAR_PAUSE_SECONDS = 3600.0
+DEAR_PAUSES = 20
+"""A rebalance that alone makes records late is risked for a step down once in so many pauses, or in an hour."""
+MADE_UP_PAUSES = 2
 LONG_PAUSES = 4
 """A smaller number of replicas has to suffice for this many pauses of a rebalance."""
 HELP_SHARE = 0.9
@@ -114,15 +119,18 @@ def _may_wait(policy: Policy, situation: Situation, capacity: Capacity, loads: L
 
     Consumers that idle prove what arrives, not what they can do: 10 of 20 records/s, so 50 would want 6 and not 3.
     Even if nothing were processed, the age after the lead would be the age now and the lead. Where that is longer than
-    the objective, a step down that was just tried is still not taken back before a record is older than a poll. Nor is
-    anything added to consumers that may have processed what they have not committed yet.
+    the objective, a step down that was just tried is still not taken back before a record is older than a poll, and
+    nothing is added before that where starting alone takes longer. Nor is anything added to consumers that may have
+    processed what they have not committed yet.
     """
+    if capacity.learned or capacity.busy:
+        return False
     age, last = oldest(loads), situation.memory.last_scale
     in_time = age + lead_seconds(policy, situation) <= policy.lag_seconds
     is_tried = last is not None and last.after < last.before and situation.since_scaled < WINDOW_SECONDS
-    is_bound = not capacity.learned and not capacity.busy
-    is_unproven = in_time or (is_tried and age <= policy.polling_interval_seconds) or _may_commit_rarely(situation, age)
-    return is_bound and is_unproven
+    is_late_anyway = situation.join_seconds > policy.lag_seconds
+    is_young = age <= policy.polling_interval_seconds and (is_tried or is_late_anyway)
+    return in_time or is_young or _may_commit_rarely(situation, age)
 
 
 def _recovers_sooner_alone(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> bool:
@@ -308,16 +316,17 @@ def _down(policy: Policy, situation: Situation, plant: Plant, ahead: float, beca
     current, loads = situation.current, now if peak == ahead else situation.loads(peak)
     if policy.min_replicas == 0 and ahead == 0 and current > 0:
         return current, "nothing arrives, and once it is quiet for long enough none are wanted"
-    if _is_fresh(policy, situation):
+    if _is_fresh(policy, situation) or _rises_before_help(policy, situation):
         return current, because
     if current == 0 or isinstance(loads, Unknown):
         return max(1, current), because
-    if oldest(loads) + situation.pause_seconds > UP_SHARE * policy.lag_seconds:
+    is_late_by_pause = oldest(loads) + situation.pause_seconds > UP_SHARE * policy.lag_seconds
+    if is_late_by_pause and _is_pause_dear(situation):
         return current, f"{because}; a rebalance costs {situation.pause_seconds:,.0f} s"
     target = _fewest_that_hold(policy, situation, plant, loads)
     if target < current and not _is_on_its_way(policy, situation, plant, ahead, target):
         return target, f"{because}; at most {peak:,.0f} of late"
-    has_less = step_below(situation) < current
+    has_less = step_below(situation) < current and not is_late_by_pause
     has_less = has_less and lead_seconds(policy, situation) <= max(PROBE_SECONDS, policy.lag_seconds)
     may_probe = has_less and is_peaceful(policy, situation) and _may_probe(policy, situation, plant, loads)
     if may_probe and not _is_on_its_way(policy, situation, plant, ahead, step_below(situation)):
@@ -333,9 +342,22 @@ def _rising(policy: Policy, situation: Situation) -> float:
     return arrival.ahead(policy.scale_down.cooldown_seconds + 2 * lead)
 
 
+def _rises_before_help(policy: Policy, situation: Situation) -> bool:
+    """Whether the arrival rate rises by a tenth before help could come, where that takes longer than the objective."""
+    arrival, lead = situation.rates.arrival, lead_seconds(policy, situation)
+    if isinstance(arrival, Unknown) or lead <= policy.lag_seconds:
+        return False
+    return arrival.ahead(lead) > RISING_TIMES * arrival.ahead(0.0)
+
+
 def fresh_seconds(policy: Policy) -> int:
     """After a scale-up no step down is taken for so long: a window, and the poll that may come too early for it."""
     return policy.scale_down.stabilization_window_seconds + policy.polling_interval_seconds
+
+
+def _is_pause_dear(situation: Situation) -> bool:
+    """Whether the last change is too fresh for another that makes records late: at most 5% of the time is paused."""
+    return situation.since_scaled <= max(DEAR_PAUSE_SECONDS, DEAR_PAUSES * situation.pause_seconds)
 
 
 def _is_fresh(policy: Policy, situation: Situation) -> bool:
@@ -344,11 +366,18 @@ def _is_fresh(policy: Policy, situation: Situation) -> bool:
 
 
 def _fewest_that_hold(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int:
+    """The fewest replicas, no more than now, that keep a part of the objective for long.
+
+    Where a rebalance alone makes records late, those that make up for it within a second pause.
+    """
     limit, seconds, together = DOWN_SHARE * policy.lag_seconds, _long(situation, HOLD_SECONDS), total(loads)
+    late, pause = UP_SHARE * policy.lag_seconds, situation.pause_seconds
+    if pause > late:
+        late, seconds = late + pause, MADE_UP_PAUSES * pause
 
     def is_enough(replicas: int) -> bool:
-        return (plant.holds(loads, seconds, replicas, situation.pause_seconds, limit, together)
-                and _done_with(situation, plant, loads, replicas) <= UP_SHARE * policy.lag_seconds)
+        return (plant.holds(loads, seconds, replicas, pause, limit, together)
+                and _done_with(situation, plant, loads, replicas) <= late)
 
     fewer = [replicas for replicas in situation.spread.steps(situation.current) if replicas < situation.current]
     found = _first(fewer, is_enough)

@@ -44,7 +44,7 @@ from kafka_consumer_scaler.core.ownership import foreign_members, threads_of, wi
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import both_shares, lags
 from kafka_consumer_scaler.core.reasons import Reason
-from kafka_consumer_scaler.core.situation import JOIN_SECONDS, Situation
+from kafka_consumer_scaler.core.situation import Situation, join_seconds_of
 from kafka_consumer_scaler.core.snapshot import Group, Replicas, Sample, TopicPartition, Unknown
 from kafka_consumer_scaler.core.throttle import counted
 from kafka_consumer_scaler.core.waiting import age_marks, ages, oldest, unprocessed
@@ -95,7 +95,8 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
     held = {each.topic: each.seconds for each in memory.held}
     waiting = not_due(history, memory.held, policy, interval, unprocessed(history, policy, lag, interval))
     waited = ages(history, waiting)
-    seen = _rates(policy, history, memory, interval, _unseen(policy, memory, group, replicas))
+    lead = join_seconds_of(memory, replicas) + policy.polling_interval_seconds
+    seen = _rates(policy, history, memory, interval, _unseen(policy, memory, group, replicas), lead)
     asked = counted(seen.arrival, memory.throttling)
     rates = seen if asked is seen.arrival else replace(seen, arrival=asked)
     stuck = stuck_partitions(history, policy, waiting, held, known)
@@ -158,8 +159,7 @@ def _doubt(history: History, lag: Mapping[TopicPartition, int]) -> Unknown | Non
 
 
 def _rates(policy: Policy, history: History, memory: Memory, interval: float | Unknown,
-           unseen: Unseen | None) -> Rates:
-    lead = (memory.join_seconds or JOIN_SECONDS) + policy.polling_interval_seconds
+           unseen: Unseen | None, lead: float) -> Rates:
     held = frozenset(each.topic for each in memory.held)
     seen = measure(history, policy, memory.capacity, interval, unseen, lead, held)
     if isinstance(seen.capacity, Unknown):
@@ -238,7 +238,7 @@ def _unseen(policy: Policy, memory: Memory, group: Group | Unknown, replicas: Re
     if not isinstance(group, Unknown) or group.reason is not Reason.MEMBERS_UNSEEN or not replicas.spec:
         return None
     changes = [each.at for each in memory.scales[-1:]] + [each.at for each in memory.others[-1:]]
-    joined_at = max(changes, default=-inf) + (memory.join_seconds or JOIN_SECONDS)
+    joined_at = max(changes, default=-inf) + join_seconds_of(memory, replicas)
     return Unseen(replicas.spec * threads_of(policy, memory), joined_at)
 
 

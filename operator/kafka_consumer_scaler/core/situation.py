@@ -18,7 +18,7 @@ from kafka_consumer_scaler.core.rates import Arrival
 from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, TopicPartition, Unknown
 
 JOIN_SECONDS = 30.0
-"""From asking for replicas to their consumers' having joined, before it was measured."""
+"""From asking for replicas to their consumers' having joined, before it was measured, or as long as a pod started."""
 PROBED_SECONDS = 900.0
 """A step down that a scale-up takes back within this time, and the objective, was one too many."""
 LIGHTER_SHARE = 0.8
@@ -26,6 +26,13 @@ LIGHTER_SHARE = 0.8
 PAUSE_SECONDS = 10.0
 PAUSE_SECONDS_COOPERATIVE = 5.0
 """Processing time that a rebalance costs, before it was measured."""
+
+
+def join_seconds_of(memory: Memory, replicas: Replicas) -> float:
+    """From asking for replicas to their consumers' having joined: as measured, else as long as a pod took to start."""
+    if memory.join_seconds is not None:
+        return memory.join_seconds
+    return max(JOIN_SECONDS, replicas.start_seconds or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,7 @@ class Situation:
     @property
     def join_seconds(self) -> float:
         """From asking for replicas to their consumers' having joined, as far as it was measured."""
-        return JOIN_SECONDS if self.memory.join_seconds is None else self.memory.join_seconds
+        return join_seconds_of(self.memory, self.replicas)
 
     @property
     def pause_seconds(self) -> float:

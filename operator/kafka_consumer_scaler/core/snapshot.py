@@ -99,12 +99,15 @@ class Replicas:
             which is also so while nobody asked.
         changed_by: the field manager that wrote `spec` last, such as `argocd-controller`; asked only where the number
             is not the one that was expected, and empty where that could not be learned.
+        start_seconds: from the creation of a pod to its being ready, the shortest of the present pods; None where that
+            was not asked, or no pod shows it.
     """
 
     spec: int
     existing: int
     trouble: str = ""
     changed_by: str = ""
+    start_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""What is the matter with a target's pods, in one phrase: `2 of 6 pods in CrashLoopBackOff (exit code 1)`."""
+"""A target's pods: what is the matter with them, and how long they take to start.
+
+In one phrase: `2 of 6 pods in CrashLoopBackOff (exit code 1)`.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ RESTARTED_SECONDS = 600.0
 """A restart that is older says nothing of now."""
 STARTING_SECONDS = 30.0
 """A pod that has not been ready for less than this is starting, and in no trouble."""
+START_SECONDS_MAX = 3600.0
+"""A pod that became ready later than this after its creation was unready in between."""
 PHRASE_MAX = 160
 CAUSE_MAX = 80
 STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
@@ -40,7 +45,8 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Told:
     at: float
-    trouble: str
+    trouble: str = ""
+    start_seconds: float | None = None
 
 
 class Pods:
@@ -56,21 +62,28 @@ class Pods:
 
     async def trouble(self, target: Target) -> str:
         """What keeps the target's pods from working; empty when nothing does, or when that cannot be learned."""
+        return (await self._of(target)).trouble
+
+    async def start_seconds(self, target: Target) -> float | None:
+        """From a pod's creation to its being ready, the shortest; None when none is, or when that cannot be learned."""
+        return (await self._of(target)).start_seconds
+
+    async def _of(self, target: Target) -> _Told:
         now = self._clock()
         self._told = {each: told for each, told in self._told.items() if 0 <= now - told.at < CACHE_SECONDS}
         if target not in self._told:
-            self._told[target] = _Told(now, await self._ask(target, now))
-        return self._told[target].trouble
+            self._told[target] = await self._ask(target, now)
+        return self._told[target]
 
-    async def _ask(self, target: Target, now: float) -> str:
+    async def _ask(self, target: Target, now: float) -> _Told:
         try:
             selector = await self._selector(target)
-            return await self._seen(target.namespace, selector, now) if selector else ""
+            return await self._seen(target.namespace, selector, now) if selector else _Told(now)
         except ApiError as error:
             logger.debug("the pods of %s were not told: %s", target, error)
         except Exception:
             logger.exception("what is the matter with the pods of %s could not be learned", target)
-        return ""
+        return _Told(now)
 
     async def _selector(self, target: Target) -> str:
         """The label selector that the scale subresource tells; empty where there is none. Raises ApiError."""
@@ -80,7 +93,7 @@ class Pods:
         scale = await self._get(resource.scale_path(target.namespace, target.name))
         return str((scale.get("status") or {}).get("selector") or "")
 
-    async def _seen(self, namespace: str, selector: str, now: float) -> str:
+    async def _seen(self, namespace: str, selector: str, now: float) -> _Told:
         path = path_of("v1", "namespaces", namespace, "pods")
         try:
             answer = await self._get(path, [("labelSelector", selector), ("limit", str(PODS_MAX))])
@@ -89,7 +102,8 @@ class Pods:
                 self._forbid(namespace)
             raise
         self._forbidden.discard(namespace)
-        return trouble_of(answer.get("items") or [], now, is_all=not (answer.get("metadata") or {}).get("continue"))
+        pods, is_all = answer.get("items") or [], not (answer.get("metadata") or {}).get("continue")
+        return _Told(now, trouble_of(pods, now, is_all=is_all), start_seconds_of(pods))
 
     async def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
         return await call(self._api, "GET", path, query=query, timeout_seconds=self._timeout_seconds)
@@ -115,6 +129,24 @@ def trouble_of(pods: Sequence[Pod], now: float, *, is_all: bool = True) -> str:
     of_all = f"of {'' if is_all else 'the first '}{len(wanted)} pod{'' if len(wanted) == 1 else 's'}"
     return _joined([f"{count} {words}" if place else f"{count} {of_all} {words}"
                     for place, ((_, words), count) in enumerate(worst)])
+
+
+def start_seconds_of(pods: Sequence[Pod]) -> float | None:
+    """From a pod's creation to its being ready, seconds: the shortest, since one may have been unready in between.
+
+    None when no pod is ready, or after more than an hour.
+    """
+    found = [seconds for pod in pods if _is_wanted(pod) and (seconds := _start_seconds(pod)) is not None]
+    return min(found, default=None)
+
+
+def _start_seconds(pod: Pod) -> float | None:
+    ready = _condition(pod, "Ready")
+    created = _time_of((pod.get("metadata") or {}).get("creationTimestamp"))
+    since = _time_of(ready.get("lastTransitionTime"))
+    if ready.get("status") != "True" or created is None or since is None:
+        return None
+    return since - created if 0 <= since - created <= START_SECONDS_MAX else None
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -225,7 +257,13 @@ def _because(cause: str) -> str:
 
 def _age(at: Any, now: float) -> float:
     """Seconds since a time of the API server; infinite when it is not told."""
+    since = _time_of(at)
+    return inf if since is None else now - since
+
+
+def _time_of(at: Any) -> float | None:
+    """A time of the API server in seconds since the epoch; None when it is not told."""
     try:
-        return now - datetime.fromisoformat(at).timestamp()
-    except (TypeError, ValueError):
-        return inf
+        return datetime.fromisoformat(at).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None

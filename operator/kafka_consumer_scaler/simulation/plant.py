@@ -114,7 +114,8 @@ class Plant:
     def observe(self) -> Observation:
         """What an observer is told now; a look that fails altogether tells of the replicas alone, as in life."""
         gap, partial, which = self._misses[int(self.at)]
-        replicas = Replicas(self.replicas_spec, len(self._pods.pods))
+        start = self.spec.pod_start_seconds if self._pods.pods else None
+        replicas = Replicas(self.replicas_spec, len(self._pods.pods), start_seconds=start)
         if gap < self.spec.poll_gap_chance:
             blind = Snapshot(self.at, Unknown("the brokers did not answer"))
             return Observation(self.at, blind, replicas, self.ready)

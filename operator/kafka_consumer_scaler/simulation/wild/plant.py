@@ -125,7 +125,8 @@ class WildPlant:
     def observe(self) -> Observation:
         """The result of a poll; a failed poll has the replicas only."""
         gap, partial, which = self._misses[int(self.at)]
-        replicas = Replicas(self.replicas_spec, len(self._pods.pods))
+        start = self.world.plant.pod_start_seconds if self._pods.pods else None
+        replicas = Replicas(self.replicas_spec, len(self._pods.pods), start_seconds=start)
         if gap < self.world.plant.poll_gap_chance:
             return Observation(self.at, Snapshot(self.at, Unknown("the brokers did not answer")), replicas, self.ready)
         readings = self._readings()

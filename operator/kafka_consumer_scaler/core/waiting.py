@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import floor, inf
 
@@ -16,7 +15,7 @@ from kafka_consumer_scaler.core.rates import (
     position,
     processed,
 )
-from kafka_consumer_scaler.core.snapshot import Reading, Sample, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Sample, TopicPartition, Unknown
 
 OVERDUE_COMMIT_INTERVALS = 2
 REST_COMMIT_INTERVALS = 3
@@ -47,7 +46,11 @@ def ages(history: History, lag: Mapping[TopicPartition, float]) -> Mapping[Topic
     Interpolated from the history of end offsets: with 100 records at t=0 and 200 at t=10, the record at position 150
     arrived at t=5. Older than the history: `lag / arrival`, and never less than the history's length.
     """
-    return {tp: _partition_age(history, tp, behind) if behind > 0 else 0.0 for tp, behind in lag.items()}
+    samples, newest = history.samples, history.samples[-1]
+    ends = [sample.ends_of(newest) for sample in samples]
+    places = zip(newest.partitions, range(len(newest.partitions)), strict=True)
+    return {tp: _partition_age(samples, ends, place, lag[tp]) if lag[tp] > 0 else 0.0
+            for tp, place in places if tp in lag}
 
 
 def age_marks(history: History, lag: Mapping[TopicPartition, float],
@@ -60,25 +63,26 @@ def age_marks(history: History, lag: Mapping[TopicPartition, float],
     oldest record, apart: there are ten at most.
     """
     newest = history.samples[-1]
-    polls = [(newest.at - sample.at, sample.readings) for sample in reversed(history.samples)]
+    polls = [(newest.at - sample.at, sample.ends_of(newest)) for sample in reversed(history.samples)]
     found = {}
-    for tp, age in waited.items():
-        if lag[tp] > 0 and not isinstance(age, Unknown):
-            found[tp] = _partition_marks(polls, tp, lag[tp], max(spacing, MARKS_SHARE * age))
+    for place, tp in enumerate(newest.partitions):
+        age = waited.get(tp)
+        if age is not None and not isinstance(age, Unknown) and lag[tp] > 0:
+            found[tp] = _partition_marks(polls, place, lag[tp], max(spacing, MARKS_SHARE * age))
     return found
 
 
-def _partition_marks(polls: Sequence[tuple[float, Mapping[TopicPartition, Reading]]], tp: TopicPartition, lag: float,
+def _partition_marks(polls: Sequence[tuple[float, Sequence[float]]], place: int, lag: float,
                      spacing: float) -> tuple[tuple[float, float], ...]:
-    """The marks of a partition; `polls` are (age in seconds, readings) of all samples, the newest first."""
-    end = polls[0][1][tp].end
+    """The marks of the partition at a place; `polls` are (age in seconds, ends) of all samples, the newest first."""
+    end = polls[0][1][place]
     found: list[tuple[float, float]] = []
     last = last_age = -inf
-    for age, readings in polls:
-        reading = readings.get(tp)
-        if reading is None or end - reading.end >= lag:
+    for age, ends in polls:
+        more = end - ends[place]
+        if more >= lag:
             break
-        ahead = lag - (end - reading.end)
+        ahead = lag - more
         if ahead == last:
             found[-1] = (ahead, age)
         elif age - last_age < spacing:
@@ -130,39 +134,41 @@ def turn_seconds(history: History, reset: OffsetReset) -> Mapping[TopicPartition
     return found
 
 
-def _partition_age(history: History, tp: TopicPartition, lag: float) -> float | Unknown:
-    samples, newest = history.samples, history.samples[-1]
-    end = newest.readings[tp].end
+def _partition_age(samples: Sequence[Sample], ends: Sequence[Sequence[float]], place: int,
+                   lag: float) -> float | Unknown:
+    """Age of the record that has `lag` records after it, in the partition at a place of the columns of ends."""
+    end = ends[-1][place]
     where = end - lag
-    place = _first_beyond(samples, tp, min(where, end - 1))  # to a float, 2**62 - 0.5 is 2**62
-    later, before = samples[place], samples[place - 1].readings.get(tp) if place else None
-    if before is None:
-        return _estimated_age(newest, later, tp, lag)
-    share = min(1.0, (where - before.end) / (later.readings[tp].end - before.end))
-    return newest.at - (samples[place - 1].at + share * (later.at - samples[place - 1].at))
+    poll = _first_beyond(ends, place, min(where, end - 1))  # to a float, 2**62 - 0.5 is 2**62
+    before = ends[poll - 1][place] if poll else -inf
+    if before == -inf:
+        return _estimated_age(samples[-1].at - samples[poll].at, end - ends[poll][place], lag)
+    share = min(1.0, (where - before) / (ends[poll][place] - before))
+    return samples[-1].at - (samples[poll - 1].at + share * (samples[poll].at - samples[poll - 1].at))
 
 
-def _first_beyond(samples: Sequence[Sample], tp: TopicPartition, offset: float) -> int:
-    """The place of the first sample in which the log of a partition ends beyond an offset; the newest does.
+def _first_beyond(ends: Sequence[Sequence[float]], place: int, offset: float) -> int:
+    """The first poll in which the log of a partition ends beyond an offset; the newest does.
 
-    Ends never fall within a history, so it is found in six steps of fifty samples. The newest poll is asked first, as
+    Ends never fall within a history, so it is found in six steps of fifty polls. The newest but one is asked first, as
     most partitions are nearly caught up.
     """
-    def end(sample: Sample) -> float:
-        reading = sample.readings.get(tp)
-        return -inf if reading is None else reading.end
-
-    last = len(samples) - 1
-    if last and end(samples[last - 1]) <= offset:
+    first, last = 0, len(ends) - 1
+    if last and ends[last - 1][place] <= offset:
         return last
-    return bisect_right(samples, offset, hi=last, key=end)
+    while first < last:
+        middle = (first + last) // 2
+        if offset < ends[middle][place]:
+            last = middle
+        else:
+            first = middle + 1
+    return first
 
 
-def _estimated_age(newest: Sample, first: Sample, tp: TopicPartition, lag: float) -> float | Unknown:
-    watched = newest.at - first.at
+def _estimated_age(watched: float, arrived: float, lag: float) -> float | Unknown:
+    """Age of a record that arrived before the first of the polls: so many seconds ago, and records since then."""
     if watched == 0:
         return Unknown("only one sample")
-    arrived = newest.readings[tp].end - first.readings[tp].end
     return max(watched, lag * watched / arrived) if arrived > 0 else watched
 
 

@@ -18,7 +18,7 @@ that get 10, 20 and 90: 10, 20 and 70.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import accumulate
@@ -55,11 +55,10 @@ class Load(NamedTuple):
 
     def age_at(self, ahead: float) -> float:
         """Age of the record with `ahead` records of the backlog before it, seconds."""
-        records, age = 0.0, self.age
-        for more, younger in self.marks:
-            if ahead <= more:
-                return _between(records, age, more, younger, ahead)
-            records, age = more, younger
+        place = bisect_left(self.marks, (ahead,))
+        records, age = self.marks[place - 1] if place else (0.0, self.age)
+        if place < len(self.marks):
+            return _between(records, age, *self.marks[place], ahead)
         return _between(records, age, self.lag, 0.0, ahead) if ahead <= self.lag else 0.0
 
     def age_after(self, seconds: float, done: float) -> float:
@@ -69,12 +68,21 @@ class Load(NamedTuple):
             return 0.0
         return self.age_at(done) + seconds if done <= self.lag else lag / self.arrival
 
+    def is_late_after(self, seconds: float, done: float, limit: float) -> bool:
+        """Whether `age_after` is more than `limit`, at least 0; its profile is asked only where that depends on it."""
+        lag = self.lag + self.arrival * seconds - done
+        if lag <= 0.0 or done > self.lag:
+            return lag > 0.0 and lag / self.arrival > limit
+        return seconds > limit or self.age_at(done) + seconds > limit
+
     def after(self, seconds: float, done: float) -> Load:
         """The load after `seconds` in which `done` records were processed, no more than there are."""
         lag = max(0.0, self.lag + self.arrival * seconds - done)
         if not lag:
             return Load(lag, self.age_after(seconds, done), self.arrival)
-        left = tuple([(records - done, age + seconds) for records, age in self.profile[1:] if records > done])
+        marks = self.marks if self.marks and self.marks[-1][0] >= self.lag else (*self.marks, (self.lag, 0.0))
+        younger = marks[bisect_right(marks, (done, inf)):]
+        left = tuple([(records - done, age + seconds) for records, age in younger])
         return Load(lag, self.age_after(seconds, done), self.arrival, left)
 
 
@@ -149,7 +157,7 @@ class Plant:
                 yield hand, {tp for tp in hand if loads[tp].age > limit}
                 continue
             done = self._done_of(hand, loads, seconds, self.capacity * max(0.0, seconds - pause))
-            yield hand, {tp for tp, records in done if loads[tp].age_after(seconds, records) > limit}
+            yield hand, {tp for tp, records in done if loads[tp].is_late_after(seconds, records, limit)}
 
     def _done(self, loads: Loads, seconds: float, consumers: int,
               pause: float) -> Iterator[tuple[TopicPartition, float]]:
@@ -165,7 +173,7 @@ class Plant:
     def _done_of(hand: Sequence[TopicPartition], loads: Loads, seconds: float,
                  can: float) -> Iterator[tuple[TopicPartition, float]]:
         """Records of each partition of one consumer, which does `can` of them in `seconds`."""
-        needs = [loads[tp].lag + loads[tp].arrival * seconds for tp in hand]
+        needs = [lag + arrival * seconds for lag, _, arrival, _ in map(loads.__getitem__, hand)]
         share = fair_share(needs, can)
         return ((tp, need if need < share else share) for tp, need in zip(hand, needs, strict=True))
 

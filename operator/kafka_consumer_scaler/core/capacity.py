@@ -126,7 +126,7 @@ def stretches(history: History, policy: Policy, interval: float, held: Set[str] 
     place_of = {tp: place for place, tp in enumerate(samples[-1].partitions)}
     found: list[Stretch | None] = []
     for member, hand in recent[0].hands.items():
-        mine = [place_of[tp] for tp in hand if tp in place_of]
+        mine = [place for tp in hand if (place := place_of.get(tp)) is not None]
         free = [place_of[tp] for tp in hand if tp in place_of and tp.topic not in held] if held else mine
         found.append(_stretch(policy, interval, _while_kept(recent, member), mine, free) if hand else None)
     return tuple(each for each in found if each is not None)
@@ -197,10 +197,21 @@ class _Seen:
         return [place for place in among
                 if (old := then[place]) is not None and (new := now[place]) is not None and new != old]
 
+    def has_moved(self, before: _Seen, among: Iterable[int]) -> bool:
+        """Whether there is such a place."""
+        now, then = self.commits, before.commits
+        return any(now[place] != then[place] and now[place] is not None and then[place] is not None for place in among)
+
     def behind(self, among: Iterable[int]) -> float:
         """Records that wait in the partitions at some places."""
         ends, positions = self.ends, self.positions
         return sum([ends[place] - position for place in among if (position := positions[place]) is not None])
+
+    def waiting(self, among: Iterable[int]) -> float:
+        """The same, without the partitions whose position lies beyond the end."""
+        ends, positions = self.ends, self.positions
+        return sum([ends[place] - position for place in among
+                    if (position := positions[place]) is not None and position < ends[place]])
 
 
 def _seen(history: History, policy: Policy, sample: Sample, newest: Sample, hands: Hands) -> _Seen:
@@ -250,7 +261,7 @@ def _stretch(policy: Policy, interval: float, seen: list[_Seen], mine: Sequence[
     drained = last.passed(first, mine)
     moving = last.moved(first, free)
     needed = BUSY_COMMIT_INTERVALS * interval * drained / seconds
-    if sum([max(0, last.behind((place,))) for place in moving]) <= needed:
+    if last.waiting(moving) <= needed:
         return Stretch(drained, seconds, is_busy=False)
     needed = max(needed, _most_at_once(policy, seen, mine))
     patience = max(OVERDUE_COMMIT_INTERVALS * interval, OVERDUE_RECORDS * seconds / max(1, drained))
@@ -279,7 +290,7 @@ def _in_work(seen: list[_Seen], moving: Sequence[int], patience: float) -> Itera
     at_first = _later(seen, seen[-1].at + seconds).moved(seen[-1], moving)
     for each in seen:
         before = _earlier(seen, each.at - patience)
-        if before is not None and not each.moved(before, moving):
+        if before is not None and not each.has_moved(before, moving):
             return
         since = _earlier(seen, each.at - seconds) or seen[-1]
         yield each, at_first if since is seen[-1] else each.moved(since, moving)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 from math import inf
+from operator import ge
 
 from kafka_consumer_scaler.core.capacity import Rates
 from kafka_consumer_scaler.core.commits import commit_interval_seconds, likely_commit_interval
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import IDLE_LAG, position
+from kafka_consumer_scaler.core.rates import IDLE_LAG, committed, position
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import INCREMENTAL_STATES, Group, Sample, TopicPartition, Uncommitted, Unknown
 from kafka_consumer_scaler.core.waiting import turn_seconds
@@ -136,6 +137,8 @@ def commits_beyond_end(history: History) -> Mapping[TopicPartition, tuple[int, i
     seen to be recreated has a finding of its own. Reported once every sample of BEYOND_SECONDS saw it.
     """
     newest = history.samples[-1]
+    if newest.positions is not None and all(map(ge, newest.ends, newest.positions)):
+        return {}
     found = {tp: (reading.committed, reading.end) for tp, reading in newest.readings.items()
              if isinstance(reading.committed, int) and _is_beyond(newest, tp)}
     recreated = recreated_topics(history) if found else frozenset()
@@ -309,7 +312,8 @@ def _unmoved(history: History, partitions: Iterable[TopicPartition],
     Without `seconds`, for any time at all. Samples are walked back no further than some partition needs.
     """
     newest = later = history.samples[-1]
-    waiting = [tp for tp in partitions if _waits_at(newest, tp, newest)]
+    moved = committed(history.samples[-2], newest) if len(history.samples) > 1 else ()
+    waiting = [tp for tp in partitions if tp not in moved and _waits_at(newest, tp, newest)]
     found: list[TopicPartition] = []
     passed = 0.0
     for sample in reversed(history.samples[:-1]):

@@ -7,7 +7,7 @@ at least 60 s and at least three commit intervals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise
@@ -190,6 +190,13 @@ def has_committed(before: Sample, now: Sample, tp: TopicPartition) -> bool:
     if old is None or new is None:
         return old is not new
     return old is not new and old.committed != new.committed
+
+
+def committed(before: Sample, now: Sample) -> Collection[TopicPartition]:
+    """The partitions of the later sample, and those that it lacks, whose committed offset is not as it was before."""
+    if not before.is_aligned(now):
+        return {tp for tp in before.readings.keys() | now.readings.keys() if has_committed(before, now, tp)}
+    return {tp for tp, old, new in zip(now.partitions, before.commits, now.commits, strict=True) if old != new}
 
 
 def _arrived(first: Sample, last: Sample) -> float:

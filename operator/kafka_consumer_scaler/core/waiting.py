@@ -9,8 +9,8 @@ from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
 from kafka_consumer_scaler.core.rates import (
     WINDOW_SECONDS,
+    committed,
     end_of,
-    has_committed,
     lags,
     position,
     processed,
@@ -48,9 +48,19 @@ def ages(history: History, lag: Mapping[TopicPartition, float]) -> Mapping[Topic
     """
     samples, newest = history.samples, history.samples[-1]
     ends = [sample.ends_of(newest) for sample in samples]
-    places = zip(newest.partitions, range(len(newest.partitions)), strict=True)
-    return {tp: _partition_age(samples, ends, place, lag[tp]) if lag[tp] > 0 else 0.0
-            for tp, place in places if tp in lag}
+    found: dict[TopicPartition, float | Unknown] = {}
+    poll = len(samples) - 1
+    for place, tp in enumerate(newest.partitions):
+        behind = lag.get(tp, 0.0)
+        if behind > 0:
+            end = newest.ends[place]
+            beyond = min(end - behind, end - 1)  # to a float, 2**62 - 0.5 is 2**62
+            if not (ends[poll - 1][place] <= beyond < ends[poll][place]):
+                poll = _first_beyond(ends, place, beyond)
+            found[tp] = _age_at(samples, ends, poll, place, behind)
+        elif tp in lag:
+            found[tp] = 0.0
+    return found
 
 
 def age_marks(history: History, lag: Mapping[TopicPartition, float],
@@ -79,17 +89,17 @@ def _partition_marks(polls: Sequence[tuple[float, Sequence[float]]], place: int,
     found: list[tuple[float, float]] = []
     last = last_age = -inf
     for age, ends in polls:
-        more = end - ends[place]
+        then = ends[place]
+        if then != last and age - last_age < spacing and then >= 0:
+            continue
+        more = end - then
         if more >= lag:
             break
-        ahead = lag - more
-        if ahead == last:
-            found[-1] = (ahead, age)
-        elif age - last_age < spacing:
-            continue
+        if then == last:
+            found[-1] = (lag - more, age)
         else:
-            found.append((ahead, age))
-        last, last_age = ahead, age
+            found.append((lag - more, age))
+        last, last_age = then, age
     found.reverse()
     return tuple(found)
 
@@ -113,6 +123,8 @@ def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, i
     if not isinstance(interval, Unknown):
         behind = [tp for tp, records in lag.items() if records > 0 and tp not in idle]
         credit = _processed_since_commit(history, policy.offset_reset, interval, behind)
+    if not idle and not credit:
+        return dict(zip(lag, map(float, lag.values()), strict=True))
     return {tp: 0.0 if tp in idle else max(0.0, behind - credit.get(tp, 0.0)) for tp, behind in lag.items()}
 
 
@@ -134,12 +146,14 @@ def turn_seconds(history: History, reset: OffsetReset) -> Mapping[TopicPartition
     return found
 
 
-def _partition_age(samples: Sequence[Sample], ends: Sequence[Sequence[float]], place: int,
-                   lag: float) -> float | Unknown:
-    """Age of the record that has `lag` records after it, in the partition at a place of the columns of ends."""
+def _age_at(samples: Sequence[Sample], ends: Sequence[Sequence[float]], poll: int, place: int,
+            lag: float) -> float | Unknown:
+    """Age of the record with `lag` records after it, itself among them, that arrived before a poll and after another.
+
+    The partition is at a place of the columns of ends.
+    """
     end = ends[-1][place]
     where = end - lag
-    poll = _first_beyond(ends, place, min(where, end - 1))  # to a float, 2**62 - 0.5 is 2**62
     before = ends[poll - 1][place] if poll else -inf
     if before == -inf:
         return _estimated_age(samples[-1].at - samples[poll].at, end - ends[poll][place], lag)
@@ -190,19 +204,19 @@ def _processed_since_commit(history: History, reset: OffsetReset, interval: floa
     newest, patience = history.samples[-1], OVERDUE_COMMIT_INTERVALS * interval
     window = history.window(max(WINDOW_SECONDS, 3 * interval), history.drain_since)
     recent = [poll for poll in reversed(range(1, len(window))) if newest.at - window[poll].at <= patience]
+    lasts = _first_commits(window, partitions, recent)
+    known = [tp for tp in partitions if 0 < newest.at - window[lasts.get(tp, 0)].at <= patience]
+    firsts = _first_commits(window, [tp for tp in known if tp in lasts], range(1, len(window)))
     found: dict[TopicPartition, float] = {}
-    for tp in partitions:
-        last = _first_commit(window, tp, recent)
-        waited = newest.at - window[0 if last is None else last].at
-        if 0 < waited <= patience:
-            found[tp] = float(floor(_rate(history, reset, window, tp, last, interval) * waited))
+    for tp in known:
+        rate = _rate(history, reset, window, tp, firsts.get(tp), lasts.get(tp), interval)
+        found[tp] = float(floor(rate * (newest.at - window[lasts.get(tp, 0)].at)))
     return found
 
 
-def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: TopicPartition, last: int | None,
-          interval: float) -> float:
-    """Records/s processed up to the commit that the poll `last` saw; where none was seen, records/s that arrive."""
-    first = None if last is None else _first_commit(window, tp, range(1, last + 1))
+def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: TopicPartition, first: int | None,
+          last: int | None, interval: float) -> float:
+    """Records/s processed between two polls that saw commits; where none was seen, records/s that arrive."""
     if first is None or last is None:
         newest = window[-1]
         return (newest.readings[tp].end - end_of(window[0], tp, newest.readings[tp])) / (newest.at - window[0].at)
@@ -211,6 +225,15 @@ def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: 
     return processed(history, reset, window[first], window[last], (tp,)) / (window[last].at - window[first].at)
 
 
-def _first_commit(window: tuple[Sample, ...], tp: TopicPartition, polls: Iterable[int]) -> int | None:
-    """The first of these polls that saw a new commit of the partition."""
-    return next((poll for poll in polls if has_committed(window[poll - 1], window[poll], tp)), None)
+def _first_commits(window: tuple[Sample, ...], partitions: Collection[TopicPartition],
+                   polls: Iterable[int]) -> Mapping[TopicPartition, int]:
+    """For each partition the first of these polls that saw a new commit of it; those without one are left out."""
+    found: dict[TopicPartition, int] = {}
+    left = list(partitions)
+    for poll in polls:
+        if not left:
+            break
+        moved = committed(window[poll - 1], window[poll])
+        found |= dict.fromkeys([tp for tp in left if tp in moved], poll)
+        left = [tp for tp in left if tp not in moved]
+    return found

@@ -102,7 +102,10 @@ def retention_risk(history: History, policy: Policy) -> tuple[TopicPartition, fl
     Retention moves the log start; the group runs from it. 30,000 records ahead of it, 150 a second deleted and 100
     processed: 30,000 / (150 - 100) = 600 s. What was passed already is lost now: 0 s.
     """
-    left = ((tp, _seconds_left(history, policy, tp)) for tp in history.samples[-1].readings)
+    first = history.samples[0].readings
+    moved = [tp for tp, now in history.samples[-1].readings.items()
+             if (before := first.get(tp)) is None or before.start != now.start]
+    left = ((tp, _seconds_left(history, policy, tp)) for tp in moved)
     found = [(tp, seconds) for tp, seconds in left if seconds is not None]
     soonest = min(found, key=lambda each: each[1], default=None)
     return soonest if soonest is not None and soonest[1] <= RETENTION_SECONDS else None
@@ -165,11 +168,9 @@ def recreated_topics(history: History) -> frozenset[str]:
 
 
 def _seconds_left(history: History, policy: Policy, tp: TopicPartition) -> float | None:
-    newest, oldest = history.samples[-1], history.samples[0].readings.get(tp)
+    newest = history.samples[-1]
     now = newest.readings[tp]
     if not isinstance(now.committed, int) or now.committed >= now.end:
-        return None
-    if oldest is not None and oldest.start == now.start:
         return None
     first = _behind_since(history, tp)
     if first is None or not isinstance(now.committed, int):
@@ -284,7 +285,7 @@ def _alive(history: History) -> frozenset[TopicPartition]:
     group = history.samples[-1].group
     if isinstance(group, Unknown) or group.is_rebalancing:
         return frozenset()
-    return frozenset(tp for member in group.members for tp in member.partitions)
+    return frozenset().union(*(member.partitions for member in group.members))
 
 
 def _patience_seconds(history: History, policy: Policy) -> float:

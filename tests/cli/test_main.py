@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from kafka_consumer_scaler.__main__ import main
+from kafka_consumer_scaler.control import wiring
+from kafka_consumer_scaler.control.settings import Settings
 
 
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,6 +47,20 @@ def test_a_cluster_that_cannot_be_configured_ends_with_1(
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     assert main(["run", "--kubeconfig", "/does/not/exist"]) == 1
     assert "/does/not/exist" in capsys.readouterr().err
+
+
+def test_collections_of_garbage_leave_out_what_the_operator_has_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[int] = []
+
+    async def started(settings: Settings) -> None:
+        frozen.append(gc.get_freeze_count())
+
+    monkeypatch.setattr(wiring, "run", started)
+    try:
+        assert main(["run"]) == 0
+    finally:
+        gc.unfreeze()
+    assert frozen[0] > 10_000
 
 
 def test_crd_prints_the_definition(capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,21 +87,19 @@ def _partition_marks(polls: Sequence[tuple[float, Sequence[float]]], place: int,
     """The marks of the partition at a place; `polls` are (age in seconds, ends) of all samples, the newest first."""
     end = polls[0][1][place]
     found: list[tuple[float, float]] = []
-    last = last_age = -inf
+    last, again = -inf, 0.0
     for age, ends in polls:
         then = ends[place]
-        if then != last and age - last_age < spacing and then >= 0:
-            continue
-        more = end - then
-        if more >= lag:
-            break
         if then == last:
-            found[-1] = (lag - more, age)
-        else:
-            found.append((lag - more, age))
-        last, last_age = then, age
-    found.reverse()
-    return tuple(found)
+            found.pop()
+        elif age < again:
+            continue
+        ahead = lag - (end - then)
+        if ahead <= 0:
+            break
+        found.append((ahead, age))
+        last, again = then, age + spacing
+    return tuple(found[::-1])
 
 
 def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, int],

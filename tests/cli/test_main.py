@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from kafka_consumer_scaler.__main__ import main
+from kafka_consumer_scaler.cli.run import YOUNG_OBJECTS
+from kafka_consumer_scaler.control import wiring
+from kafka_consumer_scaler.control.settings import Settings
 
 
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,6 +48,24 @@ def test_a_cluster_that_cannot_be_configured_ends_with_1(
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     assert main(["run", "--kubeconfig", "/does/not/exist"]) == 1
     assert "/does/not/exist" in capsys.readouterr().err
+
+
+def test_collections_of_garbage_are_rare_and_leave_out_what_was_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+
+    async def started(settings: Settings) -> None:
+        seen.append((gc.get_freeze_count(), gc.get_threshold()[0]))
+
+    monkeypatch.setattr(wiring, "run", started)
+    before = gc.get_threshold()
+    try:
+        assert main(["run"]) == 0
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+    frozen, young = seen[0]
+    assert frozen > 10_000
+    assert young == YOUNG_OBJECTS
 
 
 def test_crd_prints_the_definition(capsys: pytest.CaptureFixture[str]) -> None:

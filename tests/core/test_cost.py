@@ -92,8 +92,8 @@ def counted(work: Callable[[], object]) -> int:
 
 
 OPERATIONS = [
-    (caught_up, 280), (falling_behind, 450), (uneven, 740), (standing_still, 270), (committed_once, 250),
-    (at_rest, 200), (losing_records, 520),
+    (caught_up, 135), (falling_behind, 210), (uneven, 320), (standing_still, 95), (committed_once, 140),
+    (at_rest, 85), (losing_records, 280),
 ]
 """For each partition at most; a quarter more than was counted."""
 

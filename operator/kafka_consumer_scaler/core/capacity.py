@@ -19,7 +19,7 @@ from kafka_consumer_scaler.core.commits import likely_commit_interval
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival, arrival, drain, position
-from kafka_consumer_scaler.core.snapshot import Group, Reading, Sample, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Group, Sample, TopicPartition, Uncommitted, Unknown
 from kafka_consumer_scaler.core.waiting import OVERDUE_COMMIT_INTERVALS
 
 BUSY_COMMIT_INTERVALS = 2
@@ -122,8 +122,13 @@ def stretches(history: History, policy: Policy, interval: float, held: Set[str] 
     samples = history.since(history.drain_since)
     if not samples or not isinstance(samples[-1].group, Group) or samples[-1].group.is_rebalancing:
         return ()
-    recent = _recent(samples, _window_seconds(history, interval))
-    found = (_stretch(history, policy, interval, recent, member, held) for member in recent[0][1])
+    recent = _recent(history, policy, samples, _window_seconds(history, interval))
+    place_of = {tp: place for place, tp in enumerate(samples[-1].partitions)}
+    found: list[Stretch | None] = []
+    for member, hand in recent[0].hands.items():
+        mine = [place for tp in hand if (place := place_of.get(tp)) is not None]
+        free = [place_of[tp] for tp in hand if tp in place_of and tp.topic not in held] if held else mine
+        found.append(_stretch(policy, interval, _while_kept(recent, member), mine, free) if hand else None)
     return tuple(each for each in found if each is not None)
 
 
@@ -133,10 +138,11 @@ def _unseen(history: History, policy: Policy, interval: float, unseen: Unseen,
     samples = history.since(max(history.drain_since, unseen.since))
     if len(samples) < 2:
         return ()
-    hands: Hands = {ALL: frozenset(samples[-1].readings)}
-    window = _window_seconds(history, interval)
-    recent = [(sample, hands) for sample in reversed(samples) if samples[-1].at - sample.at <= window]
-    whole = _stretch(history, policy, interval, recent, ALL, held)
+    newest, window = samples[-1], _window_seconds(history, interval)
+    recent = [_seen(history, policy, sample, newest, {}) for sample in reversed(samples)
+              if newest.at - sample.at <= window]
+    free = [place for place, tp in enumerate(newest.partitions) if tp.topic not in held]
+    whole = _stretch(policy, interval, recent, range(len(newest.partitions)), free)
     if whole is None:
         return ()
     return (replace(whole, drained=whole.drained / unseen.consumers),)
@@ -161,86 +167,115 @@ def _window_seconds(history: History, interval: float) -> float:
     return min(max(WINDOW_SECONDS, LIKELY_COMMIT_INTERVALS * interval), WINDOW_SHARE_MAX * history.span_seconds)
 
 
-def _recent(samples: tuple[Sample, ...], seconds: float) -> list[tuple[Sample, Hands]]:
-    """The samples of the window with a stable membership, newest first, each with the partitions of its members."""
-    found: list[tuple[Sample, Hands]] = []
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A sample in columns, in the order of the newest one's partitions; None where it lacks one.
+
+    Args:
+        at: when it was taken.
+        ends: log end offsets.
+        commits: committed offsets.
+        positions: the first offsets that are not processed.
+        hands: the partitions of each member.
+    """
+
+    at: float
+    ends: Sequence[float]
+    commits: Sequence[int | Uncommitted | None]
+    positions: Sequence[int | None]
+    hands: Hands
+
+    def passed(self, before: _Seen, among: Iterable[int]) -> int:
+        """Records by which the positions at some places moved on since another sample."""
+        now, then = self.positions, before.positions
+        return sum([new - old for place in among
+                    if (old := then[place]) is not None and (new := now[place]) is not None and new > old])
+
+    def moved(self, before: _Seen, among: Iterable[int]) -> list[int]:
+        """The places, among some, of partitions with another committed offset than in another sample."""
+        now, then = self.commits, before.commits
+        return [place for place in among
+                if (old := then[place]) is not None and (new := now[place]) is not None and new != old]
+
+    def has_moved(self, before: _Seen, among: Iterable[int]) -> bool:
+        """Whether there is such a place."""
+        now, then = self.commits, before.commits
+        return any(now[place] != then[place] and now[place] is not None and then[place] is not None for place in among)
+
+    def behind(self, among: Iterable[int]) -> float:
+        """Records that wait in the partitions at some places."""
+        ends, positions = self.ends, self.positions
+        return sum([ends[place] - position for place in among if (position := positions[place]) is not None])
+
+    def waiting(self, among: Iterable[int]) -> float:
+        """The same, without the partitions whose position lies beyond the end."""
+        ends, positions = self.ends, self.positions
+        return sum([ends[place] - position for place in among
+                    if (position := positions[place]) is not None and position < ends[place]])
+
+
+def _seen(history: History, policy: Policy, sample: Sample, newest: Sample, hands: Hands) -> _Seen:
+    if sample.positions is not None and sample.is_aligned(newest):
+        return _Seen(sample.at, sample.ends, sample.commits, sample.positions, hands)
+    readings = [sample.readings.get(tp) for tp in newest.partitions]
+    commits = [None if reading is None else reading.committed for reading in readings]
+    positions = [None if reading is None else position(history, tp, reading, policy.offset_reset)
+                 for tp, reading in zip(newest.partitions, readings, strict=True)]
+    return _Seen(sample.at, sample.ends_of(newest), commits, positions, hands)
+
+
+def _recent(history: History, policy: Policy, samples: tuple[Sample, ...], seconds: float) -> list[_Seen]:
+    """The samples of the window with a stable membership, newest first."""
+    found: list[_Seen] = []
+    group: Group | None = None
+    hands: Hands = {}
     for sample in reversed(samples):
         if isinstance(sample.group, Unknown) or sample.group.is_rebalancing:
             break
-        found.append((sample, {member.id: member.partitions for member in sample.group.members}))
-        if found[0][0].at - sample.at >= seconds:
+        if sample.group is not group:
+            group, hands = sample.group, {member.id: member.partitions for member in sample.group.members}
+        found.append(_seen(history, policy, sample, samples[-1], hands))
+        if found[0].at - sample.at >= seconds:
             break
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A consumer's partitions in one sample, in one order: what was read, and their positions; None where it lacks one.
+def _while_kept(recent: list[_Seen], member: str) -> list[_Seen]:
+    """The newest samples in a row in which a member had the partitions that it has now."""
+    now = recent[0].hands
+    return list(takewhile(lambda each: each.hands is now or each.hands.get(member) == now[member], recent))
 
-    Columns, since each of them is compared with those of several other samples.
+
+def _stretch(policy: Policy, interval: float, seen: list[_Seen], mine: Sequence[int],
+             free: Sequence[int]) -> Stretch | None:
+    """What a consumer drained over some samples, newest first; None where they show no time.
+
+    Args:
+        mine: the places of its partitions.
+        free: the places of those of them whose records are not held back.
     """
-
-    at: float
-    readings: list[Reading | None]
-    positions: list[int | None]
-
-    def passed(self, before: _Seen) -> int:
-        """Records by which positions moved on since another sample."""
-        return sum(now - then for then, now in zip(before.positions, self.positions, strict=True)
-                   if then is not None and now is not None and now > then)
-
-    def moved(self, before: _Seen, among: Sequence[int]) -> list[int]:
-        """The places, among some, of partitions with another committed offset than in another sample."""
-        then, now = before.readings, self.readings
-        return [place for place in among if _differs(then[place], now[place])]
-
-    def behind(self, among: Iterable[int]) -> int:
-        """Records that wait in the partitions at some places."""
-        return sum(reading.end - position for place in among
-                   if (reading := self.readings[place]) is not None
-                   and (position := self.positions[place]) is not None)
-
-
-def _differs(before: Reading | None, now: Reading | None) -> bool:
-    return (now is not before and before is not None and now is not None
-            and before.committed != now.committed)
-
-
-def _seen(history: History, policy: Policy, sample: Sample, partitions: Sequence[TopicPartition]) -> _Seen:
-    readings = [sample.readings.get(tp) for tp in partitions]
-    positions = [None if reading is None else position(history, tp, reading, policy.offset_reset)
-                 for tp, reading in zip(partitions, readings, strict=True)]
-    return _Seen(sample.at, readings, positions)
-
-
-def _stretch(history: History, policy: Policy, interval: float, recent: list[tuple[Sample, Hands]],
-             member: str, held: Set[str]) -> Stretch | None:
-    hand = recent[0][1][member]
-    kept = [sample for sample, hands in takewhile(lambda each: each[1].get(member) == hand, recent)]
-    seconds = kept[0].at - kept[-1].at
-    if seconds <= 0 or not hand:
+    last, first = seen[0], seen[-1]
+    seconds = last.at - first.at
+    if seconds <= 0:
         return None
-    mine = tuple(hand)
-    last, first = _seen(history, policy, kept[0], mine), _seen(history, policy, kept[-1], mine)
-    drained = last.passed(first)
-    moving = last.moved(first, [place for place, tp in enumerate(mine) if tp.topic not in held])
+    drained = last.passed(first, mine)
+    moving = last.moved(first, free)
     needed = BUSY_COMMIT_INTERVALS * interval * drained / seconds
-    if sum(max(0, last.behind((place,))) for place in moving) <= needed:
+    if last.waiting(moving) <= needed:
         return Stretch(drained, seconds, is_busy=False)
-    seen = [last, *(_seen(history, policy, sample, mine) for sample in kept[1:-1]), first]
-    needed = max(needed, _most_at_once(policy, seen))
+    needed = max(needed, _most_at_once(policy, seen, mine))
     patience = max(OVERDUE_COMMIT_INTERVALS * interval, OVERDUE_RECORDS * seconds / max(1, drained))
     busy = _busy(_in_work(seen, moving, patience), needed)
     if len(busy) < 2 or busy[0].at - busy[-1].at < min(seconds, WINDOW_SECONDS / 2):
         return Stretch(drained, seconds, is_busy=False)
-    return Stretch(busy[0].passed(busy[-1]), busy[0].at - busy[-1].at, is_busy=True)
+    return Stretch(busy[0].passed(busy[-1], mine), busy[0].at - busy[-1].at, is_busy=True)
 
 
-def _most_at_once(policy: Policy, seen: list[_Seen]) -> float:
+def _most_at_once(policy: Policy, seen: list[_Seen], mine: Sequence[int]) -> float:
     """The most records that a look may see committed at once: a poll's worth at the fastest rate over two looks."""
     seconds = min(policy.polling_interval_seconds, (seen[0].at - seen[-1].at) / (len(seen) - 1))
     pairs = zip(seen, seen[2:] or seen[-1:], strict=False)
-    return seconds * max((now.passed(before) / (now.at - before.at) for now, before in pairs), default=0.0)
+    return seconds * max((now.passed(before, mine) / (now.at - before.at) for now, before in pairs), default=0.0)
 
 
 def _in_work(seen: list[_Seen], moving: Sequence[int], patience: float) -> Iterator[tuple[_Seen, Sequence[int]]]:
@@ -255,7 +290,7 @@ def _in_work(seen: list[_Seen], moving: Sequence[int], patience: float) -> Itera
     at_first = _later(seen, seen[-1].at + seconds).moved(seen[-1], moving)
     for each in seen:
         before = _earlier(seen, each.at - patience)
-        if before is not None and not any(_differs(before.readings[place], each.readings[place]) for place in moving):
+        if before is not None and not each.has_moved(before, moving):
             return
         since = _earlier(seen, each.at - seconds) or seen[-1]
         yield each, at_first if since is seen[-1] else each.moved(since, moving)

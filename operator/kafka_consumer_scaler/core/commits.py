@@ -10,6 +10,7 @@ from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import (
     WINDOW_SECONDS,
+    committed,
     has_committed,
     moves,
     position,
@@ -47,7 +48,8 @@ def _commit_gaps(history: History) -> list[tuple[float, int]]:
     if not history.samples:
         return []
     first, last = history.samples[0], history.samples[-1]
-    moving = [tp for tp in last.readings if has_committed(first, last, tp)]
+    moved = committed(first, last)
+    moving = [tp for tp in last.readings if tp in moved]
     distinct = {id(sample.group): sample.group for sample in reversed(history.samples)}
     groups = {name: _hands(group, moving) for name, group in distinct.items()}
     asked = dict.fromkeys(member for hands in groups.values() for member in [*hands][:ASKED_MEMBERS])

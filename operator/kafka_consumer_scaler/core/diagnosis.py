@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 from math import inf
+from operator import ge
 
 from kafka_consumer_scaler.core.capacity import Rates
 from kafka_consumer_scaler.core.commits import commit_interval_seconds, likely_commit_interval, longest_of_guessed
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import Policy
-from kafka_consumer_scaler.core.rates import IDLE_LAG, position
+from kafka_consumer_scaler.core.rates import IDLE_LAG, committed, position
 from kafka_consumer_scaler.core.reasons import Reason
 from kafka_consumer_scaler.core.snapshot import INCREMENTAL_STATES, Group, Sample, TopicPartition, Uncommitted, Unknown
 from kafka_consumer_scaler.core.waiting import turn_seconds
@@ -101,7 +102,10 @@ def retention_risk(history: History, policy: Policy) -> tuple[TopicPartition, fl
     Retention moves the log start; the group runs from it. 30,000 records ahead of it, 150 a second deleted and 100
     processed: 30,000 / (150 - 100) = 600 s. What was passed already is lost now: 0 s.
     """
-    left = ((tp, _seconds_left(history, policy, tp)) for tp in history.samples[-1].readings)
+    first = history.samples[0].readings
+    moved = [tp for tp, now in history.samples[-1].readings.items()
+             if (before := first.get(tp)) is None or before.start != now.start]
+    left = ((tp, _seconds_left(history, policy, tp)) for tp in moved)
     found = [(tp, seconds) for tp, seconds in left if seconds is not None]
     soonest = min(found, key=lambda each: each[1], default=None)
     return soonest if soonest is not None and soonest[1] <= RETENTION_SECONDS else None
@@ -136,6 +140,8 @@ def commits_beyond_end(history: History) -> Mapping[TopicPartition, tuple[int, i
     seen to be recreated has a finding of its own. Reported once every sample of BEYOND_SECONDS saw it.
     """
     newest = history.samples[-1]
+    if newest.positions is not None and all(map(ge, newest.ends, newest.positions)):
+        return {}
     found = {tp: (reading.committed, reading.end) for tp, reading in newest.readings.items()
              if isinstance(reading.committed, int) and _is_beyond(newest, tp)}
     recreated = recreated_topics(history) if found else frozenset()
@@ -162,11 +168,9 @@ def recreated_topics(history: History) -> frozenset[str]:
 
 
 def _seconds_left(history: History, policy: Policy, tp: TopicPartition) -> float | None:
-    newest, oldest = history.samples[-1], history.samples[0].readings.get(tp)
+    newest = history.samples[-1]
     now = newest.readings[tp]
     if not isinstance(now.committed, int) or now.committed >= now.end:
-        return None
-    if oldest is not None and oldest.start == now.start:
         return None
     first = _behind_since(history, tp)
     if first is None or not isinstance(now.committed, int):
@@ -285,7 +289,7 @@ def _alive(history: History) -> frozenset[TopicPartition]:
     group = history.samples[-1].group
     if isinstance(group, Unknown) or group.is_rebalancing:
         return frozenset()
-    return frozenset(tp for member in group.members for tp in member.partitions)
+    return frozenset().union(*(member.partitions for member in group.members))
 
 
 def _patience_seconds(history: History, policy: Policy, known: float | None) -> float:
@@ -315,7 +319,8 @@ def _unmoved(history: History, partitions: Iterable[TopicPartition],
     Without `seconds`, for any time at all. Samples are walked back no further than some partition needs.
     """
     newest = later = history.samples[-1]
-    waiting = [tp for tp in partitions if _waits_at(newest, tp, newest)]
+    moved = committed(history.samples[-2], newest) if len(history.samples) > 1 else ()
+    waiting = [tp for tp in partitions if tp not in moved and _waits_at(newest, tp, newest)]
     found: list[TopicPartition] = []
     passed = 0.0
     for sample in reversed(history.samples[:-1]):

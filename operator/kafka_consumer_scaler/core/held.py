@@ -135,6 +135,9 @@ def _late(history: History, policy: Policy, seconds: float) -> set[str]:
     then = history.sample_before(seconds)
     if then is None:
         return set()
+    if newest.positions is not None and newest.is_aligned(then):
+        late = zip(newest.partitions, newest.positions, then.ends, strict=True)
+        return {tp.topic for tp, position, end in late if position < end}
     return {tp.topic for tp, reading in newest.readings.items()
             if tp in then.readings and position(history, tp, reading, policy.offset_reset) < then.readings[tp].end}
 

@@ -237,7 +237,10 @@ def _shared(sample: Sample, before: Sample) -> Sample:
     """
     names = {tp: tp for tp in before.readings}
     readings = {names.get(tp, tp): _either(before.readings.get(tp), now) for tp, now in sample.readings.items()}
-    return Sample(sample.at, readings, _either(before.group, sample.group), _either(before.details, sample.details))
+    found = Sample(sample.at, readings, _either(before.group, sample.group), _either(before.details, sample.details))
+    if found.is_aligned(before):
+        vars(found)["partitions"] = before.partitions  # one tuple for all: small, and compared at once
+    return found
 
 
 def _either(before: T | None, now: T) -> T:

@@ -115,7 +115,7 @@ def unread_partitions(history: History) -> Mapping[TopicPartition, float]:
     """
     newest = history.samples[-1]
     held = next((found for found in map(_held, reversed(history.samples)) if found is not None), frozenset())
-    suspects = newest.readings.keys() - held
+    suspects = {tp for tp in newest.readings if tp not in held}
     if not suspects or len(suspects) == len(newest.readings):
         return {}
     since = dict.fromkeys(suspects, newest.at)
@@ -160,7 +160,7 @@ def _held(sample: Sample) -> frozenset[TopicPartition] | None:
     """
     if not isinstance(sample.group, Group) or sample.group.state in REBALANCING_STATES or not sample.group.members:
         return None
-    return frozenset(tp for member in sample.group.members for tp in member.partitions)
+    return frozenset().union(*(member.partitions for member in sample.group.members))
 
 
 def _differs(before: Sample, now: Sample, tp: TopicPartition) -> bool:

@@ -179,10 +179,10 @@ def age_ahead(policy: Policy, situation: Situation, plant: Plant, loads: Loads) 
     return plant.oldest_after(first, seconds, consumers)
 
 
-def _foreseen(situation: Situation, plant: Plant, loads: Loads, seconds: float) -> Loads:
+def _foreseen(situation: Situation, plant: Plant, loads: Loads, seconds: float, has_marks: bool = True) -> Loads:
     """The loads after `seconds` with the present replicas, of which some may still be starting."""
     first, seconds, consumers = _once_started(situation, plant, loads, seconds)
-    return plant.after(first, seconds, consumers)
+    return plant.after(first, seconds, consumers, has_marks=has_marks)
 
 
 def _once_started(situation: Situation, plant: Plant, loads: Loads, seconds: float) -> tuple[Loads, float, int]:
@@ -251,7 +251,8 @@ def _up(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> int
 
     What is late is helped enough with nine tenths of the speed that the most replicas could give to it.
     """
-    arrived = _foreseen(situation, plant, loads, situation.join_seconds)
+    has_marks = min(policy.recovery_seconds, HURRY_SECONDS) <= BACK_SHARE * policy.lag_seconds
+    arrived = _foreseen(situation, plant, loads, situation.join_seconds, has_marks)
     worst = oldest(arrived)
     seconds = policy.recovery_seconds if worst <= policy.lag_seconds else min(policy.recovery_seconds, HURRY_SECONDS)
     candidates, together = tuple(_candidates(policy, situation)), total(arrived)

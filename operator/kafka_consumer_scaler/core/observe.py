@@ -175,7 +175,7 @@ def _age_that_counts(waited: Mapping[TopicPartition, float | Unknown],
     """
     if 2 * len(stuck) > len(waited):
         return oldest(waited)
-    return oldest({tp: age for tp, age in waited.items() if tp not in stuck})
+    return oldest({tp: age for tp, age in waited.items() if tp not in stuck} if stuck else waited)
 
 
 def _unread(memory: Memory, history: History, replicas: Replicas, now: float) -> Mapping[TopicPartition, float]:

@@ -19,7 +19,7 @@ that get 10, 20 and 90: 10, 20 and 70.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
@@ -64,15 +64,24 @@ class Load(NamedTuple):
 
     def age_after(self, seconds: float, done: float) -> float:
         """Age of the oldest record after `seconds` in which `done` records were processed; 0 when none is left."""
-        lag = self.lag + self.arrival * seconds - done
-        if lag <= 0.0:
+        lag, _, arrival, _ = self
+        left = lag + arrival * seconds - done
+        if left <= 0.0:
             return 0.0
-        return self.age_at(done) + seconds if done <= self.lag else lag / self.arrival
+        return self.age_at(done) + seconds if done <= lag else left / arrival
 
-    def after(self, seconds: float, done: float) -> Load:
+    def is_late_after(self, seconds: float, done: float, limit: float) -> bool:
+        """Whether `age_after` is more than `limit`, at least 0; its profile is asked only where that depends on it."""
+        lag, _, arrival, _ = self
+        left = lag + arrival * seconds - done
+        if left <= 0.0 or done > lag:
+            return left > 0.0 and left / arrival > limit
+        return seconds > limit or self.age_at(done) + seconds > limit
+
+    def after(self, seconds: float, done: float, has_marks: bool = True) -> Load:
         """The load after `seconds` in which `done` records were processed, no more than there are."""
         lag = max(0.0, self.lag + self.arrival * seconds - done)
-        if not lag:
+        if not lag or not has_marks:
             return Load(lag, self.age_after(seconds, done), self.arrival)
         left = tuple([(records - done, age + seconds) for records, age in self.profile[1:] if records > done])
         return Load(lag, self.age_after(seconds, done), self.arrival, left)
@@ -132,24 +141,31 @@ class Plant:
         hands = (tuple(tp for tp in hand if tp in loads) for hand in self.seen)
         return tuple(hand for hand in hands if hand)
 
-    def after(self, loads: Loads, seconds: float, consumers: int, pause: float = 0.0) -> Loads:
-        """Each partition's load after `seconds` with so many consumers, in `pause` of which nothing is processed."""
+    def after(self, loads: Loads, seconds: float, consumers: int, pause: float = 0.0, has_marks: bool = True) -> Loads:
+        """Each partition's load after `seconds` with so many consumers, in `pause` of which nothing is processed.
+
+        Without `has_marks`, their age profiles are left out: nobody will ask for the age of a record within a backlog.
+        """
         if seconds <= 0:
             return loads
         found: dict[TopicPartition, Load] = {}
         for tp, done in self._done(loads, seconds, consumers, pause):
-            found[tp] = loads[tp].after(seconds, done)
+            found[tp] = loads[tp].after(seconds, done, has_marks)
         return found
 
     def late_hands(self, loads: Loads, seconds: float, consumers: int, pause: float,
                    limit: float) -> Iterator[tuple[Sequence[TopicPartition], Set[TopicPartition]]]:
         """Each consumer's partitions, and those of them with a record older than `limit` seconds after `seconds`."""
+        can = self.capacity * max(0.0, seconds - pause)
         for hand in self.hands(loads, consumers):
             if seconds <= 0:
                 yield hand, {tp for tp in hand if loads[tp].age > limit}
                 continue
-            done = self._done_of(hand, loads, seconds, self.capacity * max(0.0, seconds - pause))
-            yield hand, {tp for tp, records in done if loads[tp].age_after(seconds, records) > limit}
+            mine = [loads[tp] for tp in hand]
+            needs = [lag + arrival * seconds for lag, _, arrival, _ in mine]
+            share = fair_share(needs, can)
+            yield hand, {tp for tp, load, need in zip(hand, mine, needs, strict=True)
+                         if need > share and load.is_late_after(seconds, share, limit)}
 
     def _done(self, loads: Loads, seconds: float, consumers: int,
               pause: float) -> Iterator[tuple[TopicPartition, float]]:
@@ -163,11 +179,11 @@ class Plant:
 
     @staticmethod
     def _done_of(hand: Sequence[TopicPartition], loads: Loads, seconds: float,
-                 can: float) -> Iterator[tuple[TopicPartition, float]]:
+                 can: float) -> Iterable[tuple[TopicPartition, float]]:
         """Records of each partition of one consumer, which does `can` of them in `seconds`."""
-        needs = [loads[tp].lag + loads[tp].arrival * seconds for tp in hand]
+        needs = [lag + arrival * seconds for lag, _, arrival, _ in map(loads.__getitem__, hand)]
         share = fair_share(needs, can)
-        return ((tp, need if need < share else share) for tp, need in zip(hand, needs, strict=True))
+        return zip(hand, [need if need < share else share for need in needs], strict=True)
 
     def oldest_done(self, loads: Loads, consumers: int, pause: float = 0.0) -> float:
         """The greatest age at which one of the records that wait now is processed, seconds; for ever without consumers.
@@ -206,6 +222,8 @@ class Plant:
     def could_each(self, hand: Sequence[TopicPartition], late: Set[TopicPartition], loads: Loads,
                    seconds: float) -> float:
         """Records of each `late` partition that its consumer, with the partitions of `hand`, could process."""
+        if len(late) == len(hand):
+            return self.capacity * seconds / len(hand)
         needs = [inf if tp in late else loads[tp].lag + loads[tp].arrival * seconds for tp in hand]
         return fair_share(needs, self.capacity * seconds)
 

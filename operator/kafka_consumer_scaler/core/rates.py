@@ -7,10 +7,11 @@ at least 60 s and at least three commit intervals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise
+from operator import sub
 
 from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
@@ -52,6 +53,9 @@ def lags(history: History, policy: Policy) -> Mapping[TopicPartition, int] | Unk
     """Records not yet processed, by partition: `max(0, end - position)`; Unknown when one partition is."""
     if isinstance(history.latest, Unknown):
         return history.latest
+    if history.latest.positions is not None:
+        return dict(zip(history.latest.partitions, at_least_0(history.latest.ends, history.latest.positions),
+                        strict=True))
     found: dict[TopicPartition, int] = {}
     for tp, reading in history.latest.readings.items():
         position = history.position(tp, reading, policy.offset_reset)
@@ -98,7 +102,7 @@ def _shares(history: History, seconds: float, batch: Callable[[], float]) -> Map
     counts = moves(window[0], window[-1])
     total = sum(counts.values())
     mean = total / len(counts) if counts else 0.0
-    farthest = max((abs(count - mean) for count in counts.values()), default=0.0)
+    farthest = max(max(counts.values()) - mean, mean - min(counts.values())) if counts else 0.0
     if total == 0 or farthest <= mean / 4 or farthest <= 3 * (mean * batch()) ** 0.5 + 1:
         return dict.fromkeys(counts, 1 / len(counts)) if counts else {}
     return {tp: count / total for tp, count in counts.items()}
@@ -126,15 +130,24 @@ def _batch(history: History) -> float:
 
 def moves(first: Sample, last: Sample) -> dict[TopicPartition, int]:
     """Records by which the log end of each partition moved on."""
+    if first.is_aligned(last):
+        return dict(zip(last.partitions, at_least_0(last.ends, first.ends), strict=True))
     earlier = first.readings
     return {tp: max(0, reading.end - earlier[tp].end) if tp in earlier else 0 for tp, reading in last.readings.items()}
 
 
 def _grown(first: Sample, last: Sample) -> int:
     """Records by which the log ends of all partitions moved on."""
+    if first.is_aligned(last):
+        return sum(at_least_0(last.ends, first.ends))
     earlier = first.readings
     return sum(reading.end - earlier[tp].end for tp, reading in last.readings.items()
                if tp in earlier and reading.end > earlier[tp].end)
+
+
+def at_least_0(more: Iterable[int], less: Iterable[int]) -> list[int]:
+    """The differences of two columns, place by place; 0 where one would be negative."""
+    return [difference if difference > 0 else 0 for difference in map(sub, more, less)]
 
 
 def drain(history: History, policy: Policy, interval: float | Unknown) -> float | Unknown:
@@ -152,6 +165,9 @@ def drain(history: History, policy: Policy, interval: float | Unknown) -> float 
 def processed(history: History, reset: OffsetReset, first: Sample, last: Sample,
               only: Iterable[TopicPartition]) -> int:
     """Records by which the positions of `only` moved on between two samples."""
+    is_all = only is last.readings and first.is_aligned(last)
+    if is_all and first.positions is not None and last.positions is not None:
+        return sum(at_least_0(last.positions, first.positions))
     moved, readings, earlier = 0, last.readings, first.readings
     for tp in only:
         now, before = readings.get(tp), earlier.get(tp)
@@ -176,10 +192,19 @@ def has_committed(before: Sample, now: Sample, tp: TopicPartition) -> bool:
     return old is not new and old.committed != new.committed
 
 
+def committed(before: Sample, now: Sample) -> Collection[TopicPartition]:
+    """The partitions of the later sample, and those that it lacks, whose committed offset is not as it was before."""
+    if not before.is_aligned(now):
+        return {tp for tp in before.readings.keys() | now.readings.keys() if has_committed(before, now, tp)}
+    return {tp for tp, old, new in zip(now.partitions, before.commits, now.commits, strict=True) if old != new}
+
+
 def _arrived(first: Sample, last: Sample) -> float:
+    seconds = last.at - first.at
+    if first.is_aligned(last):
+        return (sum(last.ends) - sum(first.ends)) / seconds
     earlier = first.readings
-    arrived = sum(reading.end - earlier[tp].end for tp, reading in last.readings.items() if tp in earlier)
-    return arrived / (last.at - first.at)
+    return sum(reading.end - earlier[tp].end for tp, reading in last.readings.items() if tp in earlier) / seconds
 
 
 def _lasting(window: tuple[Sample, ...]) -> float:

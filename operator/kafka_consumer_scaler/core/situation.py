@@ -234,14 +234,15 @@ class Situation:
         arrival = self.rates.arrival
         if isinstance(arrival, Unknown):
             return arrival
-        return {tp: arrival.average * share for tp, share in self.shares.items() if self.can_help(tp)}
+        average, helpless = arrival.average, self.stuck | self.hot
+        return {tp: average * share for tp, share in self.shares.items() if not helpless or tp not in helpless}
 
     def loads(self, arrival: float) -> Loads | Unknown:
         """Each partition's load at a rate of arrival, without those that more consumers cannot help."""
         found: dict[TopicPartition, Load] = {}
-        ages, shares, marks = self.ages, self.shares, self.marks
+        ages, shares, marks, helpless = self.ages, self.shares, self.marks, self.stuck | self.hot
         for tp, lag in self.waiting.items():
-            if not self.can_help(tp):
+            if helpless and tp in helpless:
                 continue
             age = ages[tp]
             if isinstance(age, Unknown):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import inf
 from typing import NamedTuple
 
 from kafka_consumer_scaler.core.reasons import Reason
@@ -132,14 +134,50 @@ class Details:
     leaders: Mapping[TopicPartition, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sample:
-    """A snapshot in which every partition is known; only these are counted with."""
+    """A snapshot in which every partition is known; only these are counted with.
+
+    Its columns have one value for each partition, in the order of `readings`. Each is made where it is first asked for
+    and kept as long as the sample: a sample is compared with others in many decisions.
+    """
 
     at: float
     readings: Mapping[TopicPartition, Reading]
     group: Group | Unknown
     details: Details = field(default_factory=Details)
+
+    @cached_property
+    def partitions(self) -> tuple[TopicPartition, ...]:
+        """The names to which the columns belong."""
+        return tuple(self.readings)
+
+    def is_aligned(self, other: Sample) -> bool:
+        """Whether both have the same partitions in the same order, so that columns compare place by place."""
+        return self.partitions is other.partitions or self.partitions == other.partitions
+
+    @cached_property
+    def ends(self) -> tuple[int, ...]:
+        """Log end offsets."""
+        return tuple([reading.end for reading in self.readings.values()])
+
+    def ends_of(self, other: Sample) -> Sequence[float]:
+        """Log end offsets of the partitions of another sample, in its order; -inf where this one lacks one."""
+        if self.is_aligned(other):
+            return self.ends
+        return [-inf if (reading := self.readings.get(tp)) is None else reading.end for tp in other.partitions]
+
+    @cached_property
+    def commits(self) -> tuple[int | Uncommitted, ...]:
+        """Committed offsets."""
+        return tuple([reading.committed for reading in self.readings.values()])
+
+    @cached_property
+    def positions(self) -> tuple[int, ...] | None:
+        """The first offset of each partition that is not processed; None where one of them was never committed."""
+        found = [reading.committed if reading.committed > reading.start else reading.start
+                 for reading in self.readings.values() if isinstance(reading.committed, int)]
+        return tuple(found) if len(found) == len(self.readings) else None
 
 
 @dataclass(frozen=True, slots=True)

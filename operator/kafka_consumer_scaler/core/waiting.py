@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import floor, inf
 
@@ -10,13 +9,13 @@ from kafka_consumer_scaler.core.history import History
 from kafka_consumer_scaler.core.policy import OffsetReset, Policy
 from kafka_consumer_scaler.core.rates import (
     WINDOW_SECONDS,
+    committed,
     end_of,
-    has_committed,
     lags,
     position,
     processed,
 )
-from kafka_consumer_scaler.core.snapshot import Reading, Sample, TopicPartition, Unknown
+from kafka_consumer_scaler.core.snapshot import Sample, TopicPartition, Unknown
 
 OVERDUE_COMMIT_INTERVALS = 2
 REST_COMMIT_INTERVALS = 3
@@ -47,7 +46,21 @@ def ages(history: History, lag: Mapping[TopicPartition, float]) -> Mapping[Topic
     Interpolated from the history of end offsets: with 100 records at t=0 and 200 at t=10, the record at position 150
     arrived at t=5. Older than the history: `lag / arrival`, and never less than the history's length.
     """
-    return {tp: _partition_age(history, tp, behind) if behind > 0 else 0.0 for tp, behind in lag.items()}
+    samples, newest = history.samples, history.samples[-1]
+    ends = [sample.ends_of(newest) for sample in samples]
+    found: dict[TopicPartition, float | Unknown] = {}
+    poll = len(samples) - 1
+    for place, tp in enumerate(newest.partitions):
+        behind = lag.get(tp, 0.0)
+        if behind > 0:
+            end = newest.ends[place]
+            beyond = min(end - behind, end - 1)  # to a float, 2**62 - 0.5 is 2**62
+            if not (ends[poll - 1][place] <= beyond < ends[poll][place]):
+                poll = _first_beyond(ends, place, beyond)
+            found[tp] = _age_at(samples, ends, poll, place, behind)
+        elif tp in lag:
+            found[tp] = 0.0
+    return found
 
 
 def age_marks(history: History, lag: Mapping[TopicPartition, float],
@@ -60,34 +73,33 @@ def age_marks(history: History, lag: Mapping[TopicPartition, float],
     oldest record, apart: there are ten at most.
     """
     newest = history.samples[-1]
-    polls = [(newest.at - sample.at, sample.readings) for sample in reversed(history.samples)]
+    polls = [(newest.at - sample.at, sample.ends_of(newest)) for sample in reversed(history.samples)]
     found = {}
-    for tp, age in waited.items():
-        if lag[tp] > 0 and not isinstance(age, Unknown):
-            found[tp] = _partition_marks(polls, tp, lag[tp], max(spacing, MARKS_SHARE * age))
+    for place, tp in enumerate(newest.partitions):
+        age = waited.get(tp)
+        if age is not None and not isinstance(age, Unknown) and lag[tp] > 0:
+            found[tp] = _partition_marks(polls, place, lag[tp], max(spacing, MARKS_SHARE * age))
     return found
 
 
-def _partition_marks(polls: Sequence[tuple[float, Mapping[TopicPartition, Reading]]], tp: TopicPartition, lag: float,
+def _partition_marks(polls: Sequence[tuple[float, Sequence[float]]], place: int, lag: float,
                      spacing: float) -> tuple[tuple[float, float], ...]:
-    """The marks of a partition; `polls` are (age in seconds, readings) of all samples, the newest first."""
-    end = polls[0][1][tp].end
+    """The marks of the partition at a place; `polls` are (age in seconds, ends) of all samples, the newest first."""
+    end = polls[0][1][place]
     found: list[tuple[float, float]] = []
-    last = last_age = -inf
-    for age, readings in polls:
-        reading = readings.get(tp)
-        if reading is None or end - reading.end >= lag:
-            break
-        ahead = lag - (end - reading.end)
-        if ahead == last:
-            found[-1] = (ahead, age)
-        elif age - last_age < spacing:
+    last, again = -inf, 0.0
+    for age, ends in polls:
+        then = ends[place]
+        if then == last:
+            found.pop()
+        elif age < again:
             continue
-        else:
-            found.append((ahead, age))
-        last, last_age = ahead, age
-    found.reverse()
-    return tuple(found)
+        ahead = lag - (end - then)
+        if ahead <= 0:
+            break
+        found.append((ahead, age))
+        last, again = then, age + spacing
+    return tuple(found[::-1])
 
 
 def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, int],
@@ -109,6 +121,8 @@ def unprocessed(history: History, policy: Policy, lag: Mapping[TopicPartition, i
     if not isinstance(interval, Unknown):
         behind = [tp for tp, records in lag.items() if records > 0 and tp not in idle]
         credit = _processed_since_commit(history, policy.offset_reset, interval, behind)
+    if not idle and not credit:
+        return dict(zip(lag, map(float, lag.values()), strict=True))
     return {tp: 0.0 if tp in idle else max(0.0, behind - credit.get(tp, 0.0)) for tp, behind in lag.items()}
 
 
@@ -130,39 +144,43 @@ def turn_seconds(history: History, reset: OffsetReset) -> Mapping[TopicPartition
     return found
 
 
-def _partition_age(history: History, tp: TopicPartition, lag: float) -> float | Unknown:
-    samples, newest = history.samples, history.samples[-1]
-    end = newest.readings[tp].end
+def _age_at(samples: Sequence[Sample], ends: Sequence[Sequence[float]], poll: int, place: int,
+            lag: float) -> float | Unknown:
+    """Age of the record with `lag` records after it, itself among them, that arrived before a poll and after another.
+
+    The partition is at a place of the columns of ends.
+    """
+    end = ends[-1][place]
     where = end - lag
-    place = _first_beyond(samples, tp, min(where, end - 1))  # to a float, 2**62 - 0.5 is 2**62
-    later, before = samples[place], samples[place - 1].readings.get(tp) if place else None
-    if before is None:
-        return _estimated_age(newest, later, tp, lag)
-    share = min(1.0, (where - before.end) / (later.readings[tp].end - before.end))
-    return newest.at - (samples[place - 1].at + share * (later.at - samples[place - 1].at))
+    before = ends[poll - 1][place] if poll else -inf
+    if before == -inf:
+        return _estimated_age(samples[-1].at - samples[poll].at, end - ends[poll][place], lag)
+    share = min(1.0, (where - before) / (ends[poll][place] - before))
+    return samples[-1].at - (samples[poll - 1].at + share * (samples[poll].at - samples[poll - 1].at))
 
 
-def _first_beyond(samples: Sequence[Sample], tp: TopicPartition, offset: float) -> int:
-    """The place of the first sample in which the log of a partition ends beyond an offset; the newest does.
+def _first_beyond(ends: Sequence[Sequence[float]], place: int, offset: float) -> int:
+    """The first poll in which the log of a partition ends beyond an offset; the newest does.
 
-    Ends never fall within a history, so it is found in six steps of fifty samples. The newest poll is asked first, as
+    Ends never fall within a history, so it is found in six steps of fifty polls. The newest but one is asked first, as
     most partitions are nearly caught up.
     """
-    def end(sample: Sample) -> float:
-        reading = sample.readings.get(tp)
-        return -inf if reading is None else reading.end
-
-    last = len(samples) - 1
-    if last and end(samples[last - 1]) <= offset:
+    first, last = 0, len(ends) - 1
+    if last and ends[last - 1][place] <= offset:
         return last
-    return bisect_right(samples, offset, hi=last, key=end)
+    while first < last:
+        middle = (first + last) // 2
+        if offset < ends[middle][place]:
+            last = middle
+        else:
+            first = middle + 1
+    return first
 
 
-def _estimated_age(newest: Sample, first: Sample, tp: TopicPartition, lag: float) -> float | Unknown:
-    watched = newest.at - first.at
+def _estimated_age(watched: float, arrived: float, lag: float) -> float | Unknown:
+    """Age of a record that arrived before the first of the polls: so many seconds ago, and records since then."""
     if watched == 0:
         return Unknown("only one sample")
-    arrived = newest.readings[tp].end - first.readings[tp].end
     return max(watched, lag * watched / arrived) if arrived > 0 else watched
 
 
@@ -184,19 +202,19 @@ def _processed_since_commit(history: History, reset: OffsetReset, interval: floa
     newest, patience = history.samples[-1], OVERDUE_COMMIT_INTERVALS * interval
     window = history.window(max(WINDOW_SECONDS, 3 * interval), history.drain_since)
     recent = [poll for poll in reversed(range(1, len(window))) if newest.at - window[poll].at <= patience]
+    lasts = _first_commits(window, partitions, recent)
+    known = [tp for tp in partitions if 0 < newest.at - window[lasts.get(tp, 0)].at <= patience]
+    firsts = _first_commits(window, [tp for tp in known if tp in lasts], range(1, len(window)))
     found: dict[TopicPartition, float] = {}
-    for tp in partitions:
-        last = _first_commit(window, tp, recent)
-        waited = newest.at - window[0 if last is None else last].at
-        if 0 < waited <= patience:
-            found[tp] = float(floor(_rate(history, reset, window, tp, last, interval) * waited))
+    for tp in known:
+        rate = _rate(history, reset, window, tp, firsts.get(tp), lasts.get(tp), interval)
+        found[tp] = float(floor(rate * (newest.at - window[lasts.get(tp, 0)].at)))
     return found
 
 
-def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: TopicPartition, last: int | None,
-          interval: float) -> float:
-    """Records/s processed up to the commit that the poll `last` saw; where none was seen, records/s that arrive."""
-    first = None if last is None else _first_commit(window, tp, range(1, last + 1))
+def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: TopicPartition, first: int | None,
+          last: int | None, interval: float) -> float:
+    """Records/s processed between two polls that saw commits; where none was seen, records/s that arrive."""
     if first is None or last is None:
         newest = window[-1]
         return (newest.readings[tp].end - end_of(window[0], tp, newest.readings[tp])) / (newest.at - window[0].at)
@@ -205,6 +223,15 @@ def _rate(history: History, reset: OffsetReset, window: tuple[Sample, ...], tp: 
     return processed(history, reset, window[first], window[last], (tp,)) / (window[last].at - window[first].at)
 
 
-def _first_commit(window: tuple[Sample, ...], tp: TopicPartition, polls: Iterable[int]) -> int | None:
-    """The first of these polls that saw a new commit of the partition."""
-    return next((poll for poll in polls if has_committed(window[poll - 1], window[poll], tp)), None)
+def _first_commits(window: tuple[Sample, ...], partitions: Collection[TopicPartition],
+                   polls: Iterable[int]) -> Mapping[TopicPartition, int]:
+    """For each partition the first of these polls that saw a new commit of it; those without one are left out."""
+    found: dict[TopicPartition, int] = {}
+    left = list(partitions)
+    for poll in polls:
+        if not left:
+            break
+        moved = committed(window[poll - 1], window[poll])
+        found |= dict.fromkeys([tp for tp in left if tp in moved], poll)
+        left = [tp for tp in left if tp not in moved]
+    return found

@@ -108,6 +108,9 @@ async def test_healthy_pods_and_none_at_all_are_no_trouble(
     target = deploy(example_image, "-c", "import time; time.sleep(600)", replicas=2)
     kubectl("rollout", "status", "deployment/orders", "-n", target.namespace, PATIENCE)
     assert await Pods(api).trouble(target) == ""
+    start = await Pods(api).start_seconds(target)
+    assert start is not None
+    assert 0 <= start <= PATIENCE_SECONDS
 
     kubectl("scale", "deployment/orders", "-n", target.namespace, "--replicas=0")
     assert await Pods(api).trouble(target) == ""

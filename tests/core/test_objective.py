@@ -460,3 +460,16 @@ def test_before_a_scale_up_was_seen_help_takes_as_long_as_a_pod_took_to_start() 
         assert lead_seconds(POLICY, replace(even(3, 350.0), replicas=Replicas(3, 3, start_seconds=start))) == lead
     measured = replace(even(3, 350.0), memory=Memory(join_seconds=22.0), replicas=Replicas(3, 3, start_seconds=720.0))
     assert lead_seconds(POLICY, measured) == 37.0
+
+
+@pytest.mark.parametrize("lag_seconds", [1200.0, 6000.0])
+def test_fewer_replicas_keep_a_long_objective_for_half_of_it(lag_seconds: float) -> None:
+    """One leaves 270 of 370 records/s: the age is 438 s after 600 s, but 2,189 s after 3,000 s; 1,800 s are allowed."""
+    assert wanted(even(12, 370.0), replace(POLICY, lag_seconds=lag_seconds)) == 2
+
+
+@pytest.mark.parametrize(("drain", "replicas"), [(296.0, 6), (295.0, 12)])
+def test_no_step_down_is_tried_while_a_backlog_grows(drain: float, replicas: int) -> None:
+    """At least 0.8 of the 370 records/s have to be processed; 4 consumers of 30 records/s cannot be enough."""
+    growing = replace(even(12, 370.0), peace_seconds=9000.0, rates=known(370.0, 30.0, drain, learned=False))
+    assert wanted(growing) == replicas

@@ -3,7 +3,7 @@
     up      when at the present replicas the oldest record would pass UP_SHARE of the objective before help can come,
             to the fewest replicas that bring it back in time; also when one of the records that wait now would be
             processed past LATE_SHARE, to the fewest that process them by UP_SHARE
-    down    to the fewest replicas that would hold it under DOWN_SHARE for HOLD_SECONDS at the highest arrival of the
+    down    to the fewest replicas that would hold it under DOWN_SHARE for `hold_seconds` at the highest arrival of the
             whole scale-down window
 
 60 s, 12 partitions, 100 records/s a consumer, 350 arrive, one replica, help in 45 s: the age grows by 1 - 100/350 =
@@ -34,6 +34,8 @@ RISING_TIMES = 1.1
 BACK_SHARE = 0.6
 DOWN_SHARE = 0.3
 HOLD_SECONDS = 600.0
+HOLD_SHARE = 0.5
+KEEPS_UP_SHARE = 0.8
 HOT_SHARE = 0.6
 """Of the rate at which a hot partition falls behind alone; partitions beside it may add so much to it."""
 HOT_COMPANY = 0.05
@@ -356,6 +358,14 @@ def fresh_seconds(policy: Policy) -> int:
     return policy.scale_down.stabilization_window_seconds + policy.polling_interval_seconds
 
 
+def hold_seconds(policy: Policy) -> float:
+    """For how long fewer replicas have to keep a part of the objective: 600 s, or half of a long objective.
+
+    With an objective of 90 minutes a backlog may grow for long: what it allows for ten minutes is soon taken back.
+    """
+    return max(HOLD_SECONDS, HOLD_SHARE * policy.lag_seconds)
+
+
 def _is_pause_dear(situation: Situation) -> bool:
     """Whether the last change is too fresh for another that makes records late: at most 5% of the time is paused."""
     return situation.since_scaled <= max(DEAR_PAUSE_SECONDS, DEAR_PAUSES * situation.pause_seconds)
@@ -371,7 +381,8 @@ def _fewest_that_hold(policy: Policy, situation: Situation, plant: Plant, loads:
 
     Where a rebalance alone makes records late, those that make up for it within a second pause.
     """
-    limit, seconds, together = DOWN_SHARE * policy.lag_seconds, _long(situation, HOLD_SECONDS), total(loads)
+    limit, together = DOWN_SHARE * policy.lag_seconds, total(loads)
+    seconds = _long(situation, hold_seconds(policy))
     late, pause = UP_SHARE * policy.lag_seconds, situation.pause_seconds
     if pause > late:
         late, seconds = late + pause, MADE_UP_PAUSES * pause
@@ -399,8 +410,13 @@ def _is_on_its_way(policy: Policy, situation: Situation, plant: Plant, ahead: fl
 
 
 def _may_probe(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> bool:
-    """What is known of the capacity may be too low; even if it is right, the objective is kept for PROBE_SECONDS."""
+    """What is known of the capacity may be too low; even if it is right, the objective is kept for PROBE_SECONDS.
+
+    The present replicas have to keep up in any case: a growing backlog is no time to try fewer.
+    """
     capacity = situation.rates.capacity
+    if not _keeps_up(situation):
+        return False
     if isinstance(capacity, Unknown) or not capacity.learned:
         return True
     below = step_below(situation)
@@ -428,3 +444,11 @@ def _may_commit_rarely(situation: Situation, age: float) -> bool:
     if isinstance(interval, Unknown):
         return True
     return situation.is_interval_guessed and age <= longest_of_guessed(interval)
+
+
+def _keeps_up(situation: Situation) -> bool:
+    """Whether about as much is processed as arrives; so while one of them is not known."""
+    arrival, drain = situation.rates.arrival, situation.rates.drain
+    if isinstance(arrival, Unknown) or isinstance(drain, Unknown):
+        return True
+    return drain >= KEEPS_UP_SHARE * arrival.average

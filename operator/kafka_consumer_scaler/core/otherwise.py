@@ -6,7 +6,7 @@ from math import ceil, inf
 
 from kafka_consumer_scaler.core.classic import CAPACITY_SHARE
 from kafka_consumer_scaler.core.diagnosis import CAUGHT_UP_SHARE
-from kafka_consumer_scaler.core.objective import DOWN_SHARE, HOLD_SECONDS, UP_SHARE, fresh_seconds, lead_seconds
+from kafka_consumer_scaler.core.objective import DOWN_SHARE, UP_SHARE, fresh_seconds, hold_seconds, lead_seconds
 from kafka_consumer_scaler.core.policy import Fallback, FallbackBehavior, Policy, ScalingRules, SelectPolicy
 from kafka_consumer_scaler.core.probing import PROBE_WINDOWS_BOUND
 from kafka_consumer_scaler.core.reasons import Reason
@@ -217,7 +217,7 @@ def _when_fewer(policy: Policy, situation: Situation, here: int, lower: int, kee
         return (f"a step down waits {fresh_seconds(policy):,} s after a scale-up, and one of less than half while a "
                 "larger one would do for what arrives now")
     return (f"wanted once it would keep the oldest record under {DOWN_SHARE * policy.lag_seconds:,.0f} s for "
-            f"{HOLD_SECONDS:,.0f} s, the pause of a rebalance included")
+            f"{hold_seconds(policy):,.0f} s, the pause of a rebalance included")
 
 
 def _arrival(situation: Situation) -> float:

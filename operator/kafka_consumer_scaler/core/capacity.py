@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import takewhile
 
 from kafka_consumer_scaler.core.commits import likely_commit_interval
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.policy import Policy
+from kafka_consumer_scaler.core.policy import OffsetReset, Policy
 from kafka_consumer_scaler.core.rates import WINDOW_SECONDS, Arrival, arrival, drain, position
 from kafka_consumer_scaler.core.snapshot import Group, Sample, TopicPartition, Uncommitted, Unknown
 from kafka_consumer_scaler.core.waiting import OVERDUE_COMMIT_INTERVALS
@@ -139,7 +140,7 @@ def _unseen(history: History, policy: Policy, interval: float, unseen: Unseen,
     if len(samples) < 2:
         return ()
     newest, window = samples[-1], _window_seconds(history, interval)
-    recent = [_seen(history, policy, sample, newest, {}) for sample in reversed(samples)
+    recent = [_Seen(sample, newest, history, policy.offset_reset, {}) for sample in reversed(samples)
               if newest.at - sample.at <= window]
     free = [place for place, tp in enumerate(newest.partitions) if tp.topic not in held]
     whole = _stretch(policy, interval, recent, range(len(newest.partitions)), free)
@@ -167,23 +168,47 @@ def _window_seconds(history: History, interval: float) -> float:
     return min(max(WINDOW_SECONDS, LIKELY_COMMIT_INTERVALS * interval), WINDOW_SHARE_MAX * history.span_seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Seen:
     """A sample in columns, in the order of the newest one's partitions; None where it lacks one.
 
     Args:
-        at: when it was taken.
-        ends: log end offsets.
-        commits: committed offsets.
-        positions: the first offsets that are not processed.
+        reset: what counts as processed in a partition without a committed offset.
         hands: the partitions of each member.
     """
 
-    at: float
-    ends: Sequence[float]
-    commits: Sequence[int | Uncommitted | None]
-    positions: Sequence[int | None]
+    sample: Sample
+    newest: Sample
+    history: History
+    reset: OffsetReset
     hands: Hands
+
+    @property
+    def at(self) -> float:
+        """When the sample was taken."""
+        return self.sample.at
+
+    @cached_property
+    def ends(self) -> Sequence[float]:
+        """Log end offsets."""
+        return self.sample.ends_of(self.newest)
+
+    @cached_property
+    def commits(self) -> Sequence[int | Uncommitted | None]:
+        """Committed offsets."""
+        if self.sample.is_aligned(self.newest):
+            return self.sample.commits
+        readings = map(self.sample.readings.get, self.newest.partitions)
+        return [None if reading is None else reading.committed for reading in readings]
+
+    @cached_property
+    def positions(self) -> Sequence[int | None]:
+        """The first offsets that are not processed."""
+        if self.sample.positions is not None and self.sample.is_aligned(self.newest):
+            return self.sample.positions
+        readings = ((tp, self.sample.readings.get(tp)) for tp in self.newest.partitions)
+        return [None if reading is None else position(self.history, tp, reading, self.reset)
+                for tp, reading in readings]
 
     def passed(self, before: _Seen, among: Iterable[int]) -> int:
         """Records by which the positions at some places moved on since another sample."""
@@ -214,16 +239,6 @@ class _Seen:
                     if (position := positions[place]) is not None and position < ends[place]])
 
 
-def _seen(history: History, policy: Policy, sample: Sample, newest: Sample, hands: Hands) -> _Seen:
-    if sample.positions is not None and sample.is_aligned(newest):
-        return _Seen(sample.at, sample.ends, sample.commits, sample.positions, hands)
-    readings = [sample.readings.get(tp) for tp in newest.partitions]
-    commits = [None if reading is None else reading.committed for reading in readings]
-    positions = [None if reading is None else position(history, tp, reading, policy.offset_reset)
-                 for tp, reading in zip(newest.partitions, readings, strict=True)]
-    return _Seen(sample.at, sample.ends_of(newest), commits, positions, hands)
-
-
 def _recent(history: History, policy: Policy, samples: tuple[Sample, ...], seconds: float) -> list[_Seen]:
     """The samples of the window with a stable membership, newest first."""
     found: list[_Seen] = []
@@ -234,7 +249,7 @@ def _recent(history: History, policy: Policy, samples: tuple[Sample, ...], secon
             break
         if sample.group is not group:
             group, hands = sample.group, {member.id: member.partitions for member in sample.group.members}
-        found.append(_seen(history, policy, sample, samples[-1], hands))
+        found.append(_Seen(sample, samples[-1], history, policy.offset_reset, hands))
         if found[0].at - sample.at >= seconds:
             break
     return found

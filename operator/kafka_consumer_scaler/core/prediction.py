@@ -70,14 +70,6 @@ class Load(NamedTuple):
             return 0.0
         return self.age_at(done) + seconds if done <= lag else left / arrival
 
-    def is_late_after(self, seconds: float, done: float, limit: float) -> bool:
-        """Whether `age_after` is more than `limit`, at least 0; its profile is asked only where that depends on it."""
-        lag, _, arrival, _ = self
-        left = lag + arrival * seconds - done
-        if left <= 0.0 or done > lag:
-            return left > 0.0 and left / arrival > limit
-        return seconds > limit or self.age_at(done) + seconds > limit
-
     def after(self, seconds: float, done: float, has_marks: bool = True) -> Load:
         """The load after `seconds` in which `done` records were processed, no more than there are."""
         lag = max(0.0, self.lag + self.arrival * seconds - done)
@@ -155,8 +147,12 @@ class Plant:
 
     def late_hands(self, loads: Loads, seconds: float, consumers: int, pause: float,
                    limit: float) -> Iterator[tuple[Sequence[TopicPartition], Set[TopicPartition]]]:
-        """Each consumer's partitions, and those of them with a record older than `limit` seconds after `seconds`."""
-        can = self.capacity * max(0.0, seconds - pause)
+        """Each consumer's partitions, and those of them with a record older than `limit` seconds after `seconds`.
+
+        Where all it needs is processed nothing is late. Over more than `limit` seconds, every record that still waits
+        of those that are there now is late, whatever its age.
+        """
+        can, is_long = self.capacity * max(0.0, seconds - pause), seconds > limit
         for hand in self.hands(loads, consumers):
             if seconds <= 0:
                 yield hand, {tp for tp in hand if loads[tp].age > limit}
@@ -165,7 +161,8 @@ class Plant:
             needs = [lag + arrival * seconds for lag, _, arrival, _ in mine]
             share = fair_share(needs, can)
             yield hand, {tp for tp, load, need in zip(hand, mine, needs, strict=True)
-                         if need > share and load.is_late_after(seconds, share, limit)}
+                         if need > share and ((is_long and share <= load.lag)
+                                              or load.age_after(seconds, share) > limit)}
 
     def _done(self, loads: Loads, seconds: float, consumers: int,
               pause: float) -> Iterator[tuple[TopicPartition, float]]:

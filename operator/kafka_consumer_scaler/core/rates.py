@@ -195,7 +195,10 @@ def has_committed(before: Sample, now: Sample, tp: TopicPartition) -> bool:
 def committed(before: Sample, now: Sample) -> Collection[TopicPartition]:
     """The partitions of the later sample, and those that it lacks, whose committed offset is not as it was before."""
     if not before.is_aligned(now):
-        return {tp for tp in before.readings.keys() | now.readings.keys() if has_committed(before, now, tp)}
+        earlier, later = before.readings, now.readings
+        moved = {tp for tp, reading in later.items()
+                 if (old := earlier.get(tp)) is None or old.committed != reading.committed}
+        return moved | {tp for tp in earlier if tp not in later}
     return {tp for tp, old, new in zip(now.partitions, before.commits, now.commits, strict=True) if old != new}
 
 

@@ -165,7 +165,12 @@ class Sample:
         """Log end offsets of the partitions of another sample, in its order; -inf where this one lacks one."""
         if self.is_aligned(other):
             return self.ends
-        return [-inf if (reading := self.readings.get(tp)) is None else reading.end for tp in other.partitions]
+        kept: tuple[tuple[TopicPartition, ...], Sequence[float]] = vars(self).get("_ends_of", ((), ()))
+        partitions, found = kept
+        if partitions != other.partitions:
+            found = [-inf if (reading := self.readings.get(tp)) is None else reading.end for tp in other.partitions]
+            vars(self)["_ends_of"] = (other.partitions, found)  # most decisions ask for the same
+        return found
 
     @cached_property
     def commits(self) -> tuple[int | Uncommitted, ...]:

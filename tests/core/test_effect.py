@@ -470,3 +470,11 @@ def test_the_pause_is_that_of_the_partitions_that_changed_hands(seconds: int) ->
     memory = taught(replace(even(7, 450.0, age=30.0), memory=known, backlog=Backlog.BEHIND), handed_over(seconds))
     assert memory.paused_at == NOW - 400
     assert memory.pause_seconds == pytest.approx(seconds, abs=30)
+
+
+def test_a_rebalance_long_after_a_step_down_is_not_its_own() -> None:
+    """A crash 200 s later, of which the session has to end, is no pause of the change."""
+    known = Memory().with_scaled(8, 6, NOW - 600)
+    assert taught(replace(even(6, 450.0, age=30.0), memory=known), standing(240)).paused_at is None
+    known = Memory().with_scaled(8, 6, NOW - 400)
+    assert taught(replace(even(6, 450.0, age=30.0), memory=known), standing(240)).paused_at == NOW - 400

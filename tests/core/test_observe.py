@@ -139,3 +139,36 @@ def test_a_rare_commit_interval_is_remembered_for_four_of_them() -> None:
     for age, is_kept in ((4800, True), (4801, False)):
         memory = Memory(commits=Commits(1200.0, SECONDS[-1] - age))
         assert (seen(with_new_owners(), memory=memory).memory.commits is not None) is is_kept
+
+
+def idle_for(seconds: int, arrived: int = 0) -> History:
+    """Consumers that assign partitions themselves commit for a minute, and then nothing arrives; at last some does."""
+    def reading(at: int) -> Reading:
+        return Reading(1000 + min(at, 60) + arrived * (at > seconds), 1000 + min(at, 60))
+
+    polls = range(0, seconds + (241 if arrived else 1), 15)
+    return history(*(Snapshot(at, {tp: reading(at) for tp in ORDERS}, Group("Empty")) for at in polls))
+
+
+def observed(found: History, memory: Memory) -> Situation:
+    at = found.samples[-1].at
+    situation = observe(POLICY, found, Replicas(2, 2), memory, at)
+    assert isinstance(situation, Situation)
+    return situation
+
+
+def test_consumers_that_cannot_be_seen_and_have_nothing_to_do_are_no_empty_group() -> None:
+    night = idle_for(1500)
+    assert isinstance(observed(night, Memory(unseen_at=60.0)).group, Unknown)
+    assert observed(night, Memory()).group == Group("Empty"), "nobody was ever seen to work"
+
+
+def test_records_that_wait_for_three_minutes_show_that_nobody_works() -> None:
+    assert observed(idle_for(1500, arrived=500), Memory(unseen_at=60.0)).group == Group("Empty")
+    changed = Memory(unseen_at=60.0).with_scaled(4, 2, 1500.0)
+    assert isinstance(observed(idle_for(1500, arrived=500), changed).group, Unknown), "a change may pause them for long"
+
+
+def test_members_that_are_seen_end_what_was_known_of_others() -> None:
+    assert seen(watched(ORDERS), memory=Memory(unseen_at=30.0)).memory.unseen_at is None
+    assert seen(watched(())).memory.unseen_at == SECONDS[-1]

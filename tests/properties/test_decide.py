@@ -141,6 +141,7 @@ memories = st.builds(
     assignor=st.sampled_from(["", "range", "cooperative-sticky"]),
     usual=st.none() | st.builds(Usual, times, st.floats(0, 1800), st.floats(0, 1e5), st.none() | st.floats(0.1, 1e6)),
     memberless_since=st.none() | times,
+    unseen_at=st.none() | times,
     found=st.lists(st.builds(Found, st.sampled_from(Reason), times, st.just("seen"), st.just("do")), max_size=3).map(
         tuple),
     said=st.frozensets(st.sampled_from(Reason)),

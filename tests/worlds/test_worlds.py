@@ -16,7 +16,6 @@ from tests.sizes import full
 WORLDS = full(150, 2000)
 """About three minutes of one core."""
 NOT_YET: Mapping[int, frozenset[str]] = {
-    62: frozenset({"truth SlowConsumers"}),
     95: frozenset({"truth StuckPartition"}),
     96: frozenset({"truth NoMembers"}),
     109: frozenset({"truth SlowConsumers"}),
@@ -25,7 +24,6 @@ NOT_YET: Mapping[int, frozenset[str]] = {
 }
 """Laws that a world is known to break, by seed, with these causes:
 
-- 62: consumers also read a topic that is not in `topics`;
 - 95: rare commits during rebalances;
 - 96: rare commits and manual assignment;
 - 109: another writer resets the replicas before the operator's first change;

@@ -272,6 +272,7 @@ class Memory:
         assignor: the group's last known assignor; empty before any was known.
         usual: what arrives and what a consumer does while the group is caught up; None before that was seen.
         memberless_since: since when the group has had no members; None when it has some, or is not known.
+        unseen_at: when consumers that are no members were last seen to commit; None before, and once members were seen.
         found: the findings that last.
         said: complaints that were made and not yet withdrawn, so that an event marks a change, not a state.
         throttling: the rate that producers are held to; None while they are not.
@@ -302,6 +303,7 @@ class Memory:
     assignor: str = ""
     usual: Usual | None = None
     memberless_since: float | None = None
+    unseen_at: float | None = None
     found: tuple[Found, ...] = ()
     said: frozenset[Reason] = frozenset()
     throttling: Throttling | None = None

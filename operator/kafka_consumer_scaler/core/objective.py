@@ -41,8 +41,9 @@ HOT_SHARE = 0.6
 HOT_COMPANY = 0.05
 """Share of a consumer's capacity that partitions beside a hot one may need in any case."""
 DEAR_PAUSE_SECONDS = 3600.0
-DEAR_PAUSES = 20
-"""A rebalance that alone makes records late is risked for a step down once in so many pauses, or in an hour."""
+"""A rebalance that makes records late is risked for a step down once in an hour."""
+DEAR_PROBE_SECONDS = 28_800.0
+"""And for one that is tried after so long."""
 MADE_UP_PAUSES = 2
 LONG_PAUSES = 4
 """A smaller number of replicas has to suffice for this many pauses of a rebalance."""
@@ -323,13 +324,12 @@ def _down(policy: Policy, situation: Situation, plant: Plant, ahead: float, beca
         return current, because
     if current == 0 or isinstance(loads, Unknown):
         return max(1, current), because
-    is_late_by_pause = oldest(loads) + situation.pause_seconds > UP_SHARE * policy.lag_seconds
-    if is_late_by_pause and _is_pause_dear(situation):
+    if _is_late_by_pause(policy, situation, loads) and not _may_pause(policy, situation, loads):
         return current, f"{because}; a rebalance costs {situation.pause_seconds:,.0f} s"
     target = _fewest_that_hold(policy, situation, plant, loads)
     if target < current and not _is_on_its_way(policy, situation, plant, ahead, target):
         return target, f"{because}; at most {peak:,.0f} of late"
-    has_less = step_below(situation) < current and not is_late_by_pause
+    has_less = step_below(situation) < current
     has_less = has_less and lead_seconds(policy, situation) <= max(PROBE_SECONDS, policy.lag_seconds)
     may_probe = has_less and is_peaceful(policy, situation) and _may_probe(policy, situation, plant, loads)
     if may_probe and not _is_on_its_way(policy, situation, plant, ahead, step_below(situation)):
@@ -366,9 +366,14 @@ def hold_seconds(policy: Policy) -> float:
     return max(HOLD_SECONDS, HOLD_SHARE * policy.lag_seconds)
 
 
-def _is_pause_dear(situation: Situation) -> bool:
-    """Whether the last change is too fresh for another that makes records late: at most 5% of the time is paused."""
-    return situation.since_scaled <= max(DEAR_PAUSE_SECONDS, DEAR_PAUSES * situation.pause_seconds)
+def _may_pause(policy: Policy, situation: Situation, loads: Loads) -> bool:
+    """Whether a rebalance that makes records late may be risked: none waits, and nothing was changed for an hour."""
+    return oldest(loads) <= policy.polling_interval_seconds and situation.since_scaled > DEAR_PAUSE_SECONDS
+
+
+def _is_late_by_pause(policy: Policy, situation: Situation, loads: Loads) -> bool:
+    """Whether the rebalance of a step down alone makes records late."""
+    return oldest(loads) + situation.pause_seconds > UP_SHARE * policy.lag_seconds
 
 
 def _is_fresh(policy: Policy, situation: Situation) -> bool:
@@ -384,7 +389,7 @@ def _fewest_that_hold(policy: Policy, situation: Situation, plant: Plant, loads:
     limit, together = DOWN_SHARE * policy.lag_seconds, total(loads)
     seconds = _long(situation, hold_seconds(policy))
     late, pause = UP_SHARE * policy.lag_seconds, situation.pause_seconds
-    if pause > late:
+    if _is_late_by_pause(policy, situation, loads):
         late, seconds = late + pause, MADE_UP_PAUSES * pause
 
     def is_enough(replicas: int) -> bool:
@@ -412,12 +417,14 @@ def _is_on_its_way(policy: Policy, situation: Situation, plant: Plant, ahead: fl
 def _may_probe(policy: Policy, situation: Situation, plant: Plant, loads: Loads) -> bool:
     """What is known of the capacity may be too low; even if it is right, the objective is kept for PROBE_SECONDS.
 
-    The present replicas have to keep up in any case: a growing backlog is no time to try fewer.
+    The present replicas have to keep up in any case: a growing backlog is no time to try fewer. Where a rebalance makes
+    records late, it takes two of them to find out: that is risked after eight hours.
     """
     capacity = situation.rates.capacity
-    if not _keeps_up(situation):
+    is_late_by_pause = _is_late_by_pause(policy, situation, loads)
+    if not _keeps_up(situation) or (is_late_by_pause and situation.since_scaled <= DEAR_PROBE_SECONDS):
         return False
-    if isinstance(capacity, Unknown) or not capacity.learned:
+    if isinstance(capacity, Unknown) or not capacity.learned or is_late_by_pause:
         return True
     below = step_below(situation)
     return (plant.holds(loads, _long(situation, PROBE_SECONDS), below, situation.pause_seconds, policy.lag_seconds)

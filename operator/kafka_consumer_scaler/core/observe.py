@@ -31,6 +31,7 @@ from kafka_consumer_scaler.core.effect import kept_capacity, learned
 from kafka_consumer_scaler.core.held import held_topics, not_due
 from kafka_consumer_scaler.core.history import SPAN_SECONDS, History
 from kafka_consumer_scaler.core.membership import (
+    UNSEEN_SECONDS,
     hung_transactions,
     memberless_seconds,
     rebalancing_seconds,
@@ -56,6 +57,8 @@ PROFILE_SHARE = 0.1
 """The age profile of a backlog is known to this share of the objective."""
 COMMITS_KEPT_SECONDS = 3600.0
 COMMITS_KEPT_INTERVALS = 4
+UNSEEN_SECONDS_CHANGED = 600.0
+"""Consumers that cannot be seen may not commit for so long after a change of the replicas."""
 UNREAD_KEPT_SECONDS = 21_600.0
 """For so long, a group without replicas is not woken by topics that it did not read."""
 
@@ -87,7 +90,7 @@ def observe(policy: Policy, history: History, current: Replicas | Unknown, memor
 def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping[TopicPartition, int], memory: Memory,
               now: float) -> Situation:
     """The situation of a group of which all partitions that count are known."""
-    sample, group = history.samples[-1], _group_seen(history)
+    sample = history.samples[-1]
     memory = _with_commits(memory, measured_commit_interval(history, policy), sample.at)
     known = None if memory.commits is None else memory.commits.seconds
     interval = likely_commit_interval(history, policy) if known is None else known
@@ -95,6 +98,8 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
     held = {each.topic: each.seconds for each in memory.held}
     waiting = not_due(history, memory.held, policy, interval, unprocessed(history, policy, lag, interval))
     waited = ages(history, waiting)
+    memory = _with_unseen(memory, history, sample.at)
+    group = _group_seen(sample, memory, oldest(waited))
     lead = join_seconds_of(memory, replicas) + policy.polling_interval_seconds
     seen = _rates(policy, history, memory, interval, _unseen(policy, memory, group, replicas), lead)
     asked = counted(seen.arrival, memory.throttling)
@@ -224,13 +229,29 @@ def _beyond_words(beyond: Mapping[TopicPartition, tuple[int, int]]) -> str:
     return f"{tp} is committed up to {committed:,} and its log ends at {end:,}{more}"
 
 
-def _group_seen(history: History) -> Group | Unknown:
-    """The group as it is described; a group without members whose offsets go on has members that cannot be seen."""
+def _with_unseen(memory: Memory, history: History, at: float) -> Memory:
+    """When consumers that are no members last committed; members that are seen end that."""
     group = history.samples[-1].group
-    if isinstance(group, Group) and not group.members and works_unseen(history):
-        why = f"the group is {group.state} and commits go on: its consumers assign partitions themselves"
-        return Unknown(why, Reason.MEMBERS_UNSEEN)
-    return group
+    if isinstance(group, Group) and group.members:
+        return replace(memory, unseen_at=None)
+    return replace(memory, unseen_at=at) if works_unseen(history) else memory
+
+
+def _group_seen(sample: Sample, memory: Memory, age: float | Unknown) -> Group | Unknown:
+    """The group as it is described; a group without members whose offsets go on has members that cannot be seen.
+
+    Where nothing arrives, nothing is committed: they are taken to be there until records wait for long, or for longer
+    after a change, whose pause may be long.
+    """
+    group, last = sample.group, memory.last_scale
+    if isinstance(group, Unknown) or group.members or memory.unseen_at is None:
+        return group
+    is_changed = last is not None and sample.at - last.at <= UNSEEN_SECONDS_CHANGED
+    patience = UNSEEN_SECONDS_CHANGED if is_changed else UNSEEN_SECONDS
+    if memory.unseen_at < sample.at and (isinstance(age, Unknown) or age > patience):
+        return group
+    why = f"the group is {group.state} and commits go on: its consumers assign partitions themselves"
+    return Unknown(why, Reason.MEMBERS_UNSEEN)
 
 
 def _unseen(policy: Policy, memory: Memory, group: Group | Unknown, replicas: Replicas) -> Unseen | None:

@@ -14,7 +14,7 @@ from statistics import median
 
 from kafka_consumer_scaler.core.commits import longest_of_guessed
 from kafka_consumer_scaler.core.history import History
-from kafka_consumer_scaler.core.memory import Memory
+from kafka_consumer_scaler.core.memory import Memory, Scaled
 from kafka_consumer_scaler.core.policy import Policy
 from kafka_consumer_scaler.core.rates import has_committed
 from kafka_consumer_scaler.core.situation import Situation
@@ -23,6 +23,8 @@ from kafka_consumer_scaler.core.snapshot import INCREMENTAL_STATES, Group, Sampl
 PAUSE_SECONDS_MAX = 1800.0
 LONG_PAUSE_POLLS = 3
 """A standstill of so many polls after a change is a pause."""
+BEGINS_POLLS = 4
+BEGINS_JOINS = 4
 SHORT_PAUSES = 2
 """A change after which no long pause was seen for so many of them shows that there is none any more."""
 
@@ -38,7 +40,9 @@ def with_long_pause(policy: Policy, history: History, situation: Situation) -> M
         return memory
     samples = _from_rebalance([sample for sample in history.samples
                                if sample.at >= last.at - policy.polling_interval_seconds])
-    seconds = _paused_seconds(samples, situation) if len(samples) > 2 else None
+    if len(samples) < 3 or samples[1].at > last.at + _begins_within(policy, situation, last):
+        return memory
+    seconds = _paused_seconds(samples, situation)
     if seconds is None:
         return memory
     known, shortest = memory.pause_seconds or 0.0, _shortest_pause_seconds(policy, situation)
@@ -46,6 +50,15 @@ def with_long_pause(policy: Policy, history: History, situation: Situation) -> M
         return replace(memory, paused_at=last.at, pause_seconds=min(PAUSE_SECONDS_MAX, max(seconds, known)))
     is_over = situation.now - last.at > situation.join_seconds + SHORT_PAUSES * known
     return replace(memory, paused_at=None, pause_seconds=None) if known >= shortest and is_over else memory
+
+
+def _begins_within(policy: Policy, situation: Situation, change: Scaled) -> float:
+    """Within how many seconds after a change its rebalance begins; a later one is that of a crash or a rollout.
+
+    Members that leave are seen at once, newcomers once they have started.
+    """
+    polls = BEGINS_POLLS * policy.polling_interval_seconds
+    return polls if change.after < change.before else max(polls, BEGINS_JOINS * situation.join_seconds)
 
 
 def _from_rebalance(samples: Sequence[Sample]) -> Sequence[Sample]:

@@ -25,7 +25,7 @@ def watched(*groups: Group | Unknown, every: int = 15) -> History:
 def learned(found: History, replicas: int, memory: Memory | None = None, existing: int | None = None) -> Memory:
     at = found.samples[-1].at
     there = replicas if existing is None else existing
-    return with_threads(memory or Memory(), found, POLICY, Replicas(replicas, there), at)
+    return with_threads(memory or Memory(), found, POLICY, Replicas(replicas, there), 30.0, at)
 
 
 def audited(count: int, others: int) -> Group:
@@ -67,7 +67,7 @@ def test_members_that_are_still_to_come_teach_nothing() -> None:
 
 def test_the_users_own_number_is_used_as_it_is() -> None:
     policy = replace(POLICY, consumer_threads=2)
-    memory = with_threads(Memory(), watched(*[members(6)] * 6), policy, Replicas(2, 2), 75.0)
+    memory = with_threads(Memory(), watched(*[members(6)] * 6), policy, Replicas(2, 2), 30.0, 75.0)
     assert (memory, threads_of(policy, memory)) == (Memory(), 2)
 
 
@@ -119,7 +119,7 @@ def fewer(minutes: int, trouble: str = "", existing: int = 4) -> int:
     """4 replicas of 3 threads each were learned, and each has one member for so long."""
     known = Memory(threads=Threads(3, 4, 12, 0.0, is_learned=True))
     found = watched(*[members(4)] * (4 * minutes + 1))
-    memory = with_threads(known, found, POLICY, Replicas(4, existing, trouble), found.samples[-1].at)
+    memory = with_threads(known, found, POLICY, Replicas(4, existing, trouble), 30.0, found.samples[-1].at)
     return threads_of(POLICY, memory)
 
 
@@ -131,3 +131,10 @@ def test_fewer_members_of_each_replica_for_ten_minutes_are_learned_without_a_cha
 def test_missing_members_of_pods_that_fail_or_are_missing_are_no_fewer_threads() -> None:
     assert fewer(10, trouble="2 of 4 pods in CrashLoopBackOff") == 3
     assert fewer(10, existing=5) == 3
+
+
+@pytest.mark.parametrize(("ago", "steady"), [(119.0, None), (120.0, Threads(1, 8, 4, 75.0))])
+def test_a_group_whose_newcomers_may_still_start_is_not_steady(ago: float, steady: Threads | None) -> None:
+    """8 replicas exist, of which 4 are members: taken for steady, 4 more replicas and 8 more members were 2 threads."""
+    memory = Memory().with_scaled(4, 8, 75.0 - ago)
+    assert learned(watched(*[members(4)] * 6), 8, memory).threads == steady

@@ -108,7 +108,8 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
     standing = backlog(history, policy, _age_that_counts(waited, stuck), seen)
     memory = _remembered(policy, memory, rates, _assignor(sample.group, memory), sample.at)
     memory = _with_usual(_with_members(memory, group, sample.at), standing, rates, replicas, sample.at)
-    memory = with_threads(_with_uneven(memory, replicas, sample.at), history, policy, replicas, sample.at)
+    memory = with_threads(_with_uneven(memory, replicas, sample.at), history, policy, replicas,
+                          join_seconds_of(memory, replicas), sample.at)
     threads = threads_of(policy, memory)
     foreign = foreign_members(history, lag, threads, replicas, memory.scales)
     unbroken, shares = _unbroken_seconds(policy, history, now), both_shares(history)

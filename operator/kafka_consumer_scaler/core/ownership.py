@@ -23,6 +23,8 @@ from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, Sample,
 
 FEWER_SECONDS = 540.0
 """Nearly all of the history: members that are missing for so long, as many of each replica, are no crash."""
+JOINS = 2
+"""After a scale-up a group is not steady before twice the join time has passed as well."""
 STEADY_SECONDS = 60.0
 """A group is steady once no member joined or left for this long, longer than the session of a crashed one."""
 
@@ -38,15 +40,22 @@ def _holds(member: Member, counted: Collection[TopicPartition]) -> bool:
     return any(tp in counted for tp in member.partitions)
 
 
-def with_threads(memory: Memory, history: History, policy: Policy, replicas: Replicas, now: float) -> Memory:
-    """The memory with the threads of a replica as a steady group shows them; nothing is learned from another one."""
+def with_threads(memory: Memory, history: History, policy: Policy, replicas: Replicas, join_seconds: float,
+                 now: float) -> Memory:
+    """The memory with the threads of a replica as a steady group shows them; nothing is learned from another one.
+
+    Args:
+        join_seconds: from asking for replicas to their consumers' having joined.
+        now: seconds since the epoch.
+    """
     group = history.samples[-1].group
     pods = max(replicas.spec, replicas.existing)
     if policy.consumer_threads is not None or isinstance(group, Unknown):
         return memory
     if group.is_rebalancing or not group.members:
         return memory
-    if not pods or steady_seconds(history) < STEADY_SECONDS:
+    is_steady = steady_seconds(history) >= STEADY_SECONDS and not _may_grow(memory, join_seconds, now)
+    if not pods or not is_steady:
         return _guessed(memory, group, history.samples[-1], pods, now)
     known, members = memory.threads, len(readers(group, history.samples[-1].readings))
     if known is not None and known.replicas and pods != known.replicas:
@@ -55,6 +64,12 @@ def with_threads(memory: Memory, history: History, policy: Policy, replicas: Rep
         return replace(memory, threads=replace(known, replicas=pods, members=members, at=now))
     guess = _by_division(group, history.samples[-1], pods)
     return replace(memory, threads=Threads(guess or 1, pods, members, now))
+
+
+def _may_grow(memory: Memory, join_seconds: float, now: float) -> bool:
+    """Whether consumers of the last scale-up may still be starting: they exist as replicas before they are members."""
+    last = memory.last_scale
+    return last is not None and last.after > last.before and now - last.at < JOINS * join_seconds + STEADY_SECONDS
 
 
 def _has_fewer(known: Threads, history: History, replicas: Replicas, members: int) -> bool:

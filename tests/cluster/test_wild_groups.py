@@ -115,6 +115,7 @@ def test_a_topic_that_was_given_up_is_reported_and_counts_for_nothing(workload: 
     workload.deploy()
     workload.scaler(topics=[workload.namespace, legacy], behavior=NO_SHRINKING)
     workload.produce(50)
+    eventually(lambda: memory(workload).get("threads"), what="its consumer is a member that has partitions")
     workload.produce(2000, legacy)
     eventually(lambda: "UnreadPartitions" in conditions(workload), what="unread partitions are reported")
     eventually(lambda: lag(workload) == 0, what="they are not in the lag")

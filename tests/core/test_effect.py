@@ -386,6 +386,14 @@ def test_other_changes_take_nothing_back(scales: list[tuple[float, int, int]]) -
     assert after(*scales).taken_back is None
 
 
+@pytest.mark.parametrize(("ago", "load", "few"), [(3699, 410.0, 4), (3699, 409.0, 0), (3700, 410.0, 0)])
+def test_a_scale_up_at_the_same_load_takes_a_step_down_back_within_an_hour(ago: int, load: float, few: int) -> None:
+    """450 records/s are no more than 1.1 times 410."""
+    memory = Memory().with_scaled(6, 4, NOW - ago, load).with_scaled(4, 6, NOW - 100, 450.0)
+    found = taught(replace(even(6, 450.0), memory=memory)).taken_back
+    assert (found.replicas if found else 0) == few
+
+
 def test_each_step_that_is_taken_back_in_a_row_holds_twice_as_long() -> None:
     known = Memory(taken_back=TakenBack(4, 450.0, NOW - 4000, 2, NOW - 500))
     memory = after((NOW - 400, 6, 4), (NOW - 100, 4, 6), memory=known)

@@ -161,6 +161,10 @@ CASES: list[tuple[str, Situation, tuple[Limit, ...], Backlog, tuple[Reason, ...]
      FINE, ()),
     ("60 s without members", replace(EMPTY, memberless_seconds=60.0), (), FINE, (NOBODY,)),
     ("less than the objective", replace(EMPTY, memberless_seconds=59.0), (), FINE, ()),
+    ("179 s without members, and somebody committed", replace(
+        EMPTY, memberless_seconds=179.0, commits_unseen=True), (), FINE, ()),
+    ("180 s without members, and somebody committed", replace(
+        EMPTY, memberless_seconds=180.0, commits_unseen=True), (), FINE, (NOBODY,)),
     ("nobody, and nothing to do yet", replace(EMPTY, memberless_seconds=99.0, lag=dict.fromkeys(TPS, 0)), (), FINE,
      (NOBODY,)),
     ("nobody is asked for", replace(EMPTY, memberless_seconds=99.0, replicas=Replicas(0, 0)), (), FINE, ()),

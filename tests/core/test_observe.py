@@ -172,3 +172,12 @@ def test_records_that_wait_for_three_minutes_show_that_nobody_works() -> None:
 def test_members_that_are_seen_end_what_was_known_of_others() -> None:
     assert seen(watched(ORDERS), memory=Memory(unseen_at=30.0)).memory.unseen_at is None
     assert seen(watched(())).memory.unseen_at == SECONDS[-1]
+
+
+@pytest.mark.parametrize(("commit_at", "is_unseen"), [(0, False), (15, True)])
+def test_a_commit_without_a_member_is_no_farewell(commit_at: int, is_unseen: bool) -> None:
+    """Members leave before 0 s; the commit that the first sample without one shows is theirs."""
+    group = Group("Stable", "range", (Member("m0", frozenset(ORDERS)),))
+    found = history(*(Snapshot(at, {tp: Reading(1000, 900 + 50 * (at >= commit_at)) for tp in ORDERS},
+                               group if at < 0 else Group("Empty")) for at in range(-15, 46, 15)))
+    assert observed(found, Memory()).commits_unseen is is_unseen

@@ -138,3 +138,9 @@ def test_a_group_whose_newcomers_may_still_start_is_not_steady(ago: float, stead
     """8 replicas exist, of which 4 are members: taken for steady, 4 more replicas and 8 more members were 2 threads."""
     memory = Memory().with_scaled(4, 8, 75.0 - ago)
     assert learned(watched(*[members(4)] * 6), 8, memory).threads == steady
+
+
+def test_once_a_newcomer_has_joined_a_minute_without_another_is_steady() -> None:
+    memory = Memory().with_scaled(4, 8, -10.0)
+    groups = [members(4), *[members(8)] * 6]
+    assert learned(watched(*groups), 8, memory).threads == Threads(1, 8, 8, 90.0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kafka_consumer_scaler.core.diagnosis import Backlog, Finding
 from kafka_consumer_scaler.core.effect import expected_members, is_bound_downstream, not_joining_seconds
 from kafka_consumer_scaler.core.limits import Limit
-from kafka_consumer_scaler.core.membership import REBALANCING_SECONDS, UNREAD_SECONDS, UNREST_SECONDS
+from kafka_consumer_scaler.core.membership import REBALANCING_SECONDS, UNREAD_SECONDS, UNREST_SECONDS, UNSEEN_SECONDS
 from kafka_consumer_scaler.core.memory import Found, Memory, Usual
 from kafka_consumer_scaler.core.others import replicas_changed_by_others, taken_away_by_others
 from kafka_consumer_scaler.core.policy import Mode, Policy
@@ -143,6 +143,8 @@ def no_members(policy: Policy, situation: Situation, trail: tuple[Limit, ...]) -
     waited = min(situation.memberless_seconds, situation.since_scaled)
     commits = not isinstance(situation.commit_interval, Unknown)
     patience = max(MEMBERLESS_SECONDS, policy.lag_seconds) if commits else MEMBERLESS_SECONDS
+    if situation.commits_unseen:
+        patience = max(patience, UNSEEN_SECONDS)
     if waited < patience or situation.since_scaled < 2 * situation.join_seconds:
         return None
     pods = f": {situation.replicas.trouble}" if situation.replicas.trouble else ""

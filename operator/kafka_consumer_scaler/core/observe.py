@@ -130,6 +130,7 @@ def _measured(policy: Policy, history: History, replicas: Replicas, lag: Mapping
         rates=rates,
         commit_interval=interval,
         is_interval_guessed=known is None,
+        commits_unseen=_commits_unseen(history),
         assignor=memory.assignor,
         spread=spread(tuple(lag), memory.assignor, threads, foreign),
         backlog=standing,
@@ -236,6 +237,12 @@ def _with_unseen(memory: Memory, history: History, at: float) -> Memory:
     if isinstance(group, Group) and group.members:
         return replace(memory, unseen_at=None)
     return replace(memory, unseen_at=at) if works_unseen(history) else memory
+
+
+def _commits_unseen(history: History) -> bool:
+    """Whether a commit was seen while the group had no member; the first sample without one may show a farewell."""
+    since = history.samples[-1].at - memberless_seconds(history)
+    return history.committed_at is not None and history.committed_at > since
 
 
 def _group_seen(sample: Sample, memory: Memory, age: float | Unknown) -> Group | Unknown:

@@ -24,7 +24,7 @@ from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, Sample,
 FEWER_SECONDS = 540.0
 """Nearly all of the history: members that are missing for so long, as many of each replica, are no crash."""
 JOINS = 2
-"""After a scale-up a group is not steady before twice the join time has passed as well."""
+"""After a scale-up a group that nobody joined is not steady before twice the join time has passed as well."""
 STEADY_SECONDS = 60.0
 """A group is steady once no member joined or left for this long, longer than the session of a crashed one."""
 
@@ -54,7 +54,7 @@ def with_threads(memory: Memory, history: History, policy: Policy, replicas: Rep
         return memory
     if group.is_rebalancing or not group.members:
         return memory
-    is_steady = steady_seconds(history) >= STEADY_SECONDS and not _may_grow(memory, join_seconds, now)
+    is_steady = steady_seconds(history) >= STEADY_SECONDS and not _may_grow(memory, history, join_seconds, now)
     if not pods or not is_steady:
         return _guessed(memory, group, history.samples[-1], pods, now)
     known, members = memory.threads, len(readers(group, history.samples[-1].readings))
@@ -66,10 +66,12 @@ def with_threads(memory: Memory, history: History, policy: Policy, replicas: Rep
     return replace(memory, threads=Threads(guess or 1, pods, members, now))
 
 
-def _may_grow(memory: Memory, join_seconds: float, now: float) -> bool:
-    """Whether consumers of the last scale-up may still be starting: they exist as replicas before they are members."""
+def _may_grow(memory: Memory, history: History, join_seconds: float, now: float) -> bool:
+    """Whether consumers of the last scale-up may all be starting: they exist as replicas before they are members."""
     last = memory.last_scale
-    return last is not None and last.after > last.before and now - last.at < JOINS * join_seconds + STEADY_SECONDS
+    if last is None or last.after <= last.before or now - last.at >= JOINS * join_seconds + STEADY_SECONDS:
+        return False
+    return all(at <= last.at for at in history.joined.values())
 
 
 def _has_fewer(known: Threads, history: History, replicas: Replicas, members: int) -> bool:

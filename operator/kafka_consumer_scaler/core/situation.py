@@ -61,6 +61,7 @@ class Situation:
         retention: the partition that loses records first, and in how many seconds; None without a risk.
         details: what the brokers are asked less often.
         memberless_seconds: for how long, up to the latest sample, the group had no member.
+        commits_unseen: while the group had no member, somebody committed: a consumer that is none, or an administrator.
         unrest: how often members came and went.
         hung: partitions that an open transaction holds up.
         lost: records that were deleted before they were processed, by partition.
@@ -105,6 +106,7 @@ class Situation:
     held: Mapping[str, float] = field(default_factory=dict)
     rebalancing_seconds: float = 0.0
     is_interval_guessed: bool = False
+    commits_unseen: bool = False
     observed: Arrival | Unknown | None = None
     marks: Mapping[TopicPartition, tuple[Mark, ...]] = field(default_factory=dict)
 

@@ -456,7 +456,7 @@ def test_a_step_down_whose_rebalance_makes_records_late_is_risked_once_in_an_hou
 
 
 def test_before_a_scale_up_was_seen_help_takes_as_long_as_a_pod_took_to_start() -> None:
-    for start, lead in ((None, 45.0), (12.0, 45.0), (720.0, 735.0)):
+    for start, lead in ((None, 45.0), (12.0, 45.0), (60.0, 45.0), (61.0, 76.0), (720.0, 735.0)):
         assert lead_seconds(POLICY, replace(even(3, 350.0), replicas=Replicas(3, 3, start_seconds=start))) == lead
     measured = replace(even(3, 350.0), memory=Memory(join_seconds=22.0), replicas=Replicas(3, 3, start_seconds=720.0))
     assert lead_seconds(POLICY, measured) == 37.0

@@ -19,6 +19,8 @@ from kafka_consumer_scaler.core.snapshot import Details, Group, Replicas, TopicP
 
 JOIN_SECONDS = 30.0
 """From asking for replicas to their consumers' having joined, before it was measured, or as long as a pod started."""
+SLOW_START_SECONDS = 60.0
+"""Pods that start sooner are taken to join in JOIN_SECONDS: one start on a busy node says little of the next."""
 PROBED_SECONDS = 900.0
 """A step down that a scale-up takes back within this time, and the objective, was one too many."""
 LIGHTER_SHARE = 0.8
@@ -29,10 +31,11 @@ PAUSE_SECONDS_COOPERATIVE = 5.0
 
 
 def join_seconds_of(memory: Memory, replicas: Replicas) -> float:
-    """From asking for replicas to their consumers' having joined: as measured, else as long as a pod took to start."""
+    """From asking for replicas to their consumers' having joined: as measured, else as long as a slow pod started."""
     if memory.join_seconds is not None:
         return memory.join_seconds
-    return max(JOIN_SECONDS, replicas.start_seconds or 0.0)
+    started = replicas.start_seconds or 0.0
+    return started if started > SLOW_START_SECONDS else JOIN_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

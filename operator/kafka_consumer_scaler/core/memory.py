@@ -272,7 +272,7 @@ class Memory:
         assignor: the group's last known assignor; empty before any was known.
         usual: what arrives and what a consumer does while the group is caught up; None before that was seen.
         memberless_since: since when the group has had no members; None when it has some, or is not known.
-        unseen_at: when consumers that are no members were last seen to commit; None before, and once members were seen.
+        unseen_at: the last sample in which the group committed without members; None before that, and with members.
         found: the findings that last.
         said: complaints that were made and not yet withdrawn, so that an event marks a change, not a state.
         throttling: the rate that producers are held to; None while they are not.

@@ -232,7 +232,7 @@ def _beyond_words(beyond: Mapping[TopicPartition, tuple[int, int]]) -> str:
 
 
 def _with_unseen(memory: Memory, history: History, at: float) -> Memory:
-    """When consumers that are no members last committed; members that are seen end that."""
+    """When the group last committed without members; reset once it has members."""
     group = history.samples[-1].group
     if isinstance(group, Group) and group.members:
         return replace(memory, unseen_at=None)

@@ -24,7 +24,7 @@ from kafka_consumer_scaler.core.snapshot import Group, Member, Replicas, Sample,
 FEWER_SECONDS = 540.0
 """Nearly all of the history: members that are missing for so long, as many of each replica, are no crash."""
 JOINS = 2
-"""After a scale-up a group that nobody joined is not steady before twice the join time has passed as well."""
+"""A group without new members after a scale-up is steady once twice the join time has passed as well."""
 STEADY_SECONDS = 60.0
 """A group is steady once no member joined or left for this long, longer than the session of a crashed one."""
 

@@ -26,14 +26,14 @@ LONG_PAUSE_POLLS = 3
 BEGINS_POLLS = 4
 BEGINS_JOINS = 4
 SHORT_PAUSES = 2
-"""A change after which no long pause was seen for so many of them shows that there is none any more."""
+"""The learned pause is discarded once this many of it have passed after a change without a long pause."""
 
 
 def with_long_pause(policy: Policy, history: History, situation: Situation) -> Memory:
     """The memory with the pause of the rebalance after the last change, up or down, if many polls saw it.
 
-    Shorter pauses cannot be told from the time between two commits. A change without a long pause ends what was known
-    of one: an outage may come with a rebalance.
+    Shorter pauses cannot be distinguished from the time between two commits. A change without a long pause discards
+    the one that was learned before: it may have been an outage.
     """
     memory, last, group = situation.memory, situation.memory.last_scale, situation.group
     if last is None or memory.paused_at == last.at or isinstance(group, Unknown) or group.is_rebalancing:
@@ -112,7 +112,7 @@ def _owners(sample: Sample) -> Mapping[TopicPartition, str]:
 
 
 def _shortest_pause_seconds(policy: Policy, situation: Situation) -> float:
-    """The shortest standstill that is no time between two commits, seconds."""
+    """The shortest standstill that cannot be the time between two commits, seconds."""
     interval, polls = situation.commit_interval, LONG_PAUSE_POLLS * policy.polling_interval_seconds
     if isinstance(interval, Unknown):
         return polls

@@ -136,7 +136,7 @@ class Plant:
     def after(self, loads: Loads, seconds: float, consumers: int, pause: float = 0.0, has_marks: bool = True) -> Loads:
         """Each partition's load after `seconds` with so many consumers, in `pause` of which nothing is processed.
 
-        Without `has_marks`, their age profiles are left out: nobody will ask for the age of a record within a backlog.
+        Without `has_marks`, age profiles are left out: the caller does not need the age of records within a backlog.
         """
         if seconds <= 0:
             return loads
